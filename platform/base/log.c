@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Log lines are formatted into a stack buffer and leave with one write(2), so lines of several
+ * processes that share a file do not mix. Lines longer than the buffer are cut.
+ */
+#include "platform/base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_SIZE = 1024, MESSAGE_SIZE = 768 };
+
+enum log_level g_log_level = LOG_WARN;
+
+static int g_log_fd = -1;
+static enum log_format g_log_format;
+static char g_log_who[16] = "runsc-c";
+
+static const char *const g_level_names[] = {
+    [LOG_ERROR] = "error", [LOG_WARN] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+static const char *const g_channel_names[] = {
+    [LOG_BOOT] = "boot",     [LOG_PLATFORM] = "platform", [LOG_MM] = "mm",
+    [LOG_FS] = "fs",         [LOG_GOFER] = "gofer",       [LOG_NET] = "net",
+    [LOG_KERNEL] = "kernel", [LOG_SYSCALL] = "syscall",   [LOG_LOADER] = "loader",
+    [LOG_CLI] = "cli"};
+_Static_assert(ARRAY_COUNT(g_channel_names) == LOG_CHANNEL_COUNT, "a name per channel");
+
+void log_init(int fd, enum log_format format, enum log_level level, const char *who)
+{
+    g_log_fd = fd;
+    g_log_format = format;
+    g_log_level = level;
+    snprintf(g_log_who, sizeof(g_log_who), "%s", who);
+}
+
+/* Escapes for a JSON string; control characters become \u00XX. */
+static void json_escape(char *dst, size_t size, const char *src)
+{
+    size_t n = 0;
+
+    for (; *src && n + 7 < size; src++) {
+        unsigned char c = (unsigned char)*src;
+
+        if (c == '"' || c == '\\') {
+            dst[n++] = '\\';
+            dst[n++] = (char)c;
+        } else if (c < 0x20) {
+            n += (size_t)snprintf(dst + n, size - n, "\\u%04x", c);
+        } else {
+            dst[n++] = (char)c;
+        }
+    }
+    dst[n] = '\0';
+}
+
+static void write_all(int fd, const char *line, size_t size)
+{
+    /* A log sink that refuses a line loses it; there is nowhere to report that. */
+    ssize_t ignored = write(fd, line, size);
+
+    (void)ignored;
+}
+
+void log_write(enum log_level level, enum log_channel channel, const char *fmt, ...)
+{
+    char msg[MESSAGE_SIZE], escaped[MESSAGE_SIZE + 128], line[LINE_SIZE + 256], stamp[40];
+    struct timespec now;
+    struct tm tm;
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    vsnprintf(msg, sizeof(msg), fmt, ap);
+    va_end(ap);
+    if (g_log_fd < 0) {
+        if (level <= LOG_WARN) {
+            n = snprintf(line, sizeof(line), "%s: %s: %s\n", g_log_who, g_level_names[level], msg);
+            write_all(STDERR_FILENO, line, MIN((size_t)n, sizeof(line) - 1));
+        }
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &tm);
+    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+    if (g_log_format == LOG_FORMAT_JSON) {
+        json_escape(escaped, sizeof(escaped), msg);
+        n = snprintf(
+            line, sizeof(line),
+            "{\"level\":\"%s\",\"msg\":\"%s\",\"time\":\"%s.%06ldZ\",\"source\":\"%s/%s\"}\n",
+            g_level_names[level], escaped, stamp, now.tv_nsec / 1000, g_log_who,
+            g_channel_names[channel]);
+    } else {
+        n = snprintf(line, sizeof(line), "%s.%06ldZ %s %s %s: %s\n", stamp, now.tv_nsec / 1000,
+                     g_log_who, g_level_names[level], g_channel_names[channel], msg);
+    }
+    write_all(g_log_fd, line, MIN((size_t)n, sizeof(line) - 1));
+}

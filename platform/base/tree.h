@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Balanced trees and hash tables come from libbsd (RB_* of sys/tree.h) and uthash (HASH_*, UT_*),
+ * header-only. This is the only place that includes them, so that their options are the same
+ * everywhere. uthash's out-of-memory path is non-fatal: after HASH_ADD test uthash_oom(elt->hh).
+ */
+#pragma once
+
+#include <bsd/sys/tree.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* True when the HASH_ADD that just ran for the element with handle hh ran out of memory. */
+#define uthash_oom(hh) ((hh).tbl == NULL)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The platform contract: what the sentry sees of a back end. A platform knows registers, address
+ * spaces and events; it knows no task, file, signal policy or Linux rule. Nothing above platform/
+ * may ask which back end runs.
+ *
+ * Objects
+ *   platform  one per sandbox.
+ *   space     one guest address space: a cache of mappings that mm can drop and rebuild at any time.
+ *   ctx       one guest thread; used by exactly one sentry thread at a time (its owner), except
+ *             ctx_interrupt.
+ *
+ * Deferred mappings. space_map/unmap/protect append to the space's queue of pending changes and may
+ * return before the host has them. Every ctx_run of that space applies the queue before guest code
+ * runs, so the caller's own thread always sees them. Other threads of the space that run guest code
+ * at that moment may use an old mapping until space_barrier() returns: call it before memory that was
+ * unmapped or write-protected is reused, or before its contents must be stable. Additions need no
+ * barrier: a thread that misses one faults and the sentry resolves it again.
+ */
+#pragma once
+
+#include <signal.h>
+
+#include "platform/base/compiler.h"
+#include "sentry/abi/types.h"
+
+struct platform;
+struct platform_space;
+struct platform_ctx;
+
+enum platform_event_kind {
+    PLATFORM_SYSCALL,     /* regs->orig_rax = number, regs->rax = -ENOSYS, rip after the instruction */
+    PLATFORM_FAULT,       /* memory access that the space did not allow: fault_* fields */
+    PLATFORM_EXCEPTION,   /* any other trap: signo, code, addr as Linux would report them */
+    PLATFORM_INTERRUPTED, /* ctx_interrupt was called */
+    PLATFORM_DEAD,        /* the guest thread's host side is gone (killed from outside) */
+};
+
+enum platform_access {
+    PLATFORM_ACCESS_READ = 1,
+    PLATFORM_ACCESS_WRITE = 2,
+    PLATFORM_ACCESS_EXEC = 4,
+};
+
+struct platform_event {
+    enum platform_event_kind kind;
+    /* FAULT */
+    uaddr_t fault_addr;
+    uint32_t fault_access; /* PLATFORM_ACCESS_* bits; 0: the platform cannot tell (ptrace) */
+    bool fault_bus;        /* the host's backing object had no such page (SIGBUS) */
+    /* EXCEPTION: SIGTRAP, SIGILL, SIGFPE, SIGSEGV (#GP, not an address: addr 0, SI_KERNEL), ... */
+    int signo;
+    int code;
+    uaddr_t addr;
+};
+
+#define PLATFORM_MAP_POPULATE 1u /* the pages will be touched soon: fill host page tables */
+
+struct platform_probe {
+    bool usable;
+    char reason[160];      /* one line: why not, or what it costs */
+    uint64_t switch_ns;    /* measured cost of one null call, 0 when unusable */
+    bool reports_access;   /* fault_access is filled in */
+};
+
+struct platform_config {
+    int stub_fd_limit; /* reserved: 0 */
+};
+
+struct platform_ops {
+    const char *name;
+    /* Can this host run it? May fork and take milliseconds. Called before the sentry is jailed. */
+    int (*probe)(struct platform_probe *out);
+    /* Starts the back end. Called once, single-threaded, before the sentry installs its filter. */
+    int (*start)(const struct platform_config *config, struct platform **out);
+    /* Kills every stub; all ctx and spaces must be freed already or are abandoned. */
+    void (*stop)(struct platform *p);
+    /* Lowest and highest+1 guest address that mm may use; the stub lives outside. */
+    void (*range)(struct platform *p, uaddr_t *out_low, uaddr_t *out_high);
+
+    /* An empty address space. -ENOMEM, -EAGAIN (host process limit). May block. */
+    int (*space_new)(struct platform *p, struct platform_space **out);
+    /* fork: a space with the same mappings as caller's space, made in one host operation where the
+     * back end can. Call with caller = the calling thread's own ctx. The pages' protections are
+     * copied as they are (write-protect private pages first). -EOPNOTSUPP: start from space_new. */
+    int (*space_clone)(struct platform_space *from, struct platform_ctx *caller,
+                       struct platform_space **out);
+    /* All ctxs of the space must be freed. */
+    void (*space_free)(struct platform_space *s);
+    /* Maps fd [offset, offset+size) MAP_SHARED at addr, replacing what was there. prot: host PROT_*.
+     * All page aligned. The fd must stay open until the mapping was replaced and space_barrier ran.
+     * -ENOMEM. */
+    int (*space_map)(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
+                     uint64_t offset, uint32_t flags);
+    int (*space_unmap)(struct platform_space *s, uaddr_t addr, size_t size);
+    /* Changes protection where mapped; holes inside the range are skipped. */
+    int (*space_protect)(struct platform_space *s, uaddr_t addr, size_t size, int prot);
+    /* Drops every mapping (exec, exit) in as few host calls as possible. */
+    int (*space_clear)(struct platform_space *s);
+    /* Returns when no thread of s can use a mapping that was changed before the call. Cheap when no
+     * other thread of s is in guest code. May block for as long as an interrupt takes to land. */
+    void (*space_barrier)(struct platform_space *s);
+
+    /* A guest thread in space s. creator: the calling thread's own ctx if it has one in the same
+     * space (clone), else NULL. Registers come with the first run. The new ctx may be handed to another sentry
+     * thread, which becomes its owner with its first call on it. -EAGAIN, -ENOMEM. */
+    int (*ctx_new)(struct platform_space *s, struct platform_ctx *creator,
+                   struct platform_ctx **out);
+    /* Owner only (or anybody when it never ran). */
+    void (*ctx_free)(struct platform_ctx *c);
+    /* exec: moves the ctx to another space; FP state is reset. Owner only. */
+    int (*ctx_switch_space)(struct platform_ctx *c, struct platform_space *s);
+    /* Runs guest code with *regs until an event; *regs holds the state at the event. Pending changes
+     * of the space are applied first. Owner only; holds no lock. Returns 0, or -errno when the host
+     * failed (treat as DEAD). */
+    int (*ctx_run)(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *out);
+    /* From any thread, any time: the current ctx_run, or else the next one, returns INTERRUPTED
+     * soon. Never lost, idempotent until delivered. May hold locks up to TASK. */
+    void (*ctx_interrupt)(struct platform_ctx *c);
+
+    /* Extended state in XSAVE (standard, not compacted) format, as the host kernel's signal frame
+     * and NT_X86_XSTATE use. size is platform_xstate_size(). Owner only, outside ctx_run. */
+    int (*ctx_xstate_get)(struct platform_ctx *c, void *buf, size_t size);
+    int (*ctx_xstate_set)(struct platform_ctx *c, const void *buf, size_t size);
+    /* Gives dst the extended state of src; both owned by the caller (clone, before hand-over). */
+    int (*ctx_xstate_copy)(struct platform_ctx *dst, struct platform_ctx *src);
+};
+
+/* Bytes of the host's XSAVE area for the enabled features (CPUID 0xd.0 EBX). */
+size_t platform_xstate_size(void);
+
+/* The back ends in order of preference, NULL-terminated. */
+extern const struct platform_ops *const g_platforms[];
+/* name: ptrace, seccomp (systrap), kvm, auto. *out_reason (static or in probe) says why. NULL when
+ * there is none of that name or none is usable. */
+const struct platform_ops *platform_find(const char *name, struct platform_probe *out_probe);

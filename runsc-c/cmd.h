@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The commands: argv[0] is the command's own name. Each returns an exit code >= 0, or -1 with *e
+ * set.
+ */
+#pragma once
+
+#include "runsc-c/support/err.h"
+
+int cmd_do(int argc, char **argv, struct err *e);
+int cmd_run(int argc, char **argv, struct err *e);
+int cmd_spec(int argc, char **argv, struct err *e);
+int cmd_state(int argc, char **argv, struct err *e);
+int cmd_kill(int argc, char **argv, struct err *e);
+int cmd_delete(int argc, char **argv, struct err *e);
+int cmd_list(int argc, char **argv, struct err *e);
+int cmd_syscalls(int argc, char **argv);

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The runsc-c command: global options, then a command of the table below. Two hidden commands are
+ * the roles that sandbox/launch.c re-executes: internal-sentry and internal-gofer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform/base/log.h"
+#include "runsc-c/cmd.h"
+#include "runsc-c/sandbox/launch.h"
+#include "runsc-c/support/globals.h"
+#include "runsc-c/support/options.h"
+#include "runsc-c/version.h"
+
+struct globals g_options = {
+    .log_format = "text",
+    .platform = "auto",
+    .network = "none",
+    .overlay = "root:memory",
+    .strace_format = "text",
+};
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv, struct err *e);
+    const char *help; /* NULL: hidden */
+};
+
+static int cmd_help(int argc, char **argv, struct err *e);
+
+static int cmd_syscalls_adapter(int argc, char **argv, struct err *e)
+{
+    (void)e;
+    return cmd_syscalls(argc, argv);
+}
+
+static int cmd_version(int argc, char **argv, struct err *e)
+{
+    (void)argc;
+    (void)argv;
+    (void)e;
+    printf("runsc-c version %s\nspec: 1.0.2-dev\n", RUNSC_C_VERSION);
+    return 0;
+}
+
+static const struct command g_commands[] = {
+    {"do", cmd_do, "run a command with the host's root below a throw-away overlay"},
+    {"run", cmd_run, "create and start a container from an OCI bundle"},
+    {"spec", cmd_spec, "write an example config.json"},
+    {"state", cmd_state, "print the state of a container as JSON"},
+    {"kill", cmd_kill, "send a signal to a container's first process"},
+    {"delete", cmd_delete, "remove a stopped container"},
+    {"list", cmd_list, "list the containers"},
+    {"syscalls", cmd_syscalls_adapter, "show which system calls are implemented"},
+    {"version", cmd_version, "print the version"},
+    {"help", cmd_help, "show this text"},
+    {NULL, NULL, NULL},
+};
+
+static bool g_help, g_version;
+
+static const struct option_def g_global_options[] = {
+    {"root", 0, OPTION_STRING, &g_options.root, "directory for the state of containers"},
+    {"log", 0, OPTION_STRING, &g_options.log_path,
+     "file for log lines (default: errors to stderr)"},
+    {"log-format", 0, OPTION_STRING, &g_options.log_format, "text or json"},
+    {"debug", 0, OPTION_FLAG, &g_options.debug, "log everything"},
+    {"systemd-cgroup", 0, OPTION_FLAG, &g_options.systemd_cgroup,
+     "cgroupsPath is slice:prefix:name"},
+    {"rootless", 0, OPTION_FLAG, &g_options.rootless,
+     "accepted; an unprivileged caller is detected"},
+    {"platform", 0, OPTION_STRING, &g_options.platform, "auto, ptrace, seccomp or kvm"},
+    {"network", 0, OPTION_STRING, &g_options.network, "none, host or sandbox"},
+    {"overlay", 0, OPTION_STRING, &g_options.overlay, "root:memory, root:self or none"},
+    {"strace", 0, OPTION_OPTIONAL, &g_options.strace,
+     "trace system calls to stderr or --strace=FILE"},
+    {"strace-format", 0, OPTION_STRING, &g_options.strace_format, "text or json"},
+    {"help", 'h', OPTION_FLAG, &g_help, "show this text"},
+    {"version", 'v', OPTION_FLAG, &g_version, "print the version"},
+    {NULL, 0, OPTION_FLAG, NULL, NULL},
+};
+
+static int cmd_help(int argc, char **argv, struct err *e)
+{
+    (void)argc;
+    (void)argv;
+    (void)e;
+    printf("Usage: runsc-c [OPTIONS] COMMAND [ARGS]\n\n"
+           "Runs untrusted Linux programs in an application kernel.\n\nCommands:\n");
+    for (const struct command *c = g_commands; c->name; c++)
+        printf("  %-12s %s\n", c->name, c->help);
+    printf("\nOptions:\n");
+    options_help(g_global_options);
+    return 0;
+}
+
+static int one_of(const char *option, const char *value, const char *const *allowed, struct err *e)
+{
+    for (const char *const *a = allowed; *a; a++) {
+        if (!strcmp(*a, value))
+            return 0;
+    }
+    return err_set(e, "--%s: \"%s\" is not one of the possible values; see --help", option, value);
+}
+
+static int check_globals(struct err *e)
+{
+    static const char *const platforms[] = {"auto", "ptrace", "seccomp", "systrap", "kvm", NULL};
+    static const char *const networks[] = {"none", "host", "sandbox", NULL};
+    static const char *const overlays[] = {"root:memory", "root:self", "memory",
+                                           "self",        "none",      NULL};
+    static const char *const formats[] = {"text", "json", NULL};
+
+    if (one_of("platform", g_options.platform, platforms, e) < 0 ||
+        one_of("network", g_options.network, networks, e) < 0 ||
+        one_of("overlay", g_options.overlay, overlays, e) < 0 ||
+        one_of("log-format", g_options.log_format, formats, e) < 0 ||
+        one_of("strace-format", g_options.strace_format, formats, e) < 0)
+        return -1;
+    return 0;
+}
+
+/* runc's: /run/NAME for root, $XDG_RUNTIME_DIR/NAME else. */
+static const char *default_root(void)
+{
+    static char path[512];
+    const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+
+    if (geteuid() == 0)
+        return "/run/runsc-c";
+    if (runtime_dir && *runtime_dir)
+        snprintf(path, sizeof(path), "%s/runsc-c", runtime_dir);
+    else
+        snprintf(path, sizeof(path), "/tmp/runsc-c-%u", geteuid());
+    return path;
+}
+
+static int start_log(struct err *e)
+{
+    int fd = -1;
+
+    if (g_options.log_path) {
+        fd = open(g_options.log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        if (fd < 0)
+            return err_errno(e, errno, "--log %s", g_options.log_path);
+    } else if (g_options.debug) {
+        fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    }
+    log_init(fd, strcmp(g_options.log_format, "json") ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON,
+             g_options.debug ? LOG_DEBUG : LOG_WARN, "runsc-c");
+    return 0;
+}
+
+static int run(int argc, char **argv, struct err *e)
+{
+    int index = 1;
+
+    if (options_parse(g_global_options, argc, argv, &index, e) < 0)
+        return -1;
+    if (g_version)
+        return cmd_version(argc, argv, e);
+    if (g_help)
+        return cmd_help(argc, argv, e);
+    if (index == argc) {
+        cmd_help(argc, argv, e);
+        return 1;
+    }
+    if (!g_options.root)
+        g_options.root = default_root();
+    if (check_globals(e) < 0 || start_log(e) < 0)
+        return -1;
+    for (const struct command *c = g_commands; c->name; c++) {
+        if (!strcmp(c->name, argv[index]))
+            return c->run(argc - index, argv + index, e);
+    }
+    return err_set(e, "unknown command \"%s\"; `runsc-c help` lists the commands", argv[index]);
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = {0};
+    int ret;
+
+    if (argc == 3 && !strcmp(argv[1], "internal-sentry"))
+        return sandbox_sentry_main(argc, argv);
+    if (argc == 3 && !strcmp(argv[1], "internal-gofer"))
+        return sandbox_gofer_main(argc, argv);
+    ret = run(argc, argv, &e);
+    if (ret >= 0)
+        return ret;
+    /* Engines read the last error line of --log; people read stderr. */
+    if (g_options.log_path)
+        log_error(LOG_CLI, "%s", e.msg);
+    fprintf(stderr, "runsc-c: %s\n", e.msg);
+    return e.exit_code ? e.exit_code : 1;
+}

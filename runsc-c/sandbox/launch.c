@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Launch order: socket pairs, gofer, sentry, hello. What each child is told goes through a sealed
+ * memfd as JSON (members: see boot_config below, read by sentry/boot/config.c and gofer_entry.c).
+ *
+ * The sentry is cloned into new user, pid, mount, ipc, uts, cgroup and network namespaces. Started
+ * by root its only mapped id is the host's nobody (65534), so that even a sandbox escape is nobody;
+ * started by a user it is that user. It changes ids before exec, which keeps it dumpable (it traces
+ * its own stubs), and drops everything else itself. It is pid 1 of its pid namespace: when it dies,
+ * the host kernel ends every stub.
+ */
+#include "runsc-c/sandbox/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "platform/base/log.h"
+#include "runsc-c/sandbox/control.h"
+#include "runsc-c/sandbox/fdset.h"
+#include "runsc-c/support/globals.h"
+#include "runsc-c/support/json.h"
+
+enum { NOBODY = 65534, TREES_MAX = 128 };
+
+struct tree {
+    char *path;
+    bool readonly, shared;
+    int pair[2]; /* sentry, gofer */
+};
+
+struct launch {
+    const struct launch_request *rq;
+    struct tree trees[TREES_MAX];
+    int tree_count;
+    json_t *tree_list; /* for the sentry: per tree {fd, mount, readonly, shared} */
+    struct fdset sentry_fds, gofer_fds;
+    int control[2]; /* ours, sentry */
+    int log_fd;
+    int exe_fd;
+};
+
+static bool has_option(const json_t *mount, const char *name)
+{
+    const json_t *options = json_object_get(mount, "options"), *o;
+    size_t i;
+
+    json_array_foreach(options, i, o)
+    {
+        if (!strcmp(json_string_value(o), name))
+            return true;
+    }
+    return false;
+}
+
+static char *absolute(const char *bundle, const char *path)
+{
+    char *out = NULL;
+
+    if (path[0] == '/')
+        return strdup(path);
+    return asprintf(&out, "%s/%s", bundle, path) < 0 ? NULL : out;
+}
+
+/* mount: index into spec.mounts, -1 for the root. */
+static int add_tree(struct launch *l, const char *path, int mount, bool readonly, bool shared,
+                    struct err *e)
+{
+    struct tree *t = &l->trees[l->tree_count];
+    int fd;
+
+    if (l->tree_count == TREES_MAX)
+        return err_set(e, "more than %d bind mounts", TREES_MAX - 1);
+    t->path = absolute(l->rq->bundle, path);
+    t->readonly = readonly;
+    t->shared = shared;
+    if (!t->path)
+        return err_errno(e, ENOMEM, "mounts");
+    if (access(t->path, F_OK) < 0)
+        return err_errno(e, errno, mount < 0 ? "root.path %s" : "mount source %s", t->path);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, t->pair) < 0)
+        return err_errno(e, errno, "socketpair");
+    l->tree_count++;
+    fd = fdset_add(&l->sentry_fds, t->pair[0], e);
+    if (fd < 0)
+        return -1;
+    json_array_append_new(l->tree_list, json_pack("{s:i, s:i, s:b, s:b}", "fd", fd, "mount", mount,
+                                                  "readonly", readonly, "shared", shared));
+    return 0;
+}
+
+static int plan_trees(struct launch *l, struct err *e)
+{
+    const json_t *root = json_object_get(l->rq->spec, "root");
+    const json_t *mounts = json_object_get(l->rq->spec, "mounts"), *m;
+    bool write_through = !strcmp(g_options.overlay, "none");
+    size_t i;
+
+    l->tree_list = json_array();
+    if (add_tree(l, json_get_string(root, "path", "/"), -1,
+                 !write_through || json_is_true(json_object_get(root, "readonly")), false, e) < 0)
+        return -1;
+    json_array_foreach(mounts, i, m)
+    {
+        if (strcmp(json_get_string(m, "type", ""), "bind") && !has_option(m, "bind") &&
+            !has_option(m, "rbind"))
+            continue;
+        if (!json_object_get(m, "source"))
+            return err_set(e, "mounts[%zu]: a bind mount needs a source", i);
+        if (add_tree(l, json_get_string(m, "source", ""), (int)i, has_option(m, "ro"), true, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static json_t *log_config(struct fdset *fds, int log_fd, struct err *e)
+{
+    return json_pack("{s:i, s:s, s:b}", "fd", fdset_add(fds, log_fd, e), "format",
+                     g_options.log_format, "debug", g_options.debug);
+}
+
+static json_t *gofer_config(struct launch *l, struct err *e)
+{
+    json_t *trees = json_array();
+
+    for (int i = 0; i < l->tree_count; i++) {
+        int fd = fdset_add(&l->gofer_fds, l->trees[i].pair[1], e);
+
+        if (fd < 0) {
+            json_decref(trees);
+            return NULL;
+        }
+        json_array_append_new(trees,
+                              json_pack("{s:o, s:i, s:b}", "path", json_bytes(l->trees[i].path),
+                                        "fd", fd, "readonly", l->trees[i].readonly));
+    }
+    return json_pack("{s:o, s:o}", "trees", trees, "log", log_config(&l->gofer_fds, l->log_fd, e));
+}
+
+/* The sentry's configuration: spec as checked, plus numbers of the descriptors. */
+static json_t *sentry_config(struct launch *l, struct err *e)
+{
+    const struct launch_request *rq = l->rq;
+    json_t *config, *preserved = json_array();
+    json_t *spec = json_deep_copy(rq->spec);
+
+    for (int i = 0; i < rq->preserve_fds; i++)
+        json_array_append_new(preserved, json_integer(fdset_add(&l->sentry_fds, 3 + i, e)));
+    config =
+        json_pack("{s:s, s:o, s:s, s:s, s:s, s:O, s:i, s:i, s:i, s:o, s:o, s:{s:i, s:s}}", "id",
+                  rq->id, "spec", spec, "platform", g_options.platform, "network",
+                  g_options.network, "overlay", g_options.overlay, "trees", l->tree_list, "control",
+                  fdset_add(&l->sentry_fds, l->control[1], e), "listen",
+                  fdset_add(&l->sentry_fds, rq->listen_fd, e), "console",
+                  fdset_add(&l->sentry_fds, rq->console_fd, e), "log",
+                  log_config(&l->sentry_fds, l->log_fd, e), "preserved", preserved, "strace", "fd",
+                  fdset_add(&l->sentry_fds, rq->strace_fd, e), "format", g_options.strace_format);
+    if (!config)
+        (void)err_errno(e, ENOMEM, "sentry configuration");
+    return config;
+}
+
+/* A sealed memfd that holds v; consumes v. */
+static int config_fd(json_t *v, struct err *e)
+{
+    char *text = v ? json_dumps(v, JSON_COMPACT) : NULL;
+    size_t size = text ? strlen(text) : 0;
+    int fd = -1;
+
+    json_decref(v);
+    if (!text)
+        return e->msg[0] ? -1 : err_errno(e, ENOMEM, "configuration");
+    fd = memfd_create("runsc-c-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || write(fd, text, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
+        (void)err_errno(e, errno, "configuration memfd");
+        if (fd >= 0)
+            close(fd);
+        fd = -1;
+    }
+    free(text);
+    return fd;
+}
+
+static NORETURN void child_fail(const char *what, int errnum)
+{
+    dprintf(STDERR_FILENO, "runsc-c: %s: %s\n", what, strerror(errnum));
+    _exit(1);
+}
+
+static void redirect_null(int target, int flags)
+{
+    int fd = open("/dev/null", flags | O_CLOEXEC);
+
+    if (fd < 0 || dup2(fd, target) < 0)
+        child_fail("/dev/null", errno);
+}
+
+static NORETURN void exec_role(int exe_fd, const char *role, int number)
+{
+    char text[16];
+    char *argv[] = {(char[]){"runsc-c"}, strdupa(role), text, NULL};
+    char *envp[] = {NULL};
+
+    snprintf(text, sizeof(text), "%d", number);
+    fcntl(exe_fd, F_SETFD, FD_CLOEXEC);
+    syscall(SYS_execveat, exe_fd, "", argv, envp, AT_EMPTY_PATH);
+    child_fail("cannot execute runsc-c", errno);
+}
+
+struct child {
+    const char *role;
+    uint64_t clone_flags;
+    struct fdset *fds;
+    const int *stdio; /* NULL: null, null, our stderr */
+    bool become_nobody;
+    bool die_with_parent;
+    int config_number, exe_number;
+};
+
+static NORETURN void child_main(struct child *c, int go_fd)
+{
+    char go;
+    int ret;
+
+    if (read(go_fd, &go, 1) != 1)
+        _exit(1);
+    setsid();
+    for (int i = 0; i < 3; i++) {
+        if (c->stdio && c->stdio[i] >= 0 ? c->stdio[i] != i && dup2(c->stdio[i], i) < 0 : false)
+            child_fail("dup2", errno);
+        else if (c->stdio ? c->stdio[i] < 0 : i < 2)
+            redirect_null(i, i ? O_WRONLY : O_RDONLY);
+    }
+    ret = fdset_apply(c->fds);
+    if (ret < 0)
+        child_fail("descriptors", -ret);
+    if (c->become_nobody &&
+        (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+        child_fail("cannot become the sandbox user", errno);
+    if (c->die_with_parent)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    exec_role(c->exe_number, c->role, c->config_number);
+}
+
+static int write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    n = write(fd, text, strlen(text));
+    n = n < 0 ? -errno : 0;
+    close(fd);
+    return (int)n;
+}
+
+/* Maps id 0 of the child's user namespace to nobody (root) or to the caller. */
+static int write_id_maps(pid_t pid, struct err *e)
+{
+    bool root = geteuid() == 0;
+    char path[64], text[64];
+    int ret;
+
+    if (!root) {
+        snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
+        (void)write_text(path, "deny"); /* older kernels have no such file */
+    }
+    snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+    snprintf(text, sizeof(text), "0 %u 1", root ? NOBODY : geteuid());
+    ret = write_text(path, text);
+    if (ret < 0)
+        return err_errno(e, -ret, "cannot map user ids into the sandbox's user namespace");
+    snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
+    snprintf(text, sizeof(text), "0 %u 1", root ? NOBODY : getegid());
+    ret = write_text(path, text);
+    return ret < 0 ? err_errno(e, -ret, "cannot map group ids into the sandbox's user namespace")
+                   : 0;
+}
+
+static pid_t spawn(struct child *c, struct err *e)
+{
+    struct clone_args args = {.flags = c->clone_flags, .exit_signal = SIGCHLD};
+    int go[2];
+    pid_t pid;
+
+    if (pipe2(go, O_CLOEXEC) < 0)
+        return err_errno(e, errno, "pipe");
+    pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid == 0) {
+        close(go[1]);
+        child_main(c, go[0]);
+    }
+    close(go[0]);
+    if (pid < 0) {
+        (void)err_errno(e, errno, "cannot start the %s process%s", c->role,
+                        errno == EPERM ? " (are user namespaces allowed here?)" : "");
+    } else if ((c->clone_flags & CLONE_NEWUSER) && write_id_maps(pid, e) < 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        pid = -1;
+    } else if (write(go[1], "g", 1) != 1) {
+        (void)err_errno(e, errno, "pipe");
+    }
+    close(go[1]);
+    return pid;
+}
+
+static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
+{
+    int fd = config_fd(gofer_config(l, e), e);
+    struct child c = {
+        .role = "internal-gofer",
+        .clone_flags = CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0),
+        .fds = &l->gofer_fds,
+        .die_with_parent = l->rq->die_with_parent,
+    };
+
+    if (fd < 0)
+        return -1;
+    c.config_number = fdset_add(&l->gofer_fds, fd, e);
+    c.exe_number = fdset_add(&l->gofer_fds, l->exe_fd, e);
+    out->gofer_pid = c.exe_number < 0 ? -1 : spawn(&c, e);
+    close(fd);
+    return out->gofer_pid < 0 ? -1 : 0;
+}
+
+static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
+{
+    int fd = config_fd(sentry_config(l, e), e);
+    struct child c = {
+        .role = "internal-sentry",
+        .clone_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+                       CLONE_NEWCGROUP | (strcmp(g_options.network, "host") ? CLONE_NEWNET : 0),
+        .fds = &l->sentry_fds,
+        .stdio = l->rq->stdio,
+        .become_nobody = geteuid() == 0,
+        .die_with_parent = l->rq->die_with_parent,
+    };
+
+    if (fd < 0)
+        return -1;
+    c.config_number = fdset_add(&l->sentry_fds, fd, e);
+    c.exe_number = fdset_add(&l->sentry_fds, l->exe_fd, e);
+    out->sentry_pid = c.exe_number < 0 ? -1 : spawn(&c, e);
+    close(fd);
+    return out->sentry_pid < 0 ? -1 : 0;
+}
+
+static void launch_close(struct launch *l)
+{
+    for (int i = 0; i < l->tree_count; i++) {
+        close(l->trees[i].pair[0]);
+        close(l->trees[i].pair[1]);
+        free(l->trees[i].path);
+    }
+    if (l->control[1] >= 0)
+        close(l->control[1]);
+    if (l->log_fd >= 0)
+        close(l->log_fd);
+    if (l->exe_fd >= 0)
+        close(l->exe_fd);
+    json_decref(l->tree_list);
+}
+
+static int start_all(struct launch *l, struct sandbox *out, struct err *e)
+{
+    json_t *ready;
+
+    l->exe_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    if (l->exe_fd < 0)
+        return err_errno(e, errno, "/proc/self/exe (is /proc mounted?)");
+    if (g_options.log_path) {
+        l->log_fd = open(g_options.log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+        if (l->log_fd < 0)
+            return err_errno(e, errno, "--log %s", g_options.log_path);
+    } else if (g_options.debug) {
+        l->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    }
+    if (plan_trees(l, e) < 0)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, l->control) < 0)
+        return err_errno(e, errno, "socketpair");
+    out->control_fd = l->control[0];
+    if (start_gofer(l, out, e) < 0 || start_sentry(l, out, e) < 0)
+        return -1;
+    /* The children hold their ends; ours go so that a death is seen as end of file. */
+    close(l->control[1]);
+    l->control[1] = -1;
+    ready = control_receive(out->control_fd, e);
+    json_decref(ready);
+    return ready ? 0 : -1;
+}
+
+int sandbox_launch(const struct launch_request *rq, struct sandbox *out, struct err *e)
+{
+    struct launch *l = calloc(1, sizeof(*l));
+    int ret;
+
+    *out = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1, .control_fd = -1};
+    if (!l)
+        return err_errno(e, ENOMEM, "launch");
+    l->rq = rq;
+    l->control[0] = l->control[1] = l->log_fd = l->exe_fd = -1;
+    ret = start_all(l, out, e);
+    launch_close(l);
+    free(l);
+    if (ret < 0)
+        sandbox_destroy(out);
+    return ret;
+}
+
+void sandbox_destroy(struct sandbox *s)
+{
+    if (s->control_fd >= 0)
+        close(s->control_fd);
+    /* The gofer ends by itself when the sentry's ends of its sockets are gone. */
+    if (s->sentry_pid > 0) {
+        kill(s->sentry_pid, SIGKILL);
+        waitpid(s->sentry_pid, NULL, 0);
+    }
+    if (s->gofer_pid > 0) {
+        kill(s->gofer_pid, SIGKILL);
+        waitpid(s->gofer_pid, NULL, 0);
+    }
+    *s = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1, .control_fd = -1};
+}

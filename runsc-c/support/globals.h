@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The global options, as every command sees them. Set once by main, then read-only. */
+#pragma once
+
+#include "platform/base/compiler.h"
+
+struct globals {
+    const char *root;       /* state directory; never NULL after main */
+    const char *log_path;   /* --log or NULL */
+    const char *log_format; /* text | json */
+    const char *platform;   /* auto, ptrace, seccomp, kvm */
+    const char *network;    /* none | host | sandbox */
+    const char *overlay;    /* root:memory | root:self | none */
+    const char *strace;     /* NULL off, "" stderr, else file */
+    const char *strace_format;
+    bool debug, systemd_cgroup, rootless;
+};
+
+extern struct globals g_options;

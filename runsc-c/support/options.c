@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runsc-c/support/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_def *find_long(const struct option_def *defs, const char *name,
+                                          size_t len)
+{
+    for (; defs->name; defs++) {
+        if (strlen(defs->name) == len && !strncmp(defs->name, name, len))
+            return defs;
+    }
+    return NULL;
+}
+
+static const struct option_def *find_letter(const struct option_def *defs, char letter)
+{
+    for (; defs->name; defs++) {
+        if (defs->letter && defs->letter == letter)
+            return defs;
+    }
+    return NULL;
+}
+
+static int list_append(struct option_list *list, const char *value, struct err *e)
+{
+    const char **items = realloc(list->items, (list->count + 1) * sizeof(char *));
+
+    if (!items)
+        return err_errno(e, ENOMEM, "options");
+    list->items = items;
+    list->items[list->count++] = value;
+    return 0;
+}
+
+static int store(const struct option_def *def, const char *value, struct err *e)
+{
+    char *end;
+
+    switch (def->kind) {
+    case OPTION_FLAG:
+        if (value && strcmp(value, "true") && strcmp(value, "false"))
+            return err_set(e, "option --%s takes no value (got \"%s\")", def->name, value);
+        *(bool *)def->value = !value || !strcmp(value, "true");
+        return 0;
+    case OPTION_STRING:
+    case OPTION_OPTIONAL:
+        *(const char **)def->value = value ? value : "";
+        return 0;
+    case OPTION_INT:
+        errno = 0;
+        *(long *)def->value = strtol(value, &end, 10);
+        if (errno || end == value || *end)
+            return err_set(e, "option --%s wants a number, not \"%s\"", def->name, value);
+        return 0;
+    case OPTION_LIST:
+        return list_append(def->value, value, e);
+    }
+    return 0;
+}
+
+static bool takes_value(const struct option_def *def)
+{
+    return def->kind != OPTION_FLAG && def->kind != OPTION_OPTIONAL;
+}
+
+int options_parse(const struct option_def *defs, int argc, char **argv, int *index, struct err *e)
+{
+    while (*index < argc) {
+        const char *arg = argv[*index];
+        const char *name, *value = NULL;
+        const struct option_def *def;
+        size_t len;
+
+        if (arg[0] != '-' || !arg[1])
+            return 0;
+        ++*index;
+        if (!strcmp(arg, "--"))
+            return 0;
+        name = arg + (arg[1] == '-' ? 2 : 1);
+        len = strcspn(name, "=");
+        if (name[len])
+            value = name + len + 1;
+        def = find_long(defs, name, len);
+        if (!def && arg[1] != '-') {
+            def = find_letter(defs, arg[1]);
+            if (def && takes_value(def) && arg[2])
+                value = arg[2] == '=' ? arg + 3 : arg + 2;
+            else if (def && arg[2])
+                def = NULL;
+        }
+        if (!def)
+            return err_set(e, "unknown option \"%s\"; see --help", arg);
+        if (takes_value(def) && !value) {
+            if (*index >= argc)
+                return err_set(e, "option --%s needs a value", def->name);
+            value = argv[(*index)++];
+        }
+        if (store(def, value, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void options_help(const struct option_def *defs)
+{
+    for (; defs->name; defs++) {
+        char left[64];
+
+        snprintf(left, sizeof(left), "%s%c%s--%s%s", defs->letter ? "-" : " ",
+                 defs->letter ? defs->letter : ' ', defs->letter ? ", " : "  ", defs->name,
+                 takes_value(defs) ? " VALUE" : "");
+        printf("  %-32s %s\n", left, defs->help);
+    }
+}
