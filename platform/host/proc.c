@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Host calls on processes and threads; see proc.h. */
+#include "platform/host/proc.h"
+
+#include <errno.h>
+
+#include "platform/host/host_internal.h"
+
+pid_t host_getpid(void)
+{
+    return (pid_t)raw0(SYS_getpid);
+}
+
+pid_t host_gettid(void)
+{
+    return (pid_t)raw0(SYS_gettid);
+}
+
+int host_kill(pid_t pid, int sig)
+{
+    return (int)raw2(SYS_kill, pid, sig);
+}
+
+int host_tgkill(pid_t tgid, pid_t tid, int sig)
+{
+    return (int)raw3(SYS_tgkill, tgid, tid, sig);
+}
+
+int host_wait4(pid_t pid, int *out_status, int options)
+{
+    return (int)raw4(SYS_wait4, pid, out_status, options, 0);
+}
+
+long host_ptrace(int request, pid_t pid, unsigned long addr, unsigned long data)
+{
+    return raw4(SYS_ptrace, request, pid, addr, data);
+}
+
+int host_prctl(int op, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+    return (int)raw5(SYS_prctl, op, a, b, c, d);
+}
+
+int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    return sigaction(sig, act, old) < 0 ? -errno : 0;
+}
+
+int host_sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    return (int)raw4(SYS_rt_sigprocmask, how, set, old, 8);
+}
+
+int host_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set)
+{
+    return (int)raw3(SYS_sched_setaffinity, tid, size, set);
+}
+
+int host_sched_getaffinity(pid_t tid, size_t size, cpu_set_t *out)
+{
+    return (int)raw3(SYS_sched_getaffinity, tid, size, out);
+}
+
+int host_sched_yield(void)
+{
+    return (int)raw0(SYS_sched_yield);
+}
+
+int host_getrusage(int who, struct rusage *out)
+{
+    return (int)raw2(SYS_getrusage, who, out);
+}
+
+int host_prlimit(pid_t pid, int resource, const struct rlimit *set, struct rlimit *out)
+{
+    return (int)raw4(SYS_prlimit64, pid, resource, set, out);
+}
+
+int64_t host_getrandom(void *buf, size_t size, unsigned flags)
+{
+    return raw3(SYS_getrandom, buf, size, flags);
+}
+
+NORETURN void host_exit_group(int code)
+{
+    for (;;)
+        (void)raw1(SYS_exit_group, code);
+}
