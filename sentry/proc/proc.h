@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* procfs and sysfs: what boot mounts. See proc/README.md. */
+#pragma once
+
+#include "sentry/fs/vfs.h"
+
+struct pidns;
+
+/* A procfs that shows ns; *out is +1. -ENOMEM. */
+int MUST_CHECK procfs_create(struct pidns *ns, struct super **out);
+int MUST_CHECK sysfs_create(struct super **out);
+
+/* For mount(2): "proc" shows the caller's pid namespace; "sysfs". */
+extern const struct fs_type g_fs_proc;
+extern const struct fs_type g_fs_sysfs;
