@@ -8,6 +8,13 @@
 
 #include <bsd/sys/tree.h>
 
+#include "platform/base/compiler.h"
+
+/* libbsd's macro relies on a BSD-only spelling of the attribute. */
+#undef RB_GENERATE_STATIC
+#define RB_GENERATE_STATIC(name, type, field, cmp)                                                 \
+    RB_GENERATE_INTERNAL(name, type, field, cmp, UNUSED static)
+
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 

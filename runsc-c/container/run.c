@@ -68,7 +68,8 @@ static void forward_signals(struct foreground *f)
             (void)post(f->sandbox.control_fd, terminal_resize_request(f->console_fd), &ignored);
         else if (info.ssi_signo != SIGWINCH)
             (void)post(f->sandbox.control_fd,
-                       json_pack("{s:s, s:i}", "op", "signal", "signo", (int)info.ssi_signo),
+                       json_pack("{s:s, s:i, s:b}", "op", "signal", "signo", (int)info.ssi_signo,
+                                 "quiet", 1),
                        &ignored);
     }
 }
@@ -150,6 +151,7 @@ static int launch(const struct container_run *rq, struct foreground *f, int list
         .listen_fd = listen_fd,
         .strace_fd = open_strace(e),
         .preserve_fds = (int)rq->preserve_fds,
+        .standalone = rq->ephemeral,
         .die_with_parent = !rq->detach,
     };
     int ret = e->msg[0] ? -1 : sandbox_launch(&launch_rq, &f->sandbox, e);

@@ -48,5 +48,6 @@ json_t *terminal_resize_request(int fd)
 
     if (ioctl(fd, TIOCGWINSZ, &w) < 0)
         return NULL;
-    return json_pack("{s:s, s:i, s:i}", "op", "resize", "rows", w.ws_row, "cols", w.ws_col);
+    return json_pack("{s:s, s:i, s:i, s:b}", "op", "resize", "rows", w.ws_row, "cols", w.ws_col,
+                     "quiet", 1);
 }

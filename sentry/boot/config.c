@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sentry/boot/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/base/log.h"
+
+const char *boot_string(const json_t *obj, const char *name, const char *fallback)
+{
+    const char *s = json_string_value(json_object_get(obj, name));
+
+    return s ? s : fallback;
+}
+
+int64_t boot_int(const json_t *obj, const char *name, int64_t fallback)
+{
+    const json_t *v = json_object_get(obj, name);
+
+    return json_is_integer(v) ? json_integer_value(v) : fallback;
+}
+
+static int hex_digit(char c)
+{
+    return c >= 'a' ? c - 'a' + 10 : c - '0';
+}
+
+char *boot_bytes(const json_t *v)
+{
+    const char *hex;
+    size_t len;
+    char *out;
+
+    if (json_is_string(v))
+        return strdup(json_string_value(v));
+    hex = json_string_value(json_object_get(v, "hex"));
+    if (!hex)
+        return NULL;
+    len = strlen(hex) / 2;
+    out = malloc(len + 1);
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < len; i++)
+        out[i] = (char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+    out[len] = '\0';
+    return out;
+}
+
+char **boot_strings(const json_t *array)
+{
+    size_t count = json_array_size(array), i;
+    char **out = calloc(count + 1, sizeof(char *));
+    const json_t *v;
+
+    if (!out)
+        return NULL;
+    json_array_foreach(array, i, v)
+    {
+        out[i] = boot_bytes(v);
+        if (!out[i]) {
+            boot_strings_free(out);
+            return NULL;
+        }
+    }
+    return out;
+}
+
+void boot_strings_free(char **strings)
+{
+    if (!strings)
+        return;
+    for (char **s = strings; *s; s++)
+        free(*s);
+    free(strings);
+}
+
+static int load_trees(struct boot_config *c)
+{
+    const json_t *list = json_object_get(c->json, "trees"), *v;
+    size_t i;
+
+    c->tree_count = json_array_size(list);
+    c->trees = calloc(c->tree_count ? c->tree_count : 1, sizeof(struct boot_tree));
+    if (!c->trees)
+        return -ENOMEM;
+    json_array_foreach(list, i, v)
+    {
+        c->trees[i] = (struct boot_tree){
+            .fd = (int)boot_int(v, "fd", -1),
+            .mount = (int)boot_int(v, "mount", -1),
+            .readonly = json_is_true(json_object_get(v, "readonly")),
+            .shared = json_is_true(json_object_get(v, "shared")),
+        };
+    }
+    return c->tree_count ? 0 : -EINVAL;
+}
+
+int boot_config_load(int fd, struct boot_config *c)
+{
+    const json_t *log, *strace;
+    json_error_t error;
+
+    *c = (struct boot_config){.json = json_loadfd(fd, 0, &error)};
+    if (!c->json) {
+        log_error(LOG_BOOT, "configuration: %s at %d:%d", error.text, error.line, error.column);
+        return -EINVAL;
+    }
+    log = json_object_get(c->json, "log");
+    strace = json_object_get(c->json, "strace");
+    c->spec = json_object_get(c->json, "spec");
+    c->id = boot_string(c->json, "id", "?");
+    c->platform = boot_string(c->json, "platform", "auto");
+    c->network = boot_string(c->json, "network", "none");
+    c->overlay = strcmp(boot_string(c->json, "overlay", ""), "none") ? BOOT_OVERLAY_MEMORY
+                                                                     : BOOT_OVERLAY_NONE;
+    c->control_fd = (int)boot_int(c->json, "control", -1);
+    c->listen_fd = (int)boot_int(c->json, "listen", -1);
+    c->console_fd = (int)boot_int(c->json, "console", -1);
+    c->strace_fd = (int)boot_int(strace, "fd", -1);
+    c->strace_json = !strcmp(boot_string(strace, "format", "text"), "json");
+    c->log_fd = (int)boot_int(log, "fd", -1);
+    c->log_json = !strcmp(boot_string(log, "format", "text"), "json");
+    c->debug = json_is_true(json_object_get(log, "debug"));
+    c->standalone = json_is_true(json_object_get(c->json, "standalone"));
+    return load_trees(c);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sentry's configuration as C. The JSON comes from our own command, which checked it; a member
+ * of the wrong type is a bug there and ends the sentry with a message.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "platform/base/compiler.h"
+
+struct boot_tree {
+    int fd;    /* gofer session */
+    int mount; /* index into spec.mounts, -1: the root */
+    bool readonly, shared;
+};
+
+enum boot_overlay { BOOT_OVERLAY_MEMORY, BOOT_OVERLAY_NONE };
+
+struct boot_config {
+    json_t *json; /* owned; strings below are borrowed from it */
+    const json_t *spec;
+    const char *id, *platform, *network;
+    enum boot_overlay overlay;
+    struct boot_tree *trees; /* owned */
+    size_t tree_count;
+    int control_fd, listen_fd, console_fd, strace_fd, log_fd; /* -1: none */
+    bool strace_json, log_json, debug;
+    bool standalone; /* `do`: the first process has no pid-1 protection */
+};
+
+int boot_config_load(int fd, struct boot_config *out);
+
+/* Member as a string of bytes: a JSON string or {"hex": "..."}. Allocated; NULL when absent or out
+ * of memory. */
+char *boot_bytes(const json_t *v);
+/* NULL-terminated array of boot_bytes of a JSON array; NULL when out of memory. */
+char **boot_strings(const json_t *array);
+void boot_strings_free(char **strings);
+const char *boot_string(const json_t *obj, const char *name, const char *fallback);
+int64_t boot_int(const json_t *obj, const char *name, int64_t fallback);

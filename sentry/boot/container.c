@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The words of the error messages are a contract: docker, podman and containerd tell a missing
+ * command (127) from one that cannot be executed (126) by "executable file not found", "no such
+ * file or directory" and "permission denied".
+ */
+#include "sentry/boot/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "sentry/abi/fcntl.h"
+#include "sentry/abi/stat.h"
+#include "sentry/boot/mounts.h"
+#include "sentry/fs/host/hostfile.h"
+
+static const char g_default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+int boot_error_set(struct boot_error *e, int exit_code, const char *fmt, ...)
+{
+    va_list ap;
+
+    e->exit_code = exit_code;
+    va_start(ap, fmt);
+    vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+/* strerror in the lower case that runc prints. */
+static const char *reason(int errnum)
+{
+    static _Thread_local char text[128];
+
+    if (errnum == ENOEXEC)
+        return "exec format error";
+    snprintf(text, sizeof(text), "%s", strerror(errnum));
+    if (text[0] >= 'A' && text[0] <= 'Z' && text[1] >= 'a')
+        text[0] = (char)(text[0] + 'a' - 'A');
+    return text;
+}
+
+/* 0 when path names something that may be executed by cred. */
+static int check_executable(const char *path, const struct cred *cred)
+{
+    struct path found;
+    int ret = vfs_walk(LX_AT_FDCWD, path, WALK_FOLLOW, &found);
+
+    if (ret < 0)
+        return ret;
+    if (!LX_S_ISREG(found.dentry->inode->attr.mode))
+        ret = -EACCES;
+    else
+        ret = inode_permission_cred(found.dentry->inode, cred, MAY_EXEC);
+    path_put(&found);
+    return ret;
+}
+
+/* execvp's search. *out is allocated. */
+static int find_program(const char *name, char **env, const struct cred *cred, char **out)
+{
+    const char *path = g_default_path;
+    int result = -ENOENT;
+
+    if (strchr(name, '/')) {
+        *out = strdup(name);
+        return *out ? check_executable(name, cred) : -ENOMEM;
+    }
+    for (; *env; env++) {
+        if (!strncmp(*env, "PATH=", 5))
+            path = *env + 5;
+    }
+    for (;;) {
+        size_t len = strcspn(path, ":");
+        int ret;
+
+        if (asprintf(out, "%.*s%s%s", (int)len, path, len ? "/" : "./", name) < 0)
+            return -ENOMEM;
+        ret = check_executable(*out, cred);
+        if (ret == 0)
+            return 0;
+        free(*out);
+        *out = NULL;
+        if (ret == -EACCES)
+            result = ret;
+        if (!path[len])
+            return result;
+        path += len + 1;
+    }
+}
+
+static int capability_number(const char *name)
+{
+    /* In the order of capabilities(7)'s numbers. */
+    static const char *const names[] = {"CHOWN",
+                                        "DAC_OVERRIDE",
+                                        "DAC_READ_SEARCH",
+                                        "FOWNER",
+                                        "FSETID",
+                                        "KILL",
+                                        "SETGID",
+                                        "SETUID",
+                                        "SETPCAP",
+                                        "LINUX_IMMUTABLE",
+                                        "NET_BIND_SERVICE",
+                                        "NET_BROADCAST",
+                                        "NET_ADMIN",
+                                        "NET_RAW",
+                                        "IPC_LOCK",
+                                        "IPC_OWNER",
+                                        "SYS_MODULE",
+                                        "SYS_RAWIO",
+                                        "SYS_CHROOT",
+                                        "SYS_PTRACE",
+                                        "SYS_PACCT",
+                                        "SYS_ADMIN",
+                                        "SYS_BOOT",
+                                        "SYS_NICE",
+                                        "SYS_RESOURCE",
+                                        "SYS_TIME",
+                                        "SYS_TTY_CONFIG",
+                                        "MKNOD",
+                                        "LEASE",
+                                        "AUDIT_WRITE",
+                                        "AUDIT_CONTROL",
+                                        "SETFCAP",
+                                        "MAC_OVERRIDE",
+                                        "MAC_ADMIN",
+                                        "SYSLOG",
+                                        "WAKE_ALARM",
+                                        "BLOCK_SUSPEND",
+                                        "AUDIT_READ",
+                                        "PERFMON",
+                                        "BPF",
+                                        "CHECKPOINT_RESTORE"};
+    _Static_assert(ARRAY_COUNT(names) == LX_CAP_LAST + 1, "a name per capability");
+
+    if (strncasecmp(name, "CAP_", 4) == 0)
+        name += 4;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (!strcasecmp(names[i], name))
+            return (int)i;
+    }
+    return -1;
+}
+
+static uint64_t capability_set(const json_t *caps, const char *set)
+{
+    const json_t *list = json_object_get(caps, set), *v;
+    uint64_t mask = 0;
+    size_t i;
+
+    json_array_foreach(list, i, v)
+    {
+        int n = capability_number(json_string_value(v));
+
+        if (n >= 0)
+            mask |= LX_CAP_BIT(n);
+    }
+    return mask;
+}
+
+static int make_cred(const json_t *process, struct cred **out)
+{
+    const json_t *user = json_object_get(process, "user");
+    const json_t *caps = json_object_get(process, "capabilities"), *v;
+    const json_t *extra = json_object_get(user, "additionalGids");
+    lx_gid_t *groups = calloc(json_array_size(extra) + 1, sizeof(lx_gid_t));
+    struct cred *c;
+    size_t i;
+    int ret;
+
+    if (!groups)
+        return -ENOMEM;
+    json_array_foreach(extra, i, v)
+    {
+        groups[i] = (lx_gid_t)json_integer_value(v);
+    }
+    ret = cred_copy_groups(cred_kernel(), groups, json_array_size(extra), &c);
+    free(groups);
+    if (ret < 0)
+        return ret;
+    c->ruid = c->euid = c->suid = c->fsuid = (lx_uid_t)boot_int(user, "uid", 0);
+    c->rgid = c->egid = c->sgid = c->fsgid = (lx_gid_t)boot_int(user, "gid", 0);
+    if (caps) {
+        c->cap_bounding = capability_set(caps, "bounding");
+        c->cap_permitted = capability_set(caps, "permitted");
+        c->cap_effective = capability_set(caps, "effective") & c->cap_permitted;
+        c->cap_inheritable = capability_set(caps, "inheritable");
+        c->cap_ambient = capability_set(caps, "ambient") & c->cap_permitted & c->cap_inheritable;
+    } else if (c->ruid != 0) {
+        c->cap_permitted = c->cap_effective = c->cap_inheritable = c->cap_ambient = 0;
+    }
+    *out = c;
+    return 0;
+}
+
+static int limit_number(const char *type)
+{
+    static const char *const names[LX_RLIM_COUNT] = {
+        [LX_RLIMIT_CPU] = "CPU",           [LX_RLIMIT_FSIZE] = "FSIZE",
+        [LX_RLIMIT_DATA] = "DATA",         [LX_RLIMIT_STACK] = "STACK",
+        [LX_RLIMIT_CORE] = "CORE",         [LX_RLIMIT_RSS] = "RSS",
+        [LX_RLIMIT_NPROC] = "NPROC",       [LX_RLIMIT_NOFILE] = "NOFILE",
+        [LX_RLIMIT_MEMLOCK] = "MEMLOCK",   [LX_RLIMIT_AS] = "AS",
+        [LX_RLIMIT_LOCKS] = "LOCKS",       [LX_RLIMIT_SIGPENDING] = "SIGPENDING",
+        [LX_RLIMIT_MSGQUEUE] = "MSGQUEUE", [LX_RLIMIT_NICE] = "NICE",
+        [LX_RLIMIT_RTPRIO] = "RTPRIO",     [LX_RLIMIT_RTTIME] = "RTTIME"};
+
+    for (int i = 0; i < LX_RLIM_COUNT; i++) {
+        if (!strcmp(names[i], type + strlen("RLIMIT_")))
+            return i;
+    }
+    return -1;
+}
+
+static int fill_limits(const json_t *process, struct process_args *args, struct boot_error *e)
+{
+    const json_t *list = json_object_get(process, "rlimits"), *v;
+    size_t i;
+
+    json_array_foreach(list, i, v)
+    {
+        const char *type = boot_string(v, "type", "RLIMIT_");
+        int n = limit_number(type);
+
+        if (n < 0)
+            return boot_error_set(e, 1, "unknown resource limit %s", type);
+        args->rlimits[n].cur = (uint64_t)boot_int(v, "soft", 0);
+        args->rlimits[n].max = (uint64_t)boot_int(v, "hard", 0);
+    }
+    return 0;
+}
+
+static int create_failed(struct boot_error *e, const char *name, int ret)
+{
+    if (ret == -ENOENT && !strchr(name, '/'))
+        return boot_error_set(e, 127, "exec: \"%s\": executable file not found in $PATH", name);
+    if (ret == -ENOENT)
+        return boot_error_set(e, 127, "exec: \"%s\": stat %s: no such file or directory", name,
+                              name);
+    return boot_error_set(e, 126, "exec: \"%s\": %s", name, reason(-ret));
+}
+
+static int enter_cwd(const char *cwd, struct boot_error *e)
+{
+    struct path found;
+    int ret = vfs_walk(LX_AT_FDCWD, cwd, WALK_FOLLOW | WALK_DIRECTORY, &found);
+
+    if (ret == -ENOENT) {
+        ret = boot_make_dirs(cwd);
+        if (ret == 0)
+            ret = vfs_walk(LX_AT_FDCWD, cwd, WALK_FOLLOW | WALK_DIRECTORY, &found);
+    }
+    if (ret < 0)
+        return boot_error_set(e, 1, "chdir to cwd (\"%s\") failed: %s", cwd, reason(-ret));
+    /* Relative program names are looked up from here, also by the loader's own walk. */
+    fs_ctx_set_cwd(curr()->fs, &found);
+    path_put(&found);
+    return 0;
+}
+
+static int create(const struct container_process *cp, struct process_args *args, char **argv,
+                  char **envp, struct task **out, struct boot_error *e)
+{
+    char *program = NULL;
+    int ret;
+
+    if (!argv || !envp || !argv[0])
+        return boot_error_set(e, 1, "process arguments: out of memory");
+    ret = make_cred(cp->process, &args->cred);
+    if (ret < 0)
+        return boot_error_set(e, 1, "process credentials: %s", reason(-ret));
+    ret = find_program(argv[0], envp, args->cred, &program);
+    if (ret == 0) {
+        args->filename = program;
+        args->argv = (const char *const *)argv;
+        args->envp = (const char *const *)envp;
+        ret = kernel_process_create(args, out);
+    }
+    free(program);
+    cred_put(args->cred);
+    return ret < 0 ? create_failed(e, argv[0], ret) : 0;
+}
+
+int container_process_create(const struct container_process *cp, struct task **out,
+                             struct boot_error *e)
+{
+    char *cwd = boot_bytes(json_object_get(cp->process, "cwd"));
+    char **argv = boot_strings(json_object_get(cp->process, "args"));
+    char **envp = boot_strings(json_object_get(cp->process, "env"));
+    const json_t *user = json_object_get(cp->process, "user");
+    struct process_args args = {
+        .container = cp->container,
+        .cwd = cwd ? cwd : "/",
+        .files = cp->files,
+        .hostname = cp->hostname,
+        .domainname = cp->domainname,
+        .umask = (uint32_t)boot_int(user, "umask", 022),
+        .no_new_privs = json_is_true(json_object_get(cp->process, "noNewPrivileges")),
+        .killable_init = cp->killable_init,
+        .terminal = json_is_true(json_object_get(cp->process, "terminal")),
+        .oom_score_adj = (int)boot_int(cp->process, "oomScoreAdj", 0),
+        .mntns = curr()->mntns,
+        .netns = curr()->netns,
+        .pidns = curr()->pidns,
+        .on_exit = cp->on_exit,
+    };
+    int ret;
+
+    if (cp->ns) {
+        args.mntns = cp->ns->mntns;
+        args.netns = cp->ns->netns;
+        args.pidns = cp->ns->pidns;
+        args.utsns = cp->ns->utsns;
+        args.ipcns = cp->ns->ipcns;
+    }
+    memcpy(args.rlimits, cp->host_limits, sizeof(args.rlimits));
+    fs_ctx_root(curr()->fs, &args.root);
+    ret = fill_limits(cp->process, &args, e);
+    if (ret == 0)
+        ret = enter_cwd(args.cwd, e);
+    if (ret == 0)
+        ret = create(cp, &args, argv, envp, out, e);
+    path_put(&args.root);
+    boot_strings_free(argv);
+    boot_strings_free(envp);
+    free(cwd);
+    return ret;
+}
+
+/* A host descriptor as the guest's: its access mode and O_APPEND, no O_NONBLOCK. */
+static int wrap_host_fd(int fd, struct file **out)
+{
+    int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+    int copy;
+
+    if (flags < 0)
+        return -EBADF;
+    copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0)
+        return -errno;
+    return hostfile_new_take(copy, (uint32_t)flags & (LX_O_ACCMODE | LX_O_APPEND), out);
+}
+
+int container_stdio(const int host_fds[3], struct file *console, struct fdtable **out)
+{
+    struct fdtable *files;
+    int ret = fdtable_new(&files);
+
+    for (int i = 0; ret >= 0 && i < 3; i++) {
+        struct file *f = console ? file_get(console) : NULL;
+
+        if (!f)
+            ret = wrap_host_fd(host_fds[i], &f);
+        if (ret == -EBADF) {
+            ret = 0; /* closed by the caller: closed for the program too */
+            continue;
+        }
+        if (ret < 0)
+            break;
+        ret = fdtable_install_at_take(files, f, i, false);
+        if (ret < 0)
+            file_put(f);
+    }
+    if (ret < 0) {
+        fdtable_put(files);
+        return ret;
+    }
+    *out = files;
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From an OCI process object to a task that is ready to start. */
+#pragma once
+
+#include "sentry/boot/config.h"
+#include "sentry/kernel/kernel.h"
+
+/* A refusal in the words that container engines match on, with runc's exit code. */
+struct boot_error {
+    int exit_code;
+    char msg[512];
+};
+
+int boot_error_set(struct boot_error *e, int exit_code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+struct container_process {
+    const json_t *process;        /* OCI process object */
+    struct kcontainer *container; /* borrowed */
+    struct task_namespaces *ns;   /* borrowed: what it joins; NULL: curr()'s mounts, new others */
+    const char *hostname, *domainname;
+    bool killable_init;
+    struct fdtable *files;                       /* borrowed: stdio installed */
+    struct lx_rlimit host_limits[LX_RLIM_COUNT]; /* for those that the object does not set */
+    struct process_exit_hook on_exit;
+};
+
+/* 0 or -1 with *e set. The task is created, not started. */
+int container_process_create(const struct container_process *cp, struct task **out,
+                             struct boot_error *e);
+/* Installs files for descriptors 0-2: the console's slave, or host files over the given host fds.
+ */
+int container_stdio(const int host_fds[3], struct file *console, struct fdtable **out);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sentry's jail, in stages. Stage 1 needs privilege inside the own user namespace, stage 2
+ * gives it up; stage 3, the system call filter, comes last because the platform's and the services'
+ * start needs calls that it forbids.
+ */
+#pragma once
+
+/* Empty read-only root instead of the host's file system, signal dispositions, limits. -errno. */
+int isolate_root(void);
+/* No capabilities in any set, none to be had again. -errno. */
+int isolate_privileges(void);
+/* The default-kill filter of host.tbl. -errno. */
+int isolate_filter(void);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Order of the sentry's life. Each line of sentry_main's body depends on the ones above it:
+ * configuration -> empty root -> platform (forks its first stub, installs that one's filter) ->
+ * subsystems -> privileges dropped -> container's mounts (first use of the gofer) -> services ->
+ * system call filter -> first process -> control. From then on the main thread sleeps until the
+ * first process has ended.
+ *
+ * The process is pid 1 of its namespace: leaving it ends every stub.
+ */
+#include "sentry/boot/boot.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "platform/base/lock.h"
+#include "platform/base/log.h"
+#include "platform/platform.h"
+#include "sentry/abi/fcntl.h"
+#include "sentry/boot/config.h"
+#include "sentry/boot/container.h"
+#include "sentry/boot/control.h"
+#include "sentry/boot/isolate.h"
+#include "sentry/boot/mounts.h"
+#include "sentry/boot/wiring.h"
+#include "sentry/fs/devpts/tty.h"
+#include "sentry/fs/gofer/gofer.h"
+#include "sentry/fs/host/console.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/task.h"
+#include "sentry/loader/loader.h"
+#include "sentry/mm/memfile.h"
+#include "sentry/mm/mm.h"
+#include "sentry/mm/uaccess.h"
+#include "sentry/net/netns.h"
+#include "sentry/syscalls/strace.h"
+
+/* Keys: l ->lock */
+static struct {
+    struct mutex lock; /* rank CONTROL */
+    struct cond changed;
+    bool ended;         /* l: the first process has ended, or the sandbox must */
+    int status;         /* l: wait status */
+    const char *reason; /* l: why the sandbox ends early, or NULL */
+} g_end = {.lock = {.rank = RANK_CONTROL}};
+
+static void end_sandbox(int status, const char *reason)
+{
+    mutex_lock(&g_end.lock);
+    if (!g_end.ended) {
+        g_end.ended = true;
+        g_end.status = status;
+        g_end.reason = reason;
+    }
+    cond_wake_all(&g_end.changed);
+    mutex_unlock(&g_end.lock);
+}
+
+static void init_exited(void *arg, int wait_status)
+{
+    (void)arg;
+    end_sandbox(wait_status, NULL);
+}
+
+/* Programs see EIO for whatever they were doing; what they do next has no files, so it ends here.
+ */
+static void gofer_died(const char *reason)
+{
+    log_error(LOG_BOOT, "the gofer is gone (%s): the sandbox ends", reason);
+    end_sandbox(W_EXITCODE(0, 9), "the gofer is gone");
+}
+
+static void panic_context(void)
+{
+    struct task *t = g_curr ? g_curr->task : NULL;
+
+    if (t)
+        fprintf(stderr, "  task %s pid %d, system call %ld, rip %#lx\n", t->comm,
+                pid_nr_in(t->curr.tgid, NULL), (long)t->regs.orig_rax, (unsigned long)t->regs.rip);
+}
+
+static void host_limits(struct lx_rlimit out[LX_RLIM_COUNT])
+{
+    for (int i = 0; i < LX_RLIM_COUNT; i++) {
+        struct rlimit r = {RLIM_INFINITY, RLIM_INFINITY};
+
+        (void)getrlimit((__rlimit_resource_t)i, &r); /* unlimited if the host has no such limit */
+        out[i] = (struct lx_rlimit){r.rlim_cur, r.rlim_max};
+    }
+}
+
+static int start_platform(const struct boot_config *c, const struct platform_ops **out_ops,
+                          struct platform **out)
+{
+    const struct platform_config config = {0};
+    struct platform_probe probe;
+    int ret;
+
+    *out_ops = platform_find(c->platform, &probe);
+    if (!*out_ops) {
+        log_error(LOG_BOOT, "--platform=%s cannot be used: %s", c->platform, probe.reason);
+        return -ENOTSUP;
+    }
+    ret = (*out_ops)->start(&config, out);
+    if (ret < 0)
+        log_error(LOG_BOOT, "platform %s: %s", (*out_ops)->name, strerror(-ret));
+    else
+        log_info(LOG_BOOT, "platform %s (%s)", (*out_ops)->name, probe.reason);
+    return ret;
+}
+
+struct step {
+    const char *name;
+    int (*run)(const struct boot_config *c);
+};
+
+static int step_subsystems(const struct boot_config *c)
+{
+    const struct platform_ops *ops;
+    struct platform *p;
+    int ret;
+
+    if ((ret = uaccess_fault_init()) < 0 || (ret = memfile_init(0)) < 0 ||
+        (ret = start_platform(c, &ops, &p)) < 0 || (ret = mm_subsystem_init(ops, p)) < 0 ||
+        (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p, 0)) < 0 || (ret = vfs_init()) < 0)
+        return ret;
+    wiring_init();
+    if (c->strace_fd >= 0)
+        return strace_init(c->strace_fd, c->strace_json);
+    return 0;
+}
+
+static int step_namespaces(const struct boot_config *c)
+{
+    struct curr *self = curr();
+    int ret;
+
+    (void)c;
+    ret = pidns_new(NULL, NULL, &self->pidns);
+    if (ret == 0)
+        ret = netns_new(userns_init_get(), &self->netns);
+    if (ret == 0)
+        ret = netns_bring_up_loopback(self->netns);
+    return ret;
+}
+
+static int boot_fail(const struct boot_config *c, const struct boot_error *e)
+{
+    if (c->control_fd >= 0)
+        control_report_error(c->control_fd, e);
+    else
+        fprintf(stderr, "runsc-c: %s\n", e->msg);
+    return e->exit_code;
+}
+
+static int step_failed(const struct boot_config *c, const char *what, int ret)
+{
+    struct boot_error e;
+
+    boot_error_set(&e, 1, "sandbox: %s: %s", what, strerror(-ret));
+    return boot_fail(c, &e);
+}
+
+static int make_process(const struct boot_config *c, const struct boot_mounts *m,
+                        const struct lx_rlimit *limits, struct control_target *target,
+                        struct boot_error *e)
+{
+    static const int stdio[3] = {0, 1, 2};
+    struct container_process cp = {
+        .process = json_object_get(c->spec, "process"),
+        .hostname = boot_string(c->spec, "hostname", NULL),
+        .domainname = boot_string(c->spec, "domainname", NULL),
+        .killable_init = c->standalone,
+        .on_exit = {init_exited, NULL},
+    };
+    struct file *console = NULL;
+    int ret;
+
+    memcpy(cp.host_limits, limits, sizeof(cp.host_limits));
+    if (c->console_fd >= 0) {
+        ret = m->devpts ? console_attach(m->devpts, c->console_fd, NULL, &console) : -ENODEV;
+        if (ret == 0)
+            ret = boot_mount_console(console);
+        if (ret < 0)
+            return boot_error_set(e, 1, "console: %s%s", strerror(-ret),
+                                  m->devpts ? "" : " (no devpts mount in the configuration)");
+    }
+    ret = kcontainer_new(c->id, &target->container);
+    if (ret == 0)
+        ret = container_stdio(stdio, console, &cp.files);
+    if (ret < 0)
+        return boot_error_set(e, 1, "standard descriptors: %s", strerror(-ret));
+    cp.container = target->container;
+    ret = container_process_create(&cp, &target->init, e);
+    fdtable_put(cp.files);
+    if (ret == 0 && console) {
+        tty_acquire_controlling(console, target->init->curr.tgid, target->init->curr.tgid);
+        file_put(console);
+    }
+    return ret;
+}
+
+static void wait_for_end(int *out_status, const char **out_reason)
+{
+    mutex_lock(&g_end.lock);
+    while (!g_end.ended)
+        cond_wait(&g_end.changed, &g_end.lock);
+    *out_status = g_end.status;
+    *out_reason = g_end.reason;
+    mutex_unlock(&g_end.lock);
+}
+
+static int exit_code(int status)
+{
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int run(const struct boot_config *c, const struct lx_rlimit *limits)
+{
+    struct control_target target = {0};
+    struct boot_mounts mounts;
+    struct boot_error e = {0};
+    const char *what = "", *reason;
+    int ret, status;
+
+    if ((ret = isolate_root()) < 0)
+        return step_failed(c, "cannot enter an empty root", ret);
+    if ((ret = step_subsystems(c)) < 0)
+        return step_failed(c, "start of the kernel", ret);
+    if ((ret = isolate_privileges()) < 0)
+        return step_failed(c, "cannot drop privileges", ret);
+    if ((ret = isolate_filter()) < 0)
+        return step_failed(c, "cannot install the system call filter", ret);
+    g_gofer_session_death = gofer_died;
+    if ((ret = step_namespaces(c)) < 0)
+        return step_failed(c, "namespaces", ret);
+    if ((ret = boot_mounts(c, &mounts, &what)) < 0) {
+        boot_error_set(&e, 1, "mount %s: %s", what, strerror(-ret));
+        return boot_fail(c, &e);
+    }
+    if (make_process(c, &mounts, limits, &target, &e) < 0)
+        return boot_fail(c, &e);
+    if ((ret = control_start(&target, c->control_fd, c->listen_fd)) < 0)
+        return step_failed(c, "control socket", ret);
+    control_report_ready(c->control_fd);
+    wait_for_end(&status, &reason);
+    console_drain();
+    if (reason)
+        fprintf(stderr, "runsc-c: the sandbox ended: %s\n", reason);
+    control_publish_exit(status);
+    return exit_code(status);
+}
+
+int sentry_main(int config_fd)
+{
+    struct lx_rlimit limits[LX_RLIM_COUNT];
+    struct boot_config c;
+
+    /* Arenas per thread would cost an idle sandbox megabytes. */
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    host_limits(limits);
+    if (boot_config_load(config_fd, &c) < 0)
+        return 1;
+    close(config_fd);
+    log_init(c.log_fd, c.log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+             c.debug ? LOG_DEBUG : LOG_WARN, "sentry");
+    g_panic_hook = panic_context;
+    return run(&c, limits);
+}
