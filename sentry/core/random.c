@@ -2,7 +2,7 @@
 #include "sentry/core/random.h"
 
 #include "platform/base/assert.h"
-#include "platform/host/host.h"
+#include "platform/host/proc.h"
 
 void random_bytes(void *buf, size_t size)
 {
