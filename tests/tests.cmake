@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+# All tests. Adding one is adding a file; see tests/README.md.
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(cmocka IMPORTED_TARGET cmocka)
+option(RUNSC_TESTS "build the tests" ON)
+set(RUNSC_TEST_PLATFORMS ptrace CACHE STRING "back ends that guest tests run on")
+set(tests_dir ${CMAKE_SOURCE_DIR}/tests)
+
+# Every ctest runs with these: where the sources and this build are.
+set(test_environment RUNSC_SOURCE_DIR=${CMAKE_SOURCE_DIR} RUNSC_BUILD_DIR=${CMAKE_BINARY_DIR}
+    RUNSC=${CMAKE_BINARY_DIR}/bin/runsc-c ASAN_OPTIONS=detect_leaks=0)
+
+# add_our_test(NAME TIMEOUT LABEL COMMAND...)
+function(add_our_test name timeout label)
+    add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${timeout} LABELS ${label}
+        SKIP_RETURN_CODE 77 ENVIRONMENT "${test_environment}")
+endfunction()
+
+if(NOT RUNSC_TESTS)
+    return()
+endif()
+
+# ---- unit tests: tests/unit/<path>/<file>_test.c, linked with the library of <path> -------------
+
+# Longest path first.
+set(unit_libraries
+    platform/base=runsc_base platform/host=runsc_host platform/ptrace=platform_ptrace
+    platform/fake=platform_fake platform=runsc_platform
+    sentry/core=sentry_core sentry/mm=sentry_mm sentry/fs=sentry_fs sentry/net=sentry_net
+    sentry/loader=sentry_loader sentry/kernel=sentry_kernel sentry/proc=sentry_proc
+    sentry/syscalls=sentry_syscalls sentry/boot=sentry_boot
+    gofer/proto=gofer_proto gofer=gofer syscall-table=syscall_table_tool runsc-c=runsc_cli)
+
+function(unit_library path out)
+    foreach(pair ${unit_libraries})
+        string(REPLACE "=" ";" pair ${pair})
+        list(GET pair 0 prefix)
+        list(GET pair 1 library)
+        if(path MATCHES "^${prefix}/" AND TARGET ${library})
+            set(${out} ${library} PARENT_SCOPE)
+            return()
+        endif()
+    endforeach()
+    set(${out} "" PARENT_SCOPE)
+endfunction()
+
+if(cmocka_FOUND)
+    add_library(unit_support STATIC ${tests_dir}/support/unit_support.c)
+    target_link_libraries(unit_support PUBLIC runsc_flags)
+    file(GLOB_RECURSE unit_sources CONFIGURE_DEPENDS RELATIVE ${tests_dir}/unit
+         ${tests_dir}/unit/*_test.c)
+    foreach(source ${unit_sources})
+        unit_library(${source} library)
+        if(NOT library)
+            message(WARNING "tests/unit/${source}: no library for this path")
+            continue()
+        endif()
+        string(REGEX REPLACE "_test\\.c$" "" name ${source})
+        string(REPLACE "/" "_" target unit_${name})
+        add_executable(${target} ${tests_dir}/unit/${source})
+        set_target_properties(${target} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/unit)
+        target_link_libraries(${target} PRIVATE ${library} platform_fake PkgConfig::cmocka
+            unit_support)
+        add_our_test(unit/${name} 120 unit $<TARGET_FILE:${target}>)
+    endforeach()
+else()
+    message(STATUS "cmocka is missing: no unit tests")
+endif()
+
+# ---- guest tests: tests/syscalls/<family>/<name>.c, static, run natively and in the sandbox ------
+
+file(GLOB guest_sources CONFIGURE_DEPENDS RELATIVE ${tests_dir}/syscalls
+     ${tests_dir}/syscalls/*/*.c)
+add_custom_target(guest_tests)
+foreach(source ${guest_sources})
+    string(REGEX REPLACE "\\.c$" "" name ${source})
+    get_filename_component(family ${name} DIRECTORY)
+    get_filename_component(base ${name} NAME)
+    string(REPLACE "/" "_" target guest_${name})
+    add_executable(${target} ${tests_dir}/syscalls/${source})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME ${base}
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/guest/${family})
+    target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+    target_compile_options(${target} PRIVATE -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter
+        -Wno-missing-field-initializers)
+    target_link_options(${target} PRIVATE -static -pthread)
+    add_dependencies(guest_tests ${target})
+    add_our_test(native/${name} 60 native $<TARGET_FILE:${target}>)
+    foreach(platform ${RUNSC_TEST_PLATFORMS})
+        add_our_test(${platform}/${name} 120 ${platform} ${tests_dir}/support/run_guest ${platform}
+            ${name} $<TARGET_FILE:${target}>)
+    endforeach()
+endforeach()
+
+# ---- runtime tests: tests/runtime/<group>/<name>.sh -----------------------------------------------
+# programs/: the script runs natively and in the sandbox, and everything it leaves is compared.
+# Other groups: the script is the test; $RUNSC is the binary.
+
+file(GLOB runtime_sources CONFIGURE_DEPENDS RELATIVE ${tests_dir}/runtime
+     ${tests_dir}/runtime/*/*.sh)
+foreach(source ${runtime_sources})
+    string(REGEX REPLACE "\\.sh$" "" name ${source})
+    if(name MATCHES "^programs/")
+        foreach(platform ${RUNSC_TEST_PLATFORMS})
+            add_our_test(${platform}/${name} 600 programs ${tests_dir}/support/compare_program
+                ${platform} ${tests_dir}/runtime/${source})
+        endforeach()
+    else()
+        add_our_test(runtime/${name} 300 runtime ${tests_dir}/runtime/${source})
+    endif()
+endforeach()
+
+# ---- lint: tests/lint/*, executable files -----------------------------------------------------------
+
+file(GLOB lint_scripts CONFIGURE_DEPENDS RELATIVE ${tests_dir}/lint ${tests_dir}/lint/*)
+list(FILTER lint_scripts EXCLUDE REGEX "\\.(md|txt|awk|py)$")
+foreach(script ${lint_scripts})
+    add_our_test(lint/${script} 300 lint ${tests_dir}/lint/${script})
+endforeach()
+add_our_test(syscall-table/up-to-date 60 lint ${CMAKE_SOURCE_DIR}/syscall-table/update --check)
