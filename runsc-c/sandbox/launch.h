@@ -21,6 +21,7 @@ struct launch_request {
     int listen_fd;        /* bound and listening control socket, or -1 */
     int strace_fd;        /* or -1 */
     int preserve_fds;     /* descriptors 3.. of ours that the container gets */
+    bool standalone;      /* `do`: the first process can be killed by any signal */
     bool die_with_parent; /* attached: the sandbox ends when this process does */
 };
 

@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "platform/base/compiler.h"
-#include "platform/host/filter.h"
+#include "platform/host/seccomp.h"
 
 static int enter_empty_root(void)
 {
