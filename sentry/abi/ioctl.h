@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ioctl(2) commands that every file or more than one kind of file knows. */
+#pragma once
+
+#include "sentry/abi/types.h"
+
+#define LX_FIOCLEX           0x5451u
+#define LX_FIONCLEX          0x5450u
+#define LX_FIONBIO           0x5421u
+#define LX_FIOASYNC          0x5452u
+#define LX_FIONREAD          0x541bu /* = TIOCINQ */
+#define LX_FIOQSIZE          0x5460u
+#define LX_FIBMAP            1u
+#define LX_FIGETBSZ          2u
+#define LX_FIFREEZE          0xc0045877u
+#define LX_FITHAW            0xc0045878u
+#define LX_FIDEDUPERANGE     0xc0189436u
+#define LX_FICLONE           0x40049409u
+#define LX_FICLONERANGE      0x4020940du
+#define LX_FS_IOC_FIEMAP     0xc020660bu
+#define LX_FS_IOC_GETFLAGS   0x80086601u
+#define LX_FS_IOC_SETFLAGS   0x40086602u
+#define LX_FS_IOC_GETVERSION 0x80087601u
+#define LX_FS_IOC_FSGETXATTR 0x801c581fu
+#define LX_FS_IOC_FSSETXATTR 0x401c5820u
+#define LX_RNDGETENTCNT      0x80045200u
+#define LX_RNDADDTOENTCNT    0x40045201u
+#define LX_RNDADDENTROPY     0x40085203u
+#define LX_RNDZAPENTCNT      0x5204u
+#define LX_RNDCLEARPOOL      0x5206u
+#define LX_RNDRESEEDCRNG     0x5207u
