@@ -34,6 +34,9 @@ struct mappable_ops {
     void (*put)(struct mappable *m);
     /* A shared writable mapping may have dirtied [pgoff, +count): msync, unmap. Optional. */
     int (*sync)(struct mappable *m, uint64_t pgoff, uint64_t count);
+    /* Frees [pgoff, +count): reads as zero then (MADV_REMOVE, as fallocate's punch hole); calls
+     * mappable_invalidate itself. No lock held. [-EOPNOTSUPP] */
+    int (*punch)(struct mappable *m, uint64_t pgoff, uint64_t count);
 };
 
 struct mappable {

@@ -43,7 +43,7 @@ struct mmap_args {
     struct mappable *object; /* borrowed; overrides file's (SysV shm, shared anonymous made elsewhere) */
     uint64_t offset;
     const char *name;     /* static label for /proc/PID/maps ("[vdso]", "[stack]") or NULL */
-    uint32_t max_prot;    /* LX_PROT_* that mprotect may add; 0: derived from the file's mode */
+    uint32_t max_prot;    /* file, object: LX_PROT_* that the descriptor's mode and mount allow; 0: all */
     bool grows_down;
 };
 /* Address or -errno, checks in Linux's order. */
@@ -59,6 +59,7 @@ int mm_mincore(struct mm *mm, uaddr_t addr, uint64_t size, uaddr_t vec);
 int mm_msync(struct mm *mm, uaddr_t addr, uint64_t size, uint32_t flags);
 int mm_mlock(struct mm *mm, uaddr_t addr, uint64_t size, bool lock, bool on_fault);
 int mm_mlockall(struct mm *mm, uint32_t flags); /* 0: munlockall */
+int mm_mseal(struct mm *mm, uaddr_t addr, uint64_t size);
 
 /* Resolves a guest fault. 0: run again. -EFAULT: SIGSEGV, *out_code SEGV_MAPERR or SEGV_ACCERR;
  * -ENXIO: SIGBUS BUS_ADRERR; -ENOMEM: out of memory (SIGKILL by the guest OOM rule). */
@@ -77,6 +78,8 @@ struct mm_layout *mm_layout(struct mm *mm); /* written by exec before the mm is 
 struct file *mm_exe_get(struct mm *mm);     /* +1 or NULL */
 void mm_exe_set(struct mm *mm, struct file *exe);
 uaddr_t mm_mmap_base(struct mm *mm);
+/* The empty heap of a new image. */
+void mm_set_start_brk(struct mm *mm, uaddr_t start);
 /* ASLR: lays out mmap base and stack top for a new image; stack_limit: RLIMIT_STACK. */
 void mm_layout_init(struct mm *mm, uint64_t stack_limit, bool randomize);
 /* The initial stack vma with room for size bytes below the randomised top; returns the top. */

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "platform/base/compiler.h"
 #include "sentry/abi/types.h"
 

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The memory file. See memfile.h.
+ *
+ * Layout: a memfd, sparse, as large as the host lets us reserve (up to 1 TiB), mapped once
+ * MAP_NORESERVE; a page costs host memory when it is first touched. Pages up to g_mf.frontier have
+ * been handed out at least once.
+ *
+ * A free page is in one of two pools: `clean` (a hole: reads as zero, the next touch allocates) or
+ * `dirty` (the host still has the old bytes; zeroing it here is cheaper than a hole plus a fresh
+ * fault). The dirty pool is bounded: above DIRTY_HIGH pages the largest runs are punched.
+ *
+ * Counts: one 32-bit word per page, kind in the top 2 bits, in arrays allocated as the frontier
+ * moves. get/put are lock-free until a count drops to 0; the pools are under RANK_MEMFILE.
+ */
+#include "sentry/mm/memfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "platform/base/lock.h"
+#include "platform/base/log.h"
+#include "platform/host/file.h"
+#include "platform/host/mem.h"
+#include "sentry/mm/extent.h"
+#include "sentry/mm/memfile_internal.h"
+#include "sentry/mm/safecopy.h"
+
+#define PAGE         4096ul
+#define MAX_SIZE     (1ull << 40)
+#define MIN_SIZE     (1ull << 28)
+#define CHUNK_SHIFT  16 /* pages per array of counts: 256 MiB of memory, 256 KiB of counts */
+#define CHUNK_PAGES  (1u << CHUNK_SHIFT)
+#define CHUNK_COUNT  (MAX_SIZE / PAGE / CHUNK_PAGES)
+#define DIRTY_HIGH   2048u
+#define DIRTY_LOW    1024u
+#define PUNCH_AT     512u /* a freed run of this size goes straight back to the host */
+#define KIND_SHIFT   30
+#define COUNT_MASK   ((1u << KIND_SHIFT) - 1)
+
+/* Keys: I immutable after memfile_init; m ->lock; a atomic */
+static struct {
+    struct mutex lock;                      /* rank MEMFILE */
+    int fd;                                 /* I */
+    char *base;                             /* I */
+    uint32_t size;                          /* I: pages */
+    uint64_t limit;                         /* I: pages */
+    uint32_t frontier;                      /* m */
+    struct extent_pool clean, dirty;        /* m */
+    _Atomic(atomic_uint *) counts[CHUNK_COUNT]; /* a: set once, under m */
+    atomic_ullong used[MEMFILE_KIND_COUNT]; /* a: pages */
+    atomic_ullong used_total;               /* a */
+} g_mf = {.fd = -1};
+
+static int reserve(void)
+{
+    uint64_t size;
+    void *p;
+    int ret = -ENOMEM;
+
+    for (size = MAX_SIZE; size >= MIN_SIZE; size >>= 1) {
+        ret = host_ftruncate(g_mf.fd, (int64_t)size);
+        if (ret < 0)
+            continue;
+        ret = host_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, g_mf.fd, 0,
+                        &p);
+        if (ret < 0)
+            continue;
+        /* Advice only: a host that refuses it writes larger core files of the sentry. */
+        (void)host_madvise(p, size, MADV_DONTDUMP);
+        g_mf.base = p;
+        g_mf.size = (uint32_t)(size / PAGE);
+        return 0;
+    }
+    return ret;
+}
+
+int memfile_init(uint64_t limit)
+{
+    int ret;
+
+    if (g_mf.fd >= 0)
+        return 0;
+    mutex_init(&g_mf.lock, RANK_MEMFILE);
+    extent_pool_init(&g_mf.clean);
+    extent_pool_init(&g_mf.dirty);
+    ret = host_memfd_create("runsc-memory", MFD_CLOEXEC);
+    if (ret < 0)
+        return ret;
+    g_mf.fd = ret;
+    ret = reserve();
+    if (ret < 0) {
+        host_close(g_mf.fd);
+        g_mf.fd = -1;
+        return ret;
+    }
+    g_mf.limit = limit ? (limit + PAGE - 1) / PAGE : UINT64_MAX;
+    return 0;
+}
+
+int memfile_fd(void)
+{
+    return g_mf.fd;
+}
+
+static inline atomic_uint *count_of(mfpage_t page)
+{
+    return &atomic_load_explicit(&g_mf.counts[page >> CHUNK_SHIFT],
+                                 memory_order_acquire)[page & (CHUNK_PAGES - 1)];
+    /* acquire: pairs with the release store in counts_extend_locked. */
+}
+
+/* Makes the arrays of counts cover pages below end. */
+static bool counts_extend_locked(uint32_t first, uint32_t end)
+{
+    uint32_t c;
+
+    for (c = first >> CHUNK_SHIFT; c <= (end - 1) >> CHUNK_SHIFT; c++) {
+        atomic_uint *array;
+
+        if (atomic_load_explicit(&g_mf.counts[c], memory_order_relaxed))
+            continue;
+        array = calloc(CHUNK_PAGES, sizeof(*array));
+        if (!array)
+            return false;
+        atomic_store_explicit(&g_mf.counts[c], array, memory_order_release);
+    }
+    return true;
+}
+
+static bool frontier_take_locked(uint32_t count, mfpage_t *out)
+{
+    if (count > g_mf.size - g_mf.frontier)
+        return false;
+    if (!counts_extend_locked(g_mf.frontier, g_mf.frontier + count))
+        return false;
+    *out = g_mf.frontier;
+    g_mf.frontier += count;
+    return true;
+}
+
+/* Charges count pages; false when that would pass the limit. */
+static bool charge(enum memfile_kind kind, uint32_t count)
+{
+    uint64_t total = atomic_fetch_add(&g_mf.used_total, count) + count;
+
+    if (total > g_mf.limit) {
+        atomic_fetch_sub(&g_mf.used_total, count);
+        return false;
+    }
+    atomic_fetch_add(&g_mf.used[kind], count);
+    return true;
+}
+
+static void uncharge(enum memfile_kind kind, uint32_t count)
+{
+    atomic_fetch_sub(&g_mf.used_total, count);
+    atomic_fetch_sub(&g_mf.used[kind], count);
+}
+
+static void pool_add_locked(struct extent_pool *pool, uint32_t start, uint32_t count)
+{
+    /* Out of memory for the node: the range of the sparse file is lost, nothing else. */
+    if (!extent_pool_add(pool, start, count))
+        log_warn(LOG_MM, "memory file: %u pages lost, no memory for the free list", count);
+}
+
+static void punch(uint32_t start, uint32_t count)
+{
+    int ret = host_fallocate(g_mf.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                             (int64_t)memfile_offset(start), (int64_t)count * (int64_t)PAGE);
+
+    mutex_lock(&g_mf.lock);
+    pool_add_locked(ret < 0 ? &g_mf.dirty : &g_mf.clean, start, count);
+    mutex_unlock(&g_mf.lock);
+}
+
+/* Gives the largest dirty runs back to the host until the pool is small again. */
+static void trim_dirty(uint64_t target)
+{
+    uint32_t start, count;
+    bool got;
+
+    for (;;) {
+        mutex_lock(&g_mf.lock);
+        got = g_mf.dirty.pages > target && extent_pool_take_largest(&g_mf.dirty, &start, &count);
+        mutex_unlock(&g_mf.lock);
+        if (!got)
+            return;
+        punch(start, count);
+    }
+}
+
+/* hint: a page the run should start at when it is free, MEMFILE_NONE for none. */
+static int take_run(uint32_t count, mfpage_t hint, mfpage_t *out, bool *out_dirty)
+{
+    int ret = 0;
+
+    *out_dirty = false;
+    mutex_lock(&g_mf.lock);
+    if (hint != MEMFILE_NONE) {
+        if (hint == g_mf.frontier && frontier_take_locked(count, out))
+            goto out;
+        *out = hint;
+        if (extent_pool_take_at(&g_mf.clean, hint, count))
+            goto out;
+    }
+    if (extent_pool_take(&g_mf.dirty, count, out))
+        *out_dirty = true;
+    else if (!extent_pool_take(&g_mf.clean, count, out) && !frontier_take_locked(count, out))
+        ret = -ENOMEM;
+out:
+    mutex_unlock(&g_mf.lock);
+    return ret;
+}
+
+static int alloc_run(enum memfile_kind kind, uint32_t count, mfpage_t hint, bool zero,
+                     mfpage_t *out_first)
+{
+    mfpage_t first = 0;
+    bool dirty = false;
+    uint32_t i;
+    int ret;
+
+    ASSERT(count > 0);
+    if (!charge(kind, count))
+        return -ENOMEM;
+    ret = take_run(count, hint, &first, &dirty);
+    if (ret < 0) {
+        uncharge(kind, count);
+        return ret;
+    }
+    for (i = 0; i < count; i++)
+        atomic_store_explicit(count_of(first + i), 1u | ((uint32_t)kind << KIND_SHIFT),
+                              memory_order_relaxed);
+    if (dirty && zero && safe_memset(memfile_ptr(first), 0, count * PAGE) != 0) {
+        memfile_put(first, count);
+        return -ENOMEM;
+    }
+    *out_first = first;
+    return 0;
+}
+
+int memfile_alloc(enum memfile_kind kind, uint32_t count, mfpage_t *out_first)
+{
+    return alloc_run(kind, count, MEMFILE_NONE, /*zero=*/true, out_first);
+}
+
+int memfile_alloc_near(enum memfile_kind kind, uint32_t count, mfpage_t hint, mfpage_t *out_first)
+{
+    return alloc_run(kind, count, hint, /*zero=*/true, out_first);
+}
+
+int memfile_alloc_uninit(enum memfile_kind kind, uint32_t count, mfpage_t *out_first)
+{
+    return alloc_run(kind, count, MEMFILE_NONE, /*zero=*/false, out_first);
+}
+
+void memfile_get(mfpage_t first, uint32_t count)
+{
+    uint32_t i;
+
+    for (i = 0; i < count; i++) {
+        /* relaxed: the caller's own count keeps the page. */
+        uint32_t old = atomic_fetch_add_explicit(count_of(first + i), 1, memory_order_relaxed);
+
+        ASSERT((old & COUNT_MASK) != 0 && (old & COUNT_MASK) != COUNT_MASK);
+    }
+}
+
+static void free_run(mfpage_t first, uint32_t count)
+{
+    bool trim;
+
+    if (count >= PUNCH_AT) {
+        punch(first, count);
+        return;
+    }
+    mutex_lock(&g_mf.lock);
+    pool_add_locked(&g_mf.dirty, first, count);
+    trim = g_mf.dirty.pages > DIRTY_HIGH;
+    mutex_unlock(&g_mf.lock);
+    if (trim)
+        trim_dirty(DIRTY_LOW);
+}
+
+void memfile_put(mfpage_t first, uint32_t count)
+{
+    uint32_t i, run = 0;
+
+    for (i = 0; i < count; i++) {
+        uint32_t old = atomic_fetch_sub(count_of(first + i), 1);
+
+        ASSERT((old & COUNT_MASK) != 0);
+        if ((old & COUNT_MASK) == 1) {
+            uncharge((enum memfile_kind)(old >> KIND_SHIFT), 1);
+            run++;
+        } else if (run > 0) {
+            free_run(first + i - run, run);
+            run = 0;
+        }
+    }
+    if (run > 0)
+        free_run(first + count - run, run);
+}
+
+uint32_t memfile_count(mfpage_t page)
+{
+    return atomic_load(count_of(page)) & COUNT_MASK;
+}
+
+void *memfile_ptr(mfpage_t page)
+{
+    return g_mf.base + memfile_offset(page);
+}
+
+uint32_t memfile_run(mfpage_t first, uint32_t count)
+{
+    (void)first; /* one mapping covers the whole file */
+    return count;
+}
+
+void memfile_stats(struct memfile_stats *out)
+{
+    int i;
+
+    for (i = 0; i < MEMFILE_KIND_COUNT; i++)
+        out->used[i] = atomic_load(&g_mf.used[i]) * PAGE;
+    out->limit = g_mf.limit == UINT64_MAX ? 0 : g_mf.limit * PAGE;
+}
+
+void memfile_trim(void)
+{
+    trim_dirty(0);
+}

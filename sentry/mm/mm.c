@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Life of an address space: new, fork, clear, last put; accounting and limits; adding and removing
+ * vmas together with their pages.
+ *
+ * Order on removal: the platform mapping goes first (space_unmap), then the page map entry, then,
+ * after space_barrier, the count on the page. page_batch keeps the last two steps in order.
+ *
+ * A file reference may be the last one, and releasing a file blocks and takes locks that rank before
+ * MM; so vmas are chained as dead while mm->lock is held, and freed after it is released.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "platform/base/log.h"
+#include "sentry/core/curr.h"
+#include "sentry/mm/mm_internal.h"
+
+const struct platform_ops *g_mm_platform;
+static struct platform *g_mm_platform_instance;
+uint64_t g_mm_total_ram;
+
+int mm_subsystem_init(const struct platform_ops *ops, struct platform *p)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+
+    g_mm_platform = ops;
+    g_mm_platform_instance = p;
+    g_mm_total_ram = pages > 0 ? (uint64_t)pages : 1ull << 20;
+    hostmem_subsystem_init();
+    return memfile_init(0);
+}
+
+static int mm_alloc(struct mm **out)
+{
+    struct mm *mm = calloc(1, sizeof(*mm));
+
+    if (!mm)
+        return -ENOMEM;
+    refs_init(&mm->refs);
+    mutex_init(&mm->lock, RANK_MM);
+    vma_set_init(&mm->vmas);
+    page_map_init(&mm->pages);
+    g_mm_platform->range(g_mm_platform_instance, &mm->low, &mm->high);
+    if (mm->high > LX_TASK_SIZE)
+        mm->high = LX_TASK_SIZE;
+    mm->dumpable = 1;
+    *out = mm;
+    return 0;
+}
+
+int mm_new(struct mm **out)
+{
+    struct mm *mm;
+    int ret = mm_alloc(&mm);
+
+    if (ret < 0)
+        return ret;
+    ret = g_mm_platform->space_new(g_mm_platform_instance, &mm->space);
+    if (ret < 0) {
+        mutex_destroy(&mm->lock);
+        free(mm);
+        return ret;
+    }
+    mm_layout_init(mm, 8ul << 20, /*randomize=*/true);
+    *out = mm;
+    return 0;
+}
+
+struct mm *mm_get(struct mm *mm)
+{
+    refs_get(&mm->refs);
+    return mm;
+}
+
+struct platform_space *mm_space(struct mm *mm)
+{
+    return mm->space;
+}
+
+/* ---- teardown ---------------------------------------------------------------------------- */
+
+void mm_platform_reset(struct mm *mm)
+{
+    uaddr_t addr = 0;
+    pte_t *e;
+    int ret = g_mm_platform->space_clear(mm->space);
+
+    if (ret < 0)
+        panic("cannot clear a guest address space: %d", ret);
+    mm->change_gen++;
+    while ((e = page_map_next(&mm->pages, &addr, LX_TASK_SIZE)) != NULL) {
+        *e &= ~PTE_RWX;
+        addr += LX_PAGE_SIZE;
+    }
+}
+
+static void drop_all_pages(struct mm *mm)
+{
+    struct page_batch b;
+    uaddr_t addr = 0;
+
+    page_batch_init(&b, mm);
+    while (page_map_next(&mm->pages, &addr, LX_TASK_SIZE)) {
+        page_batch_add(&b, page_map_clear(&mm->pages, addr));
+        addr += LX_PAGE_SIZE;
+    }
+    page_batch_flush(&b);
+    page_map_destroy(&mm->pages);
+}
+
+/* Empties the vma set; returns the dead chain. */
+static struct vma *remove_all_vmas(struct mm *mm)
+{
+    struct vma *v, *dead = NULL;
+
+    while ((v = vma_set_first(&mm->vmas)) != NULL) {
+        mm_account(mm, v, v->end - v->start, -1);
+        vma_set_remove(&mm->vmas, v);
+        v->dead_next = dead;
+        dead = v;
+    }
+    return dead;
+}
+
+void mm_clear(struct mm *mm)
+{
+    struct vma *dead;
+
+    mutex_lock(&mm->lock);
+    if (vma_set_first(&mm->vmas)) {
+        mm_platform_reset(mm);
+        drop_all_pages(mm);
+    }
+    dead = remove_all_vmas(mm);
+    vma_set_init(&mm->vmas);
+    mm->peak_vm = mm->peak_rss = 0;
+    mm->def_flags = 0;
+    memset(&mm->layout, 0, sizeof(mm->layout));
+    mm->brk = 0;
+    mutex_unlock(&mm->lock);
+    mm_free_dead(dead);
+}
+
+void mm_put(struct mm *mm)
+{
+    if (!refs_put(&mm->refs))
+        return;
+    mm_clear(mm);
+    mm_exe_set(mm, NULL);
+    g_mm_platform->space_free(mm->space);
+    mutex_destroy(&mm->lock);
+    free(mm);
+}
+
+void mm_free_dead(struct vma *dead)
+{
+    while (dead) {
+        struct vma *next = dead->dead_next;
+
+        vma_free(dead);
+        dead = next;
+    }
+}
+
+void mm_drop_pages(struct mm *mm, uaddr_t start, uaddr_t end, struct page_batch *b)
+{
+    uaddr_t addr = start;
+
+    if (!page_map_next(&mm->pages, &addr, end))
+        return;
+    mm->change_gen++;
+    if (g_mm_platform->space_unmap(mm->space, addr, end - addr) < 0)
+        mm_platform_reset(mm);
+    while (page_map_next(&mm->pages, &addr, end)) {
+        page_batch_add(b, page_map_clear(&mm->pages, addr));
+        addr += LX_PAGE_SIZE;
+    }
+    page_map_prune(&mm->pages, start, end);
+}
+
+void mm_drop_object_pages(struct mm *mm, uaddr_t start, uaddr_t end, bool private_too,
+                          struct page_batch *b)
+{
+    uaddr_t addr = start, run;
+    pte_t *e;
+
+    if (private_too) {
+        mm_drop_pages(mm, start, end, b);
+        return;
+    }
+    while ((e = page_map_next(&mm->pages, &addr, end)) != NULL) {
+        if (*e & PTE_OWNED) {
+            addr += LX_PAGE_SIZE;
+            continue;
+        }
+        run = addr;
+        do {
+            run += LX_PAGE_SIZE;
+            e = run < end ? page_map_lookup(&mm->pages, run) : NULL;
+        } while (e && !(*e & PTE_OWNED));
+        mm_drop_pages(mm, addr, run, b);
+        addr = run;
+    }
+}
+
+/* ---- accounting -------------------------------------------------------------------------- */
+
+static bool is_data(uint32_t prot, uint32_t flags)
+{
+    return (prot & LX_PROT_WRITE) && !(flags & (VMA_SHARED | VMA_GROWSDOWN));
+}
+
+void mm_account(struct mm *mm, const struct vma *v, uint64_t bytes, int sign)
+{
+    uint64_t n = pages_of(bytes);
+
+    if (sign < 0)
+        n = -n;
+    mm->total_vm += n;
+    if (mm->total_vm > mm->peak_vm)
+        mm->peak_vm = mm->total_vm;
+    if (v->flags & VMA_LOCKED)
+        mm->locked_vm += n;
+    if (v->flags & VMA_SHARED)
+        mm->shared_vm += n;
+    if (is_data(v->prot, v->flags))
+        mm->data_vm += n;
+    if (v->flags & VMA_GROWSDOWN)
+        mm->stack_vm += n;
+    else if ((v->prot & (LX_PROT_EXEC | LX_PROT_WRITE)) == LX_PROT_EXEC)
+        mm->exec_vm += n;
+}
+
+static bool above_limit(uint64_t pages, int resource)
+{
+    uint64_t limit = g_curr_ops ? g_curr_ops->rlimit(resource) : LX_RLIM_INFINITY;
+
+    return limit != LX_RLIM_INFINITY && pages > pages_of(limit);
+}
+
+bool mm_may_expand(struct mm *mm, uint32_t prot, uint32_t flags, uint64_t pages)
+{
+    if (above_limit(mm->total_vm + pages, LX_RLIMIT_AS))
+        return false;
+    return !is_data(prot, flags) || !above_limit(mm->data_vm + pages, LX_RLIMIT_DATA);
+}
+
+/* ---- vmas with their pages --------------------------------------------------------------- */
+
+int mm_add_vma(struct mm *mm, const struct vma *templ, struct vma **out)
+{
+    struct vma *v;
+    int ret = vma_new(templ, &v);
+
+    if (ret < 0)
+        return ret;
+    v->mm = mm;
+    vma_set_insert(&mm->vmas, v);
+    mm_account(mm, v, v->end - v->start, 1);
+    v = vma_set_merge(&mm->vmas, v);
+    if (out)
+        *out = v;
+    return 0;
+}
+
+int mm_unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end, struct vma **out_dead)
+{
+    struct page_batch b;
+    struct vma *v = vma_set_find(&mm->vmas, start), *next;
+    int ret;
+
+    if (!v || v->start >= end)
+        return 0;
+    /* Linux: punching a hole into one vma must not pass the map count. */
+    if (v->start < start && v->end > end && mm->vmas.count >= 65530)
+        return -ENOMEM;
+    ret = vma_set_isolate(&mm->vmas, start, end);
+    if (ret < 0)
+        return ret;
+    page_batch_init(&b, mm);
+    mm_drop_pages(mm, start, end, &b);
+    page_batch_flush(&b);
+    for (v = vma_set_find(&mm->vmas, start); v && v->start < end; v = next) {
+        next = vma_next(v);
+        mm_account(mm, v, v->end - v->start, -1);
+        vma_set_remove(&mm->vmas, v);
+        v->dead_next = *out_dead;
+        *out_dead = v;
+    }
+    return 0;
+}
+
+/* ---- fork -------------------------------------------------------------------------------- */
+
+/* Takes the write right from v's own pages, so that both sides copy before they write. */
+static void fork_protect(struct mm *old, struct vma *v)
+{
+    uaddr_t addr = v->start, first = 0, last = 0;
+    pte_t *e;
+
+    if (v->flags & VMA_SHARED)
+        return;
+    while ((e = page_map_next(&old->pages, &addr, v->end)) != NULL) {
+        if (*e & PTE_W) {
+            *e &= ~PTE_W;
+            if (last == 0)
+                first = addr;
+            last = addr + LX_PAGE_SIZE;
+        }
+        addr += LX_PAGE_SIZE;
+    }
+    if (last == 0)
+        return;
+    /* Every mapped page of the vma has its protection with or without write: one call will do. */
+    old->change_gen++;
+    if (g_mm_platform->space_protect(old->space, first, last - first,
+                                     (int)(prot_effective(v->prot) & ~LX_PROT_WRITE)) < 0)
+        mm_platform_reset(old);
+}
+
+static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v)
+{
+    struct pt_leaf *leaf = NULL;
+    uaddr_t addr = v->start, leaf_end = 0;
+    uint32_t run_first = 0, run_count = 0;
+    pte_t *e;
+    int ret = 0;
+
+    while ((e = page_map_next(&old->pages, &addr, v->end)) != NULL) {
+        if (addr >= leaf_end) {
+            ret = page_map_leaf(&new->pages, addr, &leaf);
+            if (ret < 0)
+                break;
+            leaf_end = align_down(addr, 1ul << PT_LEAF_SHIFT) + (1ul << PT_LEAF_SHIFT);
+        }
+        if (*e & PTE_HOST) {
+            pte_get(*e);
+        } else if (run_count > 0 && pte_page(*e) == run_first + run_count) {
+            run_count++;
+        } else {
+            memfile_get(run_first, run_count);
+            run_first = pte_page(*e);
+            run_count = 1;
+        }
+        page_map_set(&new->pages, leaf, addr, *e);
+        addr += LX_PAGE_SIZE;
+    }
+    memfile_get(run_first, run_count);
+    return ret;
+}
+
+/* Copies vmas; the old ones' pages become copy on write. */
+static int fork_copy_vmas(struct mm *old, struct mm *new)
+{
+    struct vma *v, templ, *copy;
+    int ret;
+
+    for (v = vma_set_first(&old->vmas); v; v = vma_next(v)) {
+        if (v->flags & VMA_DONTFORK)
+            continue;
+        templ = *v;
+        templ.mm = new;
+        templ.flags &= ~(VMA_LOCKED | VMA_LOCKONFAULT);
+        ret = vma_new(&templ, &copy);
+        if (ret < 0)
+            return ret;
+        vma_set_insert(&new->vmas, copy);
+        mm_account(new, copy, copy->end - copy->start, 1);
+        fork_protect(old, v);
+    }
+    return 0;
+}
+
+static int fork_clone_space(struct mm *old, struct platform_ctx *caller, struct mm *new,
+                            bool *out_cloned)
+{
+    int ret = -EOPNOTSUPP;
+
+    *out_cloned = false;
+    if (caller)
+        ret = g_mm_platform->space_clone(old->space, caller, &new->space);
+    if (ret == 0) {
+        *out_cloned = true;
+        return 0;
+    }
+    if (ret != -EOPNOTSUPP)
+        return ret;
+    return g_mm_platform->space_new(g_mm_platform_instance, &new->space);
+}
+
+/* Entries and platform mappings of the child. */
+static int fork_copy_maps(struct mm *old, struct mm *new, bool cloned)
+{
+    struct vma *v;
+    int ret;
+
+    for (v = vma_set_first(&old->vmas); v; v = vma_next(v)) {
+        if (v->flags & (VMA_DONTFORK | VMA_WIPEONFORK)) {
+            uaddr_t addr = v->start;
+
+            if (cloned && page_map_next(&old->pages, &addr, v->end) &&
+                g_mm_platform->space_unmap(new->space, v->start, v->end - v->start) < 0)
+                return -ENOMEM;
+            continue;
+        }
+        ret = fork_copy_pages(old, new, v);
+        if (ret < 0)
+            return ret;
+    }
+    if (!cloned) {
+        uaddr_t addr = 0;
+        pte_t *e;
+
+        while ((e = page_map_next(&new->pages, &addr, LX_TASK_SIZE)) != NULL) {
+            *e &= ~PTE_RWX;
+            addr += LX_PAGE_SIZE;
+        }
+    }
+    return 0;
+}
+
+static void fork_copy_fields(struct mm *old, struct mm *new)
+{
+    new->low = old->low;
+    new->high = old->high;
+    new->mmap_base = old->mmap_base;
+    new->legacy_layout = old->legacy_layout;
+    new->stack_top = old->stack_top;
+    new->brk = old->brk;
+    new->layout = old->layout;
+    new->dumpable = old->dumpable;
+    if (old->exe) {
+        g_mm_file_ops->get(old->exe);
+        new->exe = old->exe;
+    }
+}
+
+int mm_fork(struct mm *old, struct platform_ctx *caller, struct mm **out)
+{
+    struct mm *new;
+    bool cloned = false;
+    int ret = mm_alloc(&new);
+
+    if (ret < 0)
+        return ret;
+    mutex_lock_pair(&old->lock, &new->lock);
+    fork_copy_fields(old, new);
+    ret = fork_copy_vmas(old, new);
+    if (ret == 0) {
+        g_mm_platform->space_barrier(old->space);
+        ret = fork_clone_space(old, caller, new, &cloned);
+    }
+    if (ret == 0)
+        ret = fork_copy_maps(old, new, cloned);
+    mutex_unlock_pair(&old->lock, &new->lock);
+    if (ret < 0) {
+        if (new->space) {
+            mm_put(new);
+        } else {
+            mm_free_dead(remove_all_vmas(new));
+            mm_exe_set(new, NULL);
+            mutex_destroy(&new->lock);
+            free(new);
+        }
+        return ret;
+    }
+    *out = new;
+    return 0;
+}
