@@ -169,7 +169,8 @@ static bool xattr_changeable(const char *name)
     return strncmp(name, "user.", 5) == 0;
 }
 
-/* Reads fid and name; a descriptor for the f*xattr calls comes back. OP_VIOLATION, -errno or the fd. */
+/* Reads fid and name; a descriptor for the f*xattr calls comes back. OP_VIOLATION, -errno or the
+ * fd. */
 static int xattr_begin(struct op *op, struct rbuf *in, const struct node **out_node)
 {
     struct node *n = fid_lookup(op->session, rbuf_u32(in));

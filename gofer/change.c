@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that change the tree: CREATE, MKDIR, MKNOD, SYMLINK, LINK, UNLINK, RENAME. The dispatcher
- * already refused them on a read-only tree. The umask is 0, owners are set when the gofer may.
+ * Requests that change the tree: CREATE, MKDIR, MKNOD, SYMLINK, LINK, UNLINK, RENAME. The
+ * dispatcher already refused them on a read-only tree. The umask is 0, owners are set when the
+ * gofer may.
  */
 #include <errno.h>
 #include <fcntl.h>

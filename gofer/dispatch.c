@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a packet to a handler: one table says in which states a request is legal, how large it may be
- * and whether it changes the tree. Everything that is not in the table, comes too early or has a
+ * From a packet to a handler: one table says in which states a request is legal, how large it may
+ * be and whether it changes the tree. Everything that is not in the table, comes too early or has a
  * wrong size ends the session: a peer that breaks protocol is treated as taken over.
  */
 #include <errno.h>
@@ -11,21 +11,21 @@
 
 struct request {
     op_handler *handle;
-    uint32_t states; /* STATE_BIT */
+    uint32_t states;   /* STATE_BIT */
     uint32_t min, max; /* size of the body */
-    bool changes; /* refused with -EROFS on a read-only tree */
+    bool changes;      /* refused with -EROFS on a read-only tree */
     bool batchable;
 };
 
-#define IN_READY STATE_BIT(SESSION_READY)
-#define NAME_MIN 3u
+#define IN_READY      STATE_BIT(SESSION_READY)
+#define NAME_MIN      3u
 #define NAME_MAX_SIZE (2u + GP_NAME_MAX)
 
 static const struct request g_requests[GP_TYPE_COUNT] = {
     [GP_HELLO] = {handle_hello, STATE_BIT(SESSION_NEW), 8, 8, false, false},
     [GP_ATTACH] = {handle_attach, STATE_BIT(SESSION_GREETED), 4, 4, false, false},
-    [GP_WALK] = {handle_walk, IN_READY, 8 + 4 + NAME_MIN,
-                 8 + GP_WALK_MAX * (4 + NAME_MAX_SIZE), false, true},
+    [GP_WALK] = {handle_walk, IN_READY, 8 + 4 + NAME_MIN, 8 + GP_WALK_MAX *(4 + NAME_MAX_SIZE),
+                 false, true},
     [GP_GETATTR] = {handle_getattr, IN_READY, 4, 4, false, true},
     [GP_SETATTR] = {handle_setattr, IN_READY, 52, 52, true, true},
     [GP_OPEN] = {handle_open, IN_READY, 8, 8, false, true},
@@ -42,8 +42,8 @@ static const struct request g_requests[GP_TYPE_COUNT] = {
     [GP_STATFS] = {handle_statfs, IN_READY, 4, 4, false, true},
     [GP_FSYNC] = {handle_fsync, IN_READY, 8, 8, false, true},
     [GP_GETXATTR] = {handle_getxattr, IN_READY, 8 + NAME_MIN, 8 + NAME_MAX_SIZE, false, true},
-    [GP_SETXATTR] = {handle_setxattr, IN_READY, 12 + NAME_MIN,
-                     12 + NAME_MAX_SIZE + GP_XATTR_MAX, true, true},
+    [GP_SETXATTR] = {handle_setxattr, IN_READY, 12 + NAME_MIN, 12 + NAME_MAX_SIZE + GP_XATTR_MAX,
+                     true, true},
     [GP_LISTXATTR] = {handle_listxattr, IN_READY, 8, 8, false, true},
     [GP_REMOVEXATTR] = {handle_removexattr, IN_READY, 4 + NAME_MIN, 4 + NAME_MAX_SIZE, true, true},
     [GP_CLUNK] = {handle_clunk, IN_READY, 2 + 4, 2 + 4 * GP_CLUNK_MAX, false, true},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gofer: the only process of a sandbox that touches host files. It serves directory trees to the
- * sentry over socket pairs (proto/proto.h) after it has locked itself up: see README.md.
+ * The gofer: the only process of a sandbox that touches host files. It serves directory trees to
+ * the sentry over socket pairs (proto/proto.h) after it has locked itself up: see README.md.
  */
 #pragma once
 
@@ -27,9 +27,9 @@ struct gofer_config {
 #define GOFER_TREES_MAX 1024u
 
 /*
- * Isolates the calling process, then serves until every session ended. Returns the exit code: 0 when
- * the peers closed, 1 when a session broke protocol or isolation failed (logged through log_init's
- * sink, which the caller set up). The process must be single-threaded. Its own pid namespace is
- * entered by one fork unless it is pid 1 already; the outer process then only waits.
+ * Isolates the calling process, then serves until every session ended. Returns the exit code: 0
+ * when the peers closed, 1 when a session broke protocol or isolation failed (logged through
+ * log_init's sink, which the caller set up). The process must be single-threaded. Its own pid
+ * namespace is entered by one fork unless it is pid 1 already; the outer process then only waits.
  */
 int gofer_main(const struct gofer_config *config);

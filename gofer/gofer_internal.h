@@ -29,14 +29,15 @@ struct node {
     uint64_t list_pos;
     uint32_t mode;
     uint64_t dev, ino;
-    bool foreign; /* on another file system than the tree's top that must not be served (proc, sys) */
+    bool foreign; /* on another file system than the tree's top that must not be served (proc, sys)
+                   */
 };
 
 enum session_state {
-    SESSION_NEW,      /* only HELLO is legal */
-    SESSION_GREETED,  /* only ATTACH is legal */
-    SESSION_READY,    /* everything but HELLO */
-    SESSION_DEAD,     /* nothing is read any more; operations in progress drain */
+    SESSION_NEW,     /* only HELLO is legal */
+    SESSION_GREETED, /* only ATTACH is legal */
+    SESSION_READY,   /* everything but HELLO */
+    SESSION_DEAD,    /* nothing is read any more; operations in progress drain */
 };
 #define STATE_BIT(s) (1u << (s))
 
@@ -52,8 +53,8 @@ struct session {
     struct node **fids; /* max_fids entries */
     uint32_t max_fids;
     uint64_t root_dev;
-    unsigned ops_busy;   /* operations that point here */
-    struct op *armed;    /* the operation waiting for the next request, or NULL */
+    unsigned ops_busy; /* operations that point here */
+    struct op *armed;  /* the operation waiting for the next request, or NULL */
 };
 
 /* What a handler returns besides 0 and -errno (the reply's status). */
@@ -74,16 +75,17 @@ struct walk_state {
     size_t count_off; /* where `done` is written in the reply */
 };
 
-/* One request in progress: its buffers, its reply, its continuation. Lifetime: pooled in the server. */
+/* One request in progress: its buffers, its reply, its continuation. Lifetime: pooled in the
+ * server. */
 struct op {
     struct list link; /* free list or worker queue */
     struct session *session;
     struct gp_header header;
     uint8_t *in_buf, *out_buf; /* GP_MSG_MAX each */
     struct wbuf out;
-    bool batched;              /* must finish before the handler returns */
-    int fds[GP_FDS_MAX];       /* to be sent with the reply */
-    bool fd_keep[GP_FDS_MAX];  /* borrowed from a node: not closed after the reply */
+    bool batched;             /* must finish before the handler returns */
+    int fds[GP_FDS_MAX];      /* to be sent with the reply */
+    bool fd_keep[GP_FDS_MAX]; /* borrowed from a node: not closed after the reply */
     unsigned fd_count;
     /* continuation */
     void (*resume)(struct op *op, int result);
@@ -111,7 +113,8 @@ struct gofer_async {
     int (*start)(struct server *sv);
     /* Serves until all sessions are dead. */
     int (*run)(struct server *sv);
-    /* Starts openat2(op->async_dirfd, op->async_name, O_PATH|O_NOFOLLOW) / fsync; resume follows. */
+    /* Starts openat2(op->async_dirfd, op->async_name, O_PATH|O_NOFOLLOW) / fsync; resume follows.
+     */
     void (*open)(struct op *op);
     void (*sync)(struct op *op);
     /* Sends a prepared reply whose socket was full; server_op_put follows. */

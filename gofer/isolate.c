@@ -101,15 +101,16 @@ static int mount_new(const char *type, const char *key, const char *value)
     } else if (syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) < 0) {
         ret = -errno;
     } else {
-        ret = (int)syscall(SYS_fsmount, fs, 1u /* FSMOUNT_CLOEXEC */, 0xeu /* nosuid nodev noexec */);
+        ret =
+            (int)syscall(SYS_fsmount, fs, 1u /* FSMOUNT_CLOEXEC */, 0xeu /* nosuid nodev noexec */);
         ret = ret < 0 ? -errno : ret;
     }
     close(fs);
     return ret;
 }
 
-/* A procfs of our own shows only us. Where the host refuses one (a masked /proc in a container), the
- * host's is used: the attacker could then read what of /proc the host shows to our user. */
+/* A procfs of our own shows only us. Where the host refuses one (a masked /proc in a container),
+ * the host's is used: the attacker could then read what of /proc the host shows to our user. */
 static int stage_proc(int *out_fd)
 {
     int mnt = -1, fd = -1;
@@ -249,8 +250,9 @@ static int stage_privileges(bool writable, bool *out_can_chown)
             return fail("bounding set", -errno);
     }
     if (has_capability(have, CAP_SETPCAP) &&
-        prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                                     SECBIT_NO_SETUID_FIXUP_LOCKED,
+        prctl(PR_SET_SECUREBITS,
+              SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                  SECBIT_NO_SETUID_FIXUP_LOCKED,
               0, 0, 0) < 0)
         return fail("securebits", -errno);
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* none before Linux 4.3 */

@@ -3,29 +3,14 @@
 #include "gofer/proto/proto.h"
 
 static const char *const g_type_names[GP_TYPE_COUNT] = {
-    [GP_HELLO] = "HELLO",
-    [GP_ATTACH] = "ATTACH",
-    [GP_WALK] = "WALK",
-    [GP_GETATTR] = "GETATTR",
-    [GP_SETATTR] = "SETATTR",
-    [GP_OPEN] = "OPEN",
-    [GP_READDIR] = "READDIR",
-    [GP_READLINK] = "READLINK",
-    [GP_CREATE] = "CREATE",
-    [GP_MKDIR] = "MKDIR",
-    [GP_MKNOD] = "MKNOD",
-    [GP_SYMLINK] = "SYMLINK",
-    [GP_LINK] = "LINK",
-    [GP_UNLINK] = "UNLINK",
-    [GP_RENAME] = "RENAME",
-    [GP_STATFS] = "STATFS",
-    [GP_FSYNC] = "FSYNC",
-    [GP_GETXATTR] = "GETXATTR",
-    [GP_SETXATTR] = "SETXATTR",
-    [GP_LISTXATTR] = "LISTXATTR",
-    [GP_REMOVEXATTR] = "REMOVEXATTR",
-    [GP_CLUNK] = "CLUNK",
-    [GP_BATCH] = "BATCH",
+    [GP_HELLO] = "HELLO",       [GP_ATTACH] = "ATTACH",       [GP_WALK] = "WALK",
+    [GP_GETATTR] = "GETATTR",   [GP_SETATTR] = "SETATTR",     [GP_OPEN] = "OPEN",
+    [GP_READDIR] = "READDIR",   [GP_READLINK] = "READLINK",   [GP_CREATE] = "CREATE",
+    [GP_MKDIR] = "MKDIR",       [GP_MKNOD] = "MKNOD",         [GP_SYMLINK] = "SYMLINK",
+    [GP_LINK] = "LINK",         [GP_UNLINK] = "UNLINK",       [GP_RENAME] = "RENAME",
+    [GP_STATFS] = "STATFS",     [GP_FSYNC] = "FSYNC",         [GP_GETXATTR] = "GETXATTR",
+    [GP_SETXATTR] = "SETXATTR", [GP_LISTXATTR] = "LISTXATTR", [GP_REMOVEXATTR] = "REMOVEXATTR",
+    [GP_CLUNK] = "CLUNK",       [GP_BATCH] = "BATCH",
 };
 
 bool gp_name_valid(const char *name, size_t len)
