@@ -30,7 +30,7 @@
 #include "sentry/boot/mounts.h"
 #include "sentry/boot/wiring.h"
 #include "sentry/fs/devpts/tty.h"
-#include "sentry/fs/gofer/gofer.h"
+#include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/host/console.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
@@ -43,12 +43,12 @@
 
 /* Keys: l ->lock */
 static struct {
-    struct mutex lock; /* rank CONTROL */
+    struct mutex lock; /* rank LEAF: the gofer reports its death under file system locks */
     struct cond changed;
     bool ended;         /* l: the first process has ended, or the sandbox must */
     int status;         /* l: wait status */
     const char *reason; /* l: why the sandbox ends early, or NULL */
-} g_end = {.lock = {.rank = RANK_CONTROL}};
+} g_end = {.lock = {.rank = RANK_LEAF}};
 
 static void end_sandbox(int status, const char *reason)
 {

@@ -19,7 +19,7 @@
 #include "sentry/abi/stat.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
-#include "sentry/fs/gofer/gofer.h"
+#include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
