@@ -14,4 +14,4 @@ int cmd_state(int argc, char **argv, struct err *e);
 int cmd_kill(int argc, char **argv, struct err *e);
 int cmd_delete(int argc, char **argv, struct err *e);
 int cmd_list(int argc, char **argv, struct err *e);
-int cmd_syscalls(int argc, char **argv);
+int cmd_syscalls(int argc, char **argv, struct err *e);

@@ -34,12 +34,6 @@ struct command {
 
 static int cmd_help(int argc, char **argv, struct err *e);
 
-static int cmd_syscalls_adapter(int argc, char **argv, struct err *e)
-{
-    (void)e;
-    return cmd_syscalls(argc, argv);
-}
-
 static int cmd_version(int argc, char **argv, struct err *e)
 {
     (void)argc;
@@ -57,7 +51,7 @@ static const struct command g_commands[] = {
     {"kill", cmd_kill, "send a signal to a container's first process"},
     {"delete", cmd_delete, "remove a stopped container"},
     {"list", cmd_list, "list the containers"},
-    {"syscalls", cmd_syscalls_adapter, "show which system calls are implemented"},
+    {"syscalls", cmd_syscalls, "show which system calls are implemented"},
     {"version", cmd_version, "print the version"},
     {"help", cmd_help, "show this text"},
     {NULL, NULL, NULL},

@@ -39,6 +39,7 @@ enum strace_kind {
     STRACE_KIND_HEX,
     STRACE_KIND_IOCTL_ARG,
     STRACE_KIND_OCT,
+    STRACE_KIND_PRCTL_ARG,
     /* Pointers of kinds.def */
     STRACE_KIND_BYTES,
     STRACE_KIND_CAP_DATA,
