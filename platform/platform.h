@@ -6,16 +6,16 @@
  *
  * Objects
  *   platform  one per sandbox.
- *   space     one guest address space: a cache of mappings that mm can drop and rebuild at any time.
- *   ctx       one guest thread; used by exactly one sentry thread at a time (its owner), except
+ *   space     one guest address space: a cache of mappings that mm can drop and rebuild at any
+ * time. ctx       one guest thread; used by exactly one sentry thread at a time (its owner), except
  *             ctx_interrupt.
  *
  * Deferred mappings. space_map/unmap/protect append to the space's queue of pending changes and may
  * return before the host has them. Every ctx_run of that space applies the queue before guest code
  * runs, so the caller's own thread always sees them. Other threads of the space that run guest code
- * at that moment may use an old mapping until space_barrier() returns: call it before memory that was
- * unmapped or write-protected is reused, or before its contents must be stable. Additions need no
- * barrier: a thread that misses one faults and the sentry resolves it again.
+ * at that moment may use an old mapping until space_barrier() returns: call it before memory that
+ * was unmapped or write-protected is reused, or before its contents must be stable. Additions need
+ * no barrier: a thread that misses one faults and the sentry resolves it again.
  */
 #pragma once
 
@@ -29,8 +29,8 @@ struct platform_space;
 struct platform_ctx;
 
 enum platform_event_kind {
-    PLATFORM_SYSCALL,     /* regs->orig_rax = number, regs->rax = -ENOSYS, rip after the instruction */
-    PLATFORM_FAULT,       /* memory access that the space did not allow: fault_* fields */
+    PLATFORM_SYSCALL, /* regs->orig_rax = number, regs->rax = -ENOSYS, rip after the instruction */
+    PLATFORM_FAULT,   /* memory access that the space did not allow: fault_* fields */
     PLATFORM_EXCEPTION,   /* any other trap: signo, code, addr as Linux would report them */
     PLATFORM_INTERRUPTED, /* ctx_interrupt was called */
     PLATFORM_DEAD,        /* the guest thread's host side is gone (killed from outside) */
@@ -48,6 +48,7 @@ struct platform_event {
     uaddr_t fault_addr;
     uint32_t fault_access; /* PLATFORM_ACCESS_* bits; 0: the platform cannot tell (ptrace) */
     bool fault_bus;        /* the host's backing object had no such page (SIGBUS) */
+    /* FAULT: code is SEGV_MAPERR (nothing is mapped there) or SEGV_ACCERR where known, else 0. */
     /* EXCEPTION: SIGTRAP, SIGILL, SIGFPE, SIGSEGV (#GP, not an address: addr 0, SI_KERNEL), ... */
     int signo;
     int code;
@@ -58,9 +59,9 @@ struct platform_event {
 
 struct platform_probe {
     bool usable;
-    char reason[160];      /* one line: why not, or what it costs */
-    uint64_t switch_ns;    /* measured cost of one null call, 0 when unusable */
-    bool reports_access;   /* fault_access is filled in */
+    char reason[160];    /* one line: why not, or what it costs */
+    uint64_t switch_ns;  /* measured cost of one null call, 0 when unusable */
+    bool reports_access; /* fault_access is filled in */
 };
 
 struct platform_config {
@@ -87,9 +88,9 @@ struct platform_ops {
                        struct platform_space **out);
     /* All ctxs of the space must be freed. */
     void (*space_free)(struct platform_space *s);
-    /* Maps fd [offset, offset+size) MAP_SHARED at addr, replacing what was there. prot: host PROT_*.
-     * All page aligned. The fd must stay open until the mapping was replaced and space_barrier ran.
-     * -ENOMEM. */
+    /* Maps fd [offset, offset+size) MAP_SHARED at addr, replacing what was there. prot: host
+     * PROT_*. All page aligned. The fd must stay open until the mapping was replaced and
+     * space_barrier ran. -ENOMEM. */
     int (*space_map)(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
                      uint64_t offset, uint32_t flags);
     int (*space_unmap)(struct platform_space *s, uaddr_t addr, size_t size);
@@ -102,17 +103,19 @@ struct platform_ops {
     void (*space_barrier)(struct platform_space *s);
 
     /* A guest thread in space s. creator: the calling thread's own ctx if it has one in the same
-     * space (clone), else NULL. Registers come with the first run. The new ctx may be handed to another sentry
-     * thread, which becomes its owner with its first call on it. -EAGAIN, -ENOMEM. */
+     * space (clone), else NULL. Registers come with the first run. The new ctx may be handed to
+     * another sentry thread, which becomes its owner with its first call on it. -EAGAIN, -ENOMEM.
+     */
     int (*ctx_new)(struct platform_space *s, struct platform_ctx *creator,
                    struct platform_ctx **out);
-    /* Owner only (or anybody when it never ran). */
+    /* Owner only (or anybody when it never ran). When the last ctx leaves a space, by ctx_free or
+     * ctx_switch_space, the back end may drop the space's mappings (they come back by faults). */
     void (*ctx_free)(struct platform_ctx *c);
     /* exec: moves the ctx to another space; FP state is reset. Owner only. */
     int (*ctx_switch_space)(struct platform_ctx *c, struct platform_space *s);
-    /* Runs guest code with *regs until an event; *regs holds the state at the event. Pending changes
-     * of the space are applied first. Owner only; holds no lock. Returns 0, or -errno when the host
-     * failed (treat as DEAD). */
+    /* Runs guest code with *regs until an event; *regs holds the state at the event. Pending
+     * changes of the space are applied first. Owner only; holds no lock. Returns 0, or -errno when
+     * the host failed (treat as DEAD). */
     int (*ctx_run)(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *out);
     /* From any thread, any time: the current ctx_run, or else the next one, returns INTERRUPTED
      * soon. Never lost, idempotent until delivered. May hold locks up to TASK. */

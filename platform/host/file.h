@@ -8,7 +8,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -18,6 +17,7 @@
 
 #include "platform/base/compiler.h"
 
+struct open_how; /* <linux/openat2.h>: not included, the sentry has its own of that name */
 struct winsize;
 
 /* Descriptors. */

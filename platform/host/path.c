@@ -2,6 +2,8 @@
 /* Host calls that take a path: gofer and runsc-c; see file.h. */
 #include "platform/host/file.h"
 
+#include <linux/openat2.h>
+
 #include "platform/host/host_internal.h"
 
 int host_openat2(int dirfd, const char *path, const struct open_how *how)

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pinning of pairs and the balancer; the policy and its reasons are in placement.h. */
+#include "platform/base/placement.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "platform/base/lock.h"
+
+enum {
+    TICK_NS = 4000000, /* with few pairs; grows with their number */
+    PAIRS_PER_TICK_UNIT = 16,
+    IDLE_TICKS = 3,            /* quiet ticks before the balancer sleeps */
+    STARVED_TICKS = 2,         /* before a move to a CPU with less to do */
+    STARVED_TICKS_ROTATE = 25, /* before a move that only makes the sharing fair */
+    SLEEPS_PER_TICK = 2,       /* more than this: the pair talks, it does not compute */
+    HOLD_MIN = 4,
+    HOLD_MAX = 256,
+    BALANCER_STACK_SIZE = 64 * 1024,
+};
+
+_Thread_local atomic_uint g_placement_sleeps;
+atomic_uint g_placement_idle = 1; /* 1: the balancer sleeps without a deadline or does not exist */
+
+static struct {
+    struct mutex lock;
+    struct list pairs;
+    unsigned count;
+    cpu_set_t allowed;
+    unsigned cpu_count; /* of allowed; 1: nothing to balance */
+    bool balancer;      /* the thread exists */
+} g;
+
+static pthread_once_t g_once = PTHREAD_ONCE_INIT;
+
+static void init(void)
+{
+    mutex_init(&g.lock, RANK_LEAF);
+    list_init(&g.pairs);
+    if (sched_getaffinity(0, sizeof(g.allowed), &g.allowed) < 0)
+        CPU_ZERO(&g.allowed);
+    g.cpu_count = (unsigned)CPU_COUNT(&g.allowed);
+}
+
+/* CPU time of a thread of this process, or of another process, in ns; 0 when it is gone. */
+static uint64_t cpu_ns(pid_t pid, bool thread)
+{
+    /* Linux: CPU clock ids are ~pid << 3, plus 4 for a thread, plus 2 for the scheduler's clock. */
+    clockid_t id = (clockid_t)(~(unsigned)pid << 3 | (thread ? 4u : 0u) | 2u);
+    struct timespec ts;
+
+    if (syscall(SYS_clock_gettime, id, &ts) < 0)
+        return 0;
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void pin(pid_t pid, int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    /* It may be gone, or the allowed set may have shrunk: then it runs where the host lets it. */
+    (void)sched_setaffinity(pid, sizeof(set), &set);
+}
+
+struct cpu_load {
+    unsigned pairs; /* that want to compute */
+    uint64_t ns;    /* CPU time our pairs got there during the tick */
+};
+
+/* Updates one pair's figures; returns whether it was active at all. */
+static bool sample(struct placement *p, uint64_t wall_ns, struct cpu_load *load)
+{
+    unsigned runs = atomic_load(p->runs), sleeps = atomic_load(p->sleeps);
+    bool active = runs != p->last_runs || (runs & 1);
+    bool wants = active && sleeps - p->last_sleeps <= SLEEPS_PER_TICK;
+    uint64_t used = 0, total;
+
+    p->last_runs = runs;
+    p->last_sleeps = sleeps;
+    if (!active) {
+        p->starved = 0;
+        p->last_cpu_ns = 0;
+        return false;
+    }
+    total = cpu_ns(p->thread, true) + cpu_ns(p->partner, false);
+    if (p->last_cpu_ns && total > p->last_cpu_ns)
+        used = total - p->last_cpu_ns;
+    wants = wants && p->last_cpu_ns;
+    p->last_cpu_ns = total;
+    if (p->hold)
+        p->hold--;
+    if (wants && used < wall_ns / 4 * 3)
+        p->starved++;
+    else
+        p->starved = 0;
+    if (used > wall_ns / 10 * 9)
+        p->backoff = HOLD_MIN;
+    if (p->cpu >= 0 && p->cpu < CPU_SETSIZE) {
+        load[p->cpu].pairs += wants;
+        load[p->cpu].ns += used;
+    }
+    return true;
+}
+
+static int least_loaded(const struct cpu_load *load)
+{
+    int best = -1;
+
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &g.allowed))
+            continue;
+        if (best < 0 || load[i].pairs < load[best].pairs ||
+            (load[i].pairs == load[best].pairs && load[i].ns < load[best].ns))
+            best = i;
+    }
+    return best;
+}
+
+static bool should_move(const struct placement *p, const struct cpu_load *load, int to,
+                        uint64_t wall_ns)
+{
+    unsigned here, there;
+
+    if (p->starved < STARVED_TICKS || p->hold || to < 0 || to == p->cpu || p->cpu < 0)
+        return false;
+    here = load[p->cpu].pairs;
+    there = load[to].pairs;
+    if (there + 1 < here)
+        return true;
+    if (there < here && p->starved >= STARVED_TICKS_ROTATE)
+        return true;
+    /* Foreign load: our pairs together do not get this CPU. */
+    return there == 0 && load[p->cpu].ns < wall_ns / 4 * 3;
+}
+
+/* One tick; at most one move, so that its effect is seen before the next. */
+static bool balance(uint64_t wall_ns)
+{
+    static struct cpu_load load[CPU_SETSIZE];
+    struct placement *p, *mover = NULL;
+    bool active = false;
+    int to;
+
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        load[i] = (struct cpu_load){0};
+    mutex_lock(&g.lock);
+    list_for_each_entry(p, &g.pairs, node)
+        active |= sample(p, wall_ns, load);
+    to = least_loaded(load);
+    list_for_each_entry(p, &g.pairs, node) {
+        if (should_move(p, load, to, wall_ns) && (!mover || p->starved > mover->starved))
+            mover = p;
+    }
+    if (mover) {
+        mover->cpu = to;
+        mover->starved = 0;
+        mover->hold = mover->backoff;
+        mover->backoff = MIN(mover->backoff * 2, (unsigned)HOLD_MAX);
+        pin(mover->thread, to);
+        pin(mover->partner, to);
+    }
+    mutex_unlock(&g.lock);
+    return active;
+}
+
+static void *balancer_main(void *arg)
+{
+    uint64_t last = now_ns(), now;
+    unsigned quiet = 0;
+
+    (void)arg;
+    placement_unpin_self();
+    for (;;) {
+        uint64_t tick = TICK_NS * (1u + g.count / PAIRS_PER_TICK_UNIT);
+        struct timespec ts = {.tv_nsec = (long)tick};
+
+        if (tick >= 1000000000u)
+            ts = (struct timespec){.tv_sec = 1};
+        if (quiet >= IDLE_TICKS) {
+            atomic_store(&g_placement_idle, 1);
+            while (atomic_load(&g_placement_idle))
+                (void)syscall(SYS_futex, &g_placement_idle, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
+            quiet = 0;
+            last = now_ns();
+        }
+        (void)nanosleep(&ts, NULL);
+        now = now_ns();
+        if (balance(now - last))
+            quiet = 0;
+        else
+            quiet++;
+        last = now;
+    }
+    return NULL;
+}
+
+/* Caller holds g.lock. Without the thread nothing moves; that is slow, not wrong. */
+static void start_balancer(void)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_t thread;
+
+    if (g.balancer || g.cpu_count < 2)
+        return;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, BALANCER_STACK_SIZE);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    g.balancer = pthread_create(&thread, &attr, balancer_main, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+}
+
+void placement_init(struct placement *p)
+{
+    *p = (struct placement){.cpu = -1};
+    list_init(&p->node);
+}
+
+void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs)
+{
+    int cpu = sched_getcpu();
+
+    pthread_once(&g_once, init);
+    mutex_lock(&g.lock);
+    if (list_empty(&p->node)) {
+        list_add_tail(&g.pairs, &p->node);
+        g.count++;
+    }
+    start_balancer();
+    p->thread = (pid_t)syscall(SYS_gettid);
+    p->partner = partner;
+    p->runs = runs;
+    p->sleeps = &g_placement_sleeps;
+    p->last_runs = atomic_load(runs);
+    p->last_sleeps = atomic_load(&g_placement_sleeps);
+    p->last_cpu_ns = 0;
+    p->starved = p->hold = 0;
+    p->backoff = HOLD_MIN;
+    p->cpu = g.cpu_count > 1 && cpu >= 0 && cpu < CPU_SETSIZE ? cpu : -1;
+    if (p->cpu >= 0) {
+        pin(p->thread, cpu);
+        pin(partner, cpu);
+    }
+    mutex_unlock(&g.lock);
+}
+
+void placement_detach(struct placement *p)
+{
+    if (list_empty(&p->node))
+        return;
+    mutex_lock(&g.lock);
+    list_del(&p->node);
+    g.count--;
+    mutex_unlock(&g.lock);
+}
+
+void placement_unpin_self(void)
+{
+    pthread_once(&g_once, init);
+    if (g.cpu_count > 1)
+        (void)sched_setaffinity(0, sizeof(g.allowed), &g.allowed);
+}
+
+void placement_wake(void)
+{
+    if (g.balancer && atomic_exchange(&g_placement_idle, 0))
+        (void)syscall(SYS_futex, &g_placement_idle, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}

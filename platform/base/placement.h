@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which CPU a pair runs on. A pair is a sentry thread and the host process or virtual CPU that runs
+ * its guest code. The two never run at the same time: each hand-over is a wake-up of the other
+ * half, and a wake-up on the same CPU costs 3-4 us where one that crosses to an idle CPU costs 95
+ * us. So:
+ *
+ *  - both halves are pinned to one CPU;
+ *  - a pair starts on the CPU of the thread that created it, because parent and child, or threads,
+ *    talk to each other first, and pipe and futex hand-overs between pairs cost the same as above;
+ *  - a balancer thread moves a pair that wants to compute but does not get its CPU, be it because
+ * of other pairs or of foreign programs on the host. "Wants" is: in guest code or executing calls
+ *    without sleeping; "does not get": less than three quarters of the wall time, over several
+ * ticks. A pair that sleeps and wakes often is left alone: it is talking to a neighbour.
+ *
+ * The balancer ticks only while some pair is active, so an idle sandbox has no wake-ups. It needs
+ * no cooperation from guest code. Lock: one leaf lock over the table of pairs.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "platform/base/compiler.h"
+#include "platform/base/list.h"
+
+/* Lifetime: embedded in the platform's ctx. Keys: L leaf lock of placement.c, I set by attach */
+struct placement {
+    struct list node;                /* L; on no list while detached */
+    pid_t thread, partner;           /* L */
+    int cpu;                         /* L: -1 when unpinned */
+    const atomic_uint *runs;         /* I: odd while guest code runs; changes with every run */
+    atomic_uint *sleeps;             /* I: the thread's count of sleeps */
+    unsigned last_runs, last_sleeps; /* L: at the last tick */
+    uint64_t last_cpu_ns;            /* L */
+    unsigned starved;                /* L: ticks in a row without its share */
+    unsigned hold;                   /* L: ticks before it may move again */
+    unsigned backoff;                /* L: next hold */
+};
+
+/* A struct that is attached to nothing. */
+void placement_init(struct placement *p);
+/* The calling thread and partner (a host pid) form a pair on the calling thread's CPU. runs must
+ * outlive the pair. Replaces an earlier partner. */
+void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs);
+/* Any thread may end a pair; the thread keeps its CPU until it attaches again. */
+void placement_detach(struct placement *p);
+
+/* For threads that are no half of a pair: undoes the pinning inherited from the creating thread. */
+void placement_unpin_self(void);
+
+/* Called by whoever puts the calling thread to sleep for an event (not for its partner). */
+extern _Thread_local atomic_uint g_placement_sleeps;
+static inline void placement_note_sleep(void)
+{
+    /* relaxed: a statistic of this thread, read by the balancer. */
+    atomic_fetch_add_explicit(&g_placement_sleeps, 1, memory_order_relaxed);
+}
+
+/* Called before each run of guest code: wakes the balancer if it sleeps. */
+extern atomic_uint g_placement_idle;
+void placement_wake(void);
+static inline void placement_running(void)
+{
+    /* relaxed: missing it once delays the balancer by one run. */
+    if (unlikely(atomic_load_explicit(&g_placement_idle, memory_order_relaxed)))
+        placement_wake();
+}

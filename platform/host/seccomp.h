@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host system call filters, one per kind of process. The programs are generated at build time from
+ * syscall-table/host.tbl; whatever has no row there kills the process.
+ */
+#pragma once
+
+#include <linux/filter.h>
+
+#include "platform/base/compiler.h"
+
+enum host_role { HOST_ROLE_SENTRY, HOST_ROLE_GOFER, HOST_ROLE_STUB, HOST_ROLE_COUNT };
+
+struct host_filter {
+    const struct sock_filter *code;
+    unsigned count;
+};
+
+/* Longest filter a process may install, minus room for a caller's own prefix. */
+#define HOST_FILTER_MAX 2048u
+
+const struct host_filter *host_filter(enum host_role role);
+/* Sets no_new_privs and installs the filter for all threads of the process. Cannot be undone. */
+int MUST_CHECK host_seccomp_install(enum host_role role);

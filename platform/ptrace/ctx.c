@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest threads: the run loop.
+ *
+ * One run of guest code costs PTRACE_SYSEMU, wait4, PTRACE_GETREGS and, before it, one
+ * PTRACE_POKEUSER for rax; everything else is done only when something differs.
+ *
+ * seq and interrupt: the owner makes seq odd, then looks at interrupt and space->pending; others
+ * set those first and then look at seq. One of the two sees the other, so a request is either met
+ * before guest code runs or the requester sends the kick signal. A kick that lands late stops the
+ * stub once more for nothing, and is swallowed.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "platform/base/log.h"
+#include "platform/host/proc.h"
+#include "platform/ptrace/ptrace_internal.h"
+
+enum {
+    SYSCALL_STOP = SIGTRAP | 0x80,
+    USER64_CS = 0x33,
+};
+
+static _Thread_local struct platform_ctx *g_current;
+
+struct platform_ctx *ctx_current(void)
+{
+    return g_current;
+}
+
+void ctx_kick(struct platform_ctx *c)
+{
+    pid_t pid = atomic_load(&c->host_pid);
+
+    if (pid)
+        (void)host_tgkill(pid, pid, STUB_KICK_SIGNAL); /* gone is fine */
+}
+
+void ptrace_ctx_interrupt(struct platform_ctx *c)
+{
+    if (atomic_exchange(&c->interrupt, 1) == 0 && (atomic_load(&c->seq) & 1))
+        ctx_kick(c);
+}
+
+static struct platform_ctx *ctx_alloc(struct platform_space *s)
+{
+    struct platform_ctx *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->space = s;
+    list_init(&c->node);
+    placement_init(&c->place);
+    return c;
+}
+
+int ptrace_ctx_new(struct platform_space *s, struct platform_ctx *creator,
+                   struct platform_ctx **out)
+{
+    struct platform_ctx *c = ctx_alloc(s);
+    int ret;
+
+    if (!c)
+        return -ENOMEM;
+    if (creator && creator->space == s) {
+        ret = ctx_bind(creator);
+        if (ret < 0)
+            goto fail;
+        creator->hw_valid = false;
+        ret = stub_clone(&creator->stub, /*share_memory=*/true, &c->stub);
+        if (ret < 0)
+            goto fail;
+        atomic_store(&c->host_pid, c->stub.pid);
+        c->fpu_parent = creator;
+        c->fpu_parent_seq = atomic_load(&creator->seq);
+    }
+    mutex_lock(&s->lock);
+    ret = c->stub.pid ? 0 : space_take_stub_locked(s, c);
+    if (ret == 0) {
+        list_add_tail(&s->ctxs, &c->node);
+        s->ctx_count++;
+    }
+    mutex_unlock(&s->lock);
+    if (ret < 0)
+        goto fail;
+    c->fpu = CTX_FPU_RESET;
+    *out = c;
+    return 0;
+fail:
+    free(c);
+    return ret == -ESRCH ? -EAGAIN : ret;
+}
+
+void ptrace_ctx_free(struct platform_ctx *c)
+{
+    placement_detach(&c->place);
+    space_leave(c->space, c);
+    if (g_current == c)
+        g_current = NULL;
+    free(c->xs_pending);
+    free(c);
+}
+
+int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
+{
+    struct platform_ctx fresh = {0};
+    int ret;
+
+    if (c->space == s)
+        return 0;
+    mutex_lock(&s->lock);
+    ret = space_take_stub_locked(s, &fresh);
+    if (ret == 0)
+        s->ctx_count++; /* keeps the space's stub rules right until c is on the list */
+    mutex_unlock(&s->lock);
+    if (ret < 0)
+        return ret;
+    space_leave(c->space, c);
+    c->space = s;
+    c->stub = fresh.stub;
+    c->hw_valid = false;
+    c->fpu = CTX_FPU_RESET;
+    c->fpu_parent = NULL;
+    atomic_store(&c->host_pid, c->stub.pid);
+    mutex_lock(&s->lock);
+    list_add_tail(&s->ctxs, &c->node);
+    mutex_unlock(&s->lock);
+    return 0;
+}
+
+int ctx_bind(struct platform_ctx *c)
+{
+    int ret;
+
+    if (likely(c->stub.seized && c->fpu == CTX_FPU_OWN)) {
+        g_current = c;
+        return 0;
+    }
+    if (!c->stub.pid)
+        return -ESRCH;
+    g_current = c;
+    if (!c->stub.seized) {
+        ret = stub_seize(&c->stub);
+        if (ret < 0) {
+            atomic_store(&c->host_pid, 0);
+            return ret;
+        }
+        c->hw_valid = false;
+        placement_attach(&c->place, c->stub.pid, &c->seq);
+    }
+    return ctx_xstate_load(c);
+}
+
+static void leave_guest(struct platform_ctx *c)
+{
+    atomic_fetch_add(&c->seq, 1);
+    if (unlikely(atomic_load(&c->space->barrier_waiters)))
+        space_left_guest(c->space);
+}
+
+/* May guest code run? Applies the queue on the way. 1: yes, seq is odd. 0: interrupted. */
+static int enter_guest(struct platform_ctx *c, const struct lx_regs *regs)
+{
+    int ret;
+
+    for (;;) {
+        if (unlikely(atomic_load(&c->interrupt))) {
+            atomic_store(&c->interrupt, 0);
+            return 0;
+        }
+        ret = space_drain(c->space, c);
+        if (ret < 0)
+            return ret;
+        ret = ctx_regs_commit(c, regs);
+        if (ret < 0)
+            return ret;
+        atomic_fetch_add(&c->seq, 1);
+        if (likely(!atomic_load(&c->interrupt) && !atomic_load(&c->space->pending)))
+            return 1;
+        leave_guest(c);
+    }
+}
+
+/* The system call that a 64-bit `syscall` made, or something else that entered the kernel? */
+static bool is_64bit_call(struct platform_ctx *c)
+{
+    struct __ptrace_syscall_info info;
+
+    /* The instruction leaves its return address in rcx. A guest that fakes this for int 0x80 gets a
+     * 64-bit call of its own making. */
+    if (likely(c->hw.cs == USER64_CS && c->hw.rcx == c->hw.rip))
+        return true;
+    return host_ptrace(PTRACE_GET_SYSCALL_INFO, c->stub.pid, sizeof(info), (unsigned long)&info) >
+               0 &&
+           info.arch == AUDIT_ARCH_X86_64;
+}
+
+static void event_exception(struct platform_event *ev, int signo, int code, uaddr_t addr)
+{
+    *ev = (struct platform_event){
+        .kind = PLATFORM_EXCEPTION, .signo = signo, .code = code, .addr = addr};
+}
+
+/* 1: *ev is an event. 0: nothing for the guest, run on. */
+static int decode_signal(struct platform_ctx *c, int sig, struct lx_regs *regs,
+                         struct platform_event *ev)
+{
+    siginfo_t si;
+
+    switch (sig) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP:
+    case SIGSYS:
+        break;
+    default:
+        return 0; /* a kick, or sent to the stub by somebody outside */
+    }
+    if (host_ptrace(PTRACE_GETSIGINFO, c->stub.pid, 0, (unsigned long)&si) < 0)
+        return -ESRCH;
+    if (si.si_code <= 0)
+        return 0; /* sent with kill(2) from outside: not the guest's doing */
+    if (sig == SIGSYS) {
+        /* A legacy vsyscall, refused by the stub's filter after it returned to its caller. */
+        regs->orig_rax = (uint64_t)si.si_syscall;
+        regs->rax = (uint64_t)-ENOSYS;
+        *ev = (struct platform_event){.kind = PLATFORM_SYSCALL};
+        return 1;
+    }
+    if ((sig == SIGSEGV &&
+         (si.si_code == SEGV_MAPERR || si.si_code == SEGV_ACCERR || si.si_code == SEGV_PKUERR)) ||
+        (sig == SIGBUS && si.si_code != BUS_ADRALN && si.si_code != SI_KERNEL)) {
+        uaddr_t addr = (uaddr_t)si.si_addr;
+
+        *ev = (struct platform_event){.kind = PLATFORM_FAULT,
+                                      .fault_addr = addr,
+                                      .fault_bus = sig == SIGBUS || space_addr_bad(c->space, addr),
+                                      .code = si.si_code};
+        return 1;
+    }
+    event_exception(ev, sig, si.si_code, si.si_code == SI_KERNEL ? 0 : (uaddr_t)si.si_addr);
+    return 1;
+}
+
+static int decode_stop(struct platform_ctx *c, int status, struct lx_regs *regs,
+                       struct platform_event *ev)
+{
+    int ret;
+
+    if (host_ptrace(PTRACE_GETREGS, c->stub.pid, 0, (unsigned long)&c->hw) < 0)
+        return -ESRCH;
+    c->hw_valid = true;
+    *regs = c->hw;
+    if (likely(status >> 8 == SYSCALL_STOP)) {
+        if (likely(is_64bit_call(c))) {
+            ev->kind = PLATFORM_SYSCALL;
+            return 1;
+        }
+        /* 32-bit entries are not offered: as on a host without IA32 emulation. */
+        event_exception(ev, SIGSEGV, SI_KERNEL, 0);
+        ret = 1;
+    } else if (status >> 16) {
+        ret = 0; /* group stop or a leftover PTRACE_INTERRUPT */
+    } else {
+        ret = decode_signal(c, WSTOPSIG(status), regs, ev);
+        if (ret == 1 && ev->kind == PLATFORM_SYSCALL)
+            return 1;
+    }
+    regs->orig_rax = UINT64_MAX;
+    return ret;
+}
+
+int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
+{
+    int ret, status;
+
+    ASSERT_NONE_HELD();
+    ret = ctx_bind(c);
+    if (ret < 0)
+        goto dead;
+    placement_running();
+    do {
+        ret = enter_guest(c, regs);
+        if (ret <= 0)
+            break;
+        /* ESRCH: SIGKILL took it out of the stop; the wait tells. */
+        (void)host_ptrace(PTRACE_SYSEMU, c->stub.pid, 0, 0);
+        do
+            ret = host_wait4(c->stub.pid, &status, __WALL | __WNOTHREAD);
+        while (ret == -EINTR);
+        leave_guest(c);
+        if (unlikely(ret != c->stub.pid || !WIFSTOPPED(status))) {
+            c->stub = (struct stub){0};
+            ret = -ESRCH;
+            break;
+        }
+        ret = decode_stop(c, status, regs, ev);
+    } while (ret == 0);
+    if (likely(ret > 0))
+        return 0;
+    if (ret == 0) {
+        *ev = (struct platform_event){.kind = PLATFORM_INTERRUPTED};
+        return 0;
+    }
+dead:
+    if (ret != -ESRCH)
+        log_warn(LOG_PLATFORM, "ptrace: guest thread lost: error %d", -ret);
+    stub_kill(&c->stub);
+    atomic_store(&c->host_pid, 0);
+    *ev = (struct platform_event){.kind = PLATFORM_DEAD};
+    return 0;
+}

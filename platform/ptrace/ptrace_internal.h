@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the ptrace back end; see platform/README.md, "ptrace". */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "platform/base/list.h"
+#include "platform/base/lock.h"
+#include "platform/base/placement.h"
+#include "platform/platform.h"
+#include "platform/ptrace/layout.h"
+#include "platform/ptrace/mapping.h"
+
+/*
+ * A host process that lends its address space to guest code. By value: it is moved between ctx,
+ * space and pool. Exactly one thread traces it while `seized`; otherwise it waits in stub code.
+ */
+struct stub {
+    pid_t pid;   /* 0: none */
+    bool seized; /* stopped, and traced by the owner's thread */
+};
+
+/* Where its registers and FPU state come from before the first run. */
+enum ctx_fpu {
+    CTX_FPU_OWN,     /* what the stub holds is right */
+    CTX_FPU_RESET,   /* unknown leftovers: must be initialised before guest code runs */
+    CTX_FPU_PENDING, /* xs_pending holds the state to load */
+};
+
+/* Keys: I immutable, p ->pool_lock, M ->master_lock */
+struct platform {
+    uaddr_t low, high; /* I: what guests may use */
+    uaddr_t stub_base; /* I */
+    int request_fd;    /* I: memfd of request pages, one per slot */
+    uint8_t *requests; /* I: the same, mapped */
+    struct mutex master_lock;
+    struct stub master; /* M: never runs guest code; empty address spaces are cloned from it */
+    struct mutex pool_lock;
+    struct list pool;         /* p: clean spaces */
+    unsigned pool_count;      /* p */
+    uint32_t slot_next;       /* p: slots never used start here */
+    uint32_t slot_free_count; /* p */
+    uint16_t *slot_free;      /* p: stack of freed slots */
+};
+
+#define SLOT_NONE  0xffffu
+#define SLOT_COUNT 0x8000u
+
+/*
+ * Lifetime: unique (space_new, space_clone .. space_free, which may keep it in the pool).
+ * Keys: I immutable, s ->lock, a atomic
+ */
+struct platform_space {
+    struct platform *platform; /* I */
+    struct list pool_node;     /* platform.pool_lock, while pooled */
+    struct mutex lock;         /* rank SPACE */
+    struct list ctxs;          /* s */
+    unsigned ctx_count;        /* s */
+    struct stub spare;         /* s: a parked stub of this address space, for the first ctx */
+    struct platform_ctx *spare_parent; /* s: whose FPU state the spare inherited, or NULL */
+    unsigned spare_parent_seq;         /* s */
+    bool dirty;                        /* s: the host address space may hold mappings */
+    struct queue queue;                /* s: changes the host has not seen */
+    struct rangeset mapped;      /* s: pages mapped once the queue is applied (may name too many) */
+    atomic_uint pending;         /* a: queue is not empty or is being applied; written under s */
+    uint64_t drain_count;        /* s: times the queue was emptied */
+    uint32_t slot;               /* s: request page; SLOT_NONE until needed */
+    bool slot_mapped;            /* s: the stub sees it */
+    uaddr_t bad_start, bad_end;  /* s: the host refused to map this: guest gets SIGBUS */
+    atomic_uint barrier_waiters; /* a */
+    struct cond left_guest;      /* with s */
+};
+
+/*
+ * Lifetime: unique (ctx_new .. ctx_free). Keys: I immutable, O owner thread, a atomic,
+ * s space->lock
+ */
+struct platform_ctx {
+    struct platform_space *space;    /* O, and s */
+    struct list node;                /* s */
+    struct stub stub;                /* O */
+    atomic_int host_pid;             /* a: the stub's pid for ctx_kick, 0 when it has none */
+    struct lx_regs hw;               /* O: what the stopped stub's registers hold */
+    bool hw_valid;                   /* O */
+    enum ctx_fpu fpu;                /* O */
+    void *xs_pending;                /* O: xstate image */
+    struct platform_ctx *fpu_parent; /* O: compared only, never followed */
+    unsigned fpu_parent_seq;         /* O */
+    atomic_uint seq;                 /* a: odd while the stub may run guest code */
+    atomic_uint interrupt;           /* a */
+    struct placement place;          /* O */
+};
+
+/* --- stub.c: one stub process --- */
+
+/* The signal that brings a stub out of guest code. Ignored by default, so a parked stub survives.
+ */
+#define STUB_KICK_SIGNAL SIGURG
+
+/* Addresses of stub code in guest address spaces. */
+struct stub_entry {
+    uaddr_t park, park_end, call, call_end, clone, clone_end, batch, batch_end;
+};
+extern struct stub_entry g_stub_entry;
+void stub_entry_init(uaddr_t stub_base);
+
+/* Stops it under the calling thread. -ESRCH: it is gone. */
+int MUST_CHECK stub_seize(struct stub *s);
+/* Lets it go into the park loop, untraced. On failure it is dead. */
+void stub_park(struct stub *s);
+/* Ends it without waiting. *s becomes none. */
+void stub_kill(struct stub *s);
+/* Runs stub code from *r until it traps; *r holds the registers at the trap. Seized only.
+ * -ESRCH: it died (reaped, *s is none); -EFAULT: stub code faulted. */
+int MUST_CHECK stub_run(struct stub *s, struct lx_regs *r);
+/* Registers for stub code at rip, everything else neutral. */
+void stub_regs_init(struct lx_regs *r, uaddr_t rip);
+/* One system call. Its result, or -ESRCH when the stub died. */
+long stub_syscall(struct stub *s, long nr, const uint64_t args[6]);
+/* A child of the stub: a process that shares its memory, or has a copy. */
+int MUST_CHECK stub_clone(struct stub *s, bool share_memory, struct stub *out);
+
+/* --- master.c --- */
+
+/* Creates the first stub. why: what failed, for probe. */
+int MUST_CHECK master_start(struct platform *p, const char **out_why);
+/* An empty address space. */
+int MUST_CHECK master_clone(struct platform *p, struct stub *out);
+
+/* --- space.c --- */
+
+/* Applies the queue with the stopped stub of c. -ESRCH: the stub died. */
+int MUST_CHECK space_drain(struct platform_space *s, struct platform_ctx *c);
+/* A stub for a first ctx of s. Caller holds s->lock. */
+int MUST_CHECK space_take_stub_locked(struct platform_space *s, struct platform_ctx *c)
+    REQUIRES(s->lock);
+/* c leaves s for good: its stub is killed, or cleaned and kept when it was the last. */
+void space_leave(struct platform_space *s, struct platform_ctx *c);
+/* Called by an owner whose stub left guest code while somebody waits in space_barrier. */
+void space_left_guest(struct platform_space *s);
+bool space_addr_bad(struct platform_space *s, uaddr_t addr);
+
+int ptrace_space_new(struct platform *p, struct platform_space **out);
+int ptrace_space_clone(struct platform_space *from, struct platform_ctx *caller,
+                       struct platform_space **out);
+void ptrace_space_free(struct platform_space *s);
+int ptrace_space_map(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
+                     uint64_t offset, uint32_t flags);
+int ptrace_space_unmap(struct platform_space *s, uaddr_t addr, size_t size);
+int ptrace_space_protect(struct platform_space *s, uaddr_t addr, size_t size, int prot);
+int ptrace_space_clear(struct platform_space *s);
+void ptrace_space_barrier(struct platform_space *s);
+/* Frees pooled spaces (stop). */
+void space_pool_drop(struct platform *p);
+
+/* --- ctx.c --- */
+
+/* The ctx that the calling thread ran last, or NULL. */
+struct platform_ctx *ctx_current(void);
+/* Makes the calling thread the owner: traces the stub, loads pending FPU state. */
+int MUST_CHECK ctx_bind(struct platform_ctx *c);
+/* Brings it out of guest code if it is there. */
+void ctx_kick(struct platform_ctx *c);
+
+int ptrace_ctx_new(struct platform_space *s, struct platform_ctx *creator,
+                   struct platform_ctx **out);
+void ptrace_ctx_free(struct platform_ctx *c);
+int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s);
+int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *out);
+void ptrace_ctx_interrupt(struct platform_ctx *c);
+
+/* --- regs.c --- */
+
+/* Writes *want to the stopped stub, in as few calls as possible. */
+int MUST_CHECK ctx_regs_commit(struct platform_ctx *c, const struct lx_regs *want);
+int ptrace_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
+int ptrace_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
+int ptrace_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
+int MUST_CHECK ctx_xstate_load(struct platform_ctx *c);
+
+/* --- probe.c --- */
+int ptrace_probe(struct platform_probe *out);
+int ptrace_start(const struct platform_config *config, struct platform **out);
