@@ -92,6 +92,8 @@ struct super_ops {
     void (*destroy)(struct super *s);                      /* [nothing] */
     /* Mount options as /proc/mounts shows them (",size=..."). */
     size_t (*show_options)(struct super *s, char *buf, size_t size); /* [""] */
+    /* mount -o remount with new options (the read-only flag is the vfs's). [options are ignored] */
+    int (*remount)(struct super *s, const char *options);
 };
 
 /* Lifetime: refcounted by mounts, dentries' root and inodes (super_get/super_put).
@@ -170,7 +172,8 @@ struct inode_ops {
                     uint32_t flags);
     ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
     int (*removexattr)(struct inode *inode, const char *name);
-    /* Is a cached dentry still right? false: drop it. Only with SUPER_REVALIDATE. [true] */
+    /* Is a cached dentry still right? false: drop it. Only with SUPER_REVALIDATE. child may be
+     * negative; dir's lock may or may not be held. [true] */
     bool (*revalidate)(struct inode *dir, struct dentry *child);
     /* Last reference gone; frees the inode (embedded). Required. May block; no lock held. */
     void (*destroy)(struct inode *inode);
@@ -200,6 +203,7 @@ struct inode {
 };
 #define INODE_IMMUTABLE_SIZE 1u /* truncate is refused with -EINVAL (proc) */
 #define INODE_NO_ATIME       2u
+#define INODE_LINKABLE       8u /* O_TMPFILE without O_EXCL: may be linked although nlink is 0 */
 #define INODE_CACHE_LINK     4u /* symlink whose text never changes: see link */
 
 /* Fills the generic part; refs = 1. mode decides the lock's rank. */
@@ -283,9 +287,11 @@ static inline bool path_equal(const struct path *a, const struct path *b)
 #define MOUNT_NODIRATIME 0x20u
 #define MOUNT_RELATIME   0x40u
 #define MOUNT_LOCKED     0x80u /* came from a more privileged namespace */
+#define MOUNT_NOSYMFOLLOW 0x100u
 
 uint32_t mount_flags(const struct mount *m);
 struct super *mount_super(const struct mount *m);
+uint32_t mount_id(const struct mount *m); /* of mountinfo, statx, fdinfo; 0 for NULL */
 
 /* A file system that mount(2) knows. source and options are hostile strings. */
 struct fs_type {
@@ -358,9 +364,14 @@ struct walk_last {
 };
 int MUST_CHECK vfs_walk_parent(int dirfd, const char *name, uint32_t flags, struct path *out_dir,
                                struct walk_last *out_last);
-/* Name of p as seen from the caller's root: allocated string, "(unreachable)" rule of getcwd when
- * outside, " (deleted)" appended for unlinked. */
+/* Name of p as seen from the caller's root: allocated string, " (deleted)" appended for unlinked.
+ * Outside of that root: from the top of its mount tree, as Linux's d_path. -ENAMETOOLONG. */
 int MUST_CHECK vfs_d_path(const struct path *p, char **out);
+/* Name inside its file system (mountinfo's root field, logs). */
+int MUST_CHECK vfs_dentry_path(struct dentry *d, char **out);
+/* The same as vfs_d_path from an explicit root, nothing appended; *out_reached: p lies below root. */
+int MUST_CHECK vfs_d_path_from(const struct path *p, const struct path *root, char **out,
+                               bool *out_reached);
 
 /* ---- operations with all checks (what system calls and boot use) ------------------------- */
 
@@ -388,6 +399,10 @@ int vfs_getattr(const struct path *p, struct fs_attr *out);
 /* Checks ownership/permission rules of chmod, chown, utimensat, truncate for attr->mask. */
 int vfs_setattr(const struct path *p, const struct fs_attr *attr, struct file *f);
 int vfs_readlink(const struct path *p, char **out);
+/* ops->setattr under inode->lock, or the generic update; no permission checks, no notification. */
+int MUST_CHECK inode_setattr(struct inode *i, const struct fs_attr *attr);
+/* Applies mask to i->attr (all but SIZE) and ctime: what a local setattr op ends with. lock held. */
+void inode_setattr_generic(struct inode *i, const struct fs_attr *attr);
 
 /* ---- file -------------------------------------------------------------------------------- */
 
@@ -445,6 +460,8 @@ struct file {
 #define FILE_STREAM   2u  /* no position at all: pread is -ESPIPE */
 #define FILE_PATH     4u  /* O_PATH */
 #define FILE_WRITER   8u  /* counts in inode->write_count */
+#define FILE_DENY_WRITE 16u /* opened by exec: counts -1 in inode->write_count */
+#define FILE_DENY_WRITE 16u /* a running executable: took one from inode->write_count (ETXTBSY) */
 
 /* Fills the generic part; refs = 1. Path and inode are taken by file_set_path. */
 void file_init(struct file *f, const struct file_ops *ops, uint32_t flags);
@@ -479,6 +496,11 @@ ssize_t file_write_at(struct file *f, struct iov_iter *src, lx_loff_t *pos);
 ssize_t file_read_kernel(struct file *f, void *buf, size_t size, lx_loff_t pos);
 ssize_t file_write_kernel(struct file *f, const void *buf, size_t size, lx_loff_t pos);
 uint32_t file_poll(struct file *f);
+lx_loff_t vfs_lseek(struct file *f, lx_loff_t off, int whence);
+int vfs_readdir(struct file *f, struct dir_emit *d);
+int vfs_fsync(struct file *f, bool data_only);
+/* relatime and friends after a read. */
+void file_accessed(struct file *f);
 lx_loff_t file_seek_generic(struct file *f, lx_loff_t off, int whence);
 /* RLIMIT_FSIZE and s_maxbytes: how many of size bytes may be written at pos; -EFBIG (+SIGXFSZ). */
 ssize_t file_write_limit(struct file *f, lx_loff_t pos, size_t size);
@@ -511,9 +533,31 @@ int fdtable_close_range(struct fdtable *t, uint32_t first, uint32_t last, bool c
 int fdtable_get_cloexec(struct fdtable *t, int fd); /* 0, 1, -EBADF */
 int fdtable_set_cloexec(struct fdtable *t, int fd, bool on);
 void fdtable_close_on_exec(struct fdtable *t);
+/* Does anybody else use this table (exec makes it private then)? */
+bool fdtable_shared(struct fdtable *t);
 /* Next used descriptor >= from, -1 at the end; *out +1. For /proc/PID/fd. */
 int fdtable_next_get(struct fdtable *t, int from, struct file **out);
 int fdtable_size(struct fdtable *t); /* FDSize of /proc/PID/status */
+/* Lookup for the length of one system call of the calling task: no counting when its table is not
+ * shared. Give it back with fd_borrow_put before closing or replacing descriptors. Not O_PATH. */
+struct fd_borrow {
+    struct file *file;
+    bool counted;
+};
+int MUST_CHECK fdtable_borrow(int fd, struct fd_borrow *out);
+static inline void fd_borrow_put(struct fd_borrow *b)
+{
+    if (b->counted)
+        file_put(b->file);
+}
+
+/* Inverted needs, filled by kernel/ at boot. */
+struct vfs_task_ops {
+    /* Calls fn for the fs_ctx of every task (pivot_root moves their roots). No lock is held by fn's
+     * caller that ranks at or after DCACHE; fn may block. */
+    void (*for_each_fs)(void (*fn)(struct fs_ctx *, void *), void *arg);
+};
+extern const struct vfs_task_ops *g_vfs_task_ops; /* NULL: only the caller's */
 
 /* An inode of the hidden super of anonymous files, refs 1. */
 int MUST_CHECK vfs_anon_inode(uint32_t mode, struct inode **out);
