@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/base/placement.h"
 #include "sentry/core/clock.h"
 #include "sentry/core/curr.h"
 #include "sentry/core/restart.h"
@@ -62,6 +63,7 @@ static int sleep_until(struct sleeper *s, uint64_t deadline_ns, uint32_t interru
         atomic_store(&s->word, SLEEP_RUN); /* consumed the token */
         return 0;
     }
+    placement_note_sleep();
     ret = syscall(SYS_futex, &s->word, FUTEX_WAIT_BITSET_PRIVATE, SLEEP_ASLEEP,
                   deadline_ns == NO_DEADLINE ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
     if (ret < 0 && errno == ETIMEDOUT) {

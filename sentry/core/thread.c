@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include "platform/base/placement.h"
+
 enum { SERVICE_STACK_SIZE = 64 * 1024 };
 
 _Thread_local struct curr *g_curr;
@@ -28,6 +30,7 @@ static void *service_main(void *arg)
     struct service *s = arg;
 
     g_curr = &s->curr;
+    placement_unpin_self(); /* the creator may be bound to a guest thread's CPU */
     (void)prctl(PR_SET_NAME, s->name); /* a name for debuggers only */
     s->fn(s->arg);
     free(s);
