@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Order of the sentry's life. Each line of sentry_main's body depends on the ones above it:
- * configuration -> empty root -> platform (forks its first stub, installs that one's filter) ->
- * subsystems -> privileges dropped -> container's mounts (first use of the gofer) -> services ->
- * system call filter -> first process -> control. From then on the main thread sleeps until the
+ * configuration -> empty root -> privileges dropped -> platform (forks its first stub, which inherits
+ * all that and gets a filter of its own) -> subsystems -> system call filter -> container's mounts
+ * (first use of the gofer) -> first process -> control. From then on the main thread sleeps until the
  * first process has ended.
  *
  * The process is pid 1 of its namespace: leaving it ends every stub.
@@ -29,15 +29,17 @@
 #include "sentry/boot/isolate.h"
 #include "sentry/boot/mounts.h"
 #include "sentry/boot/wiring.h"
+#include "sentry/core/pidns.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/host/console.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/loader/loader.h"
+#include "sentry/loader/vdso.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
-#include "sentry/mm/uaccess.h"
+#include "sentry/mm/safecopy.h"
 #include "sentry/net/netns.h"
 #include "sentry/syscalls/strace.h"
 
@@ -142,11 +144,11 @@ static int step_namespaces(const struct boot_config *c)
     int ret;
 
     (void)c;
-    ret = pidns_new(NULL, NULL, &self->pidns);
+    ret = pidns_new(NULL, userns_init_get(), &self->pidns);
     if (ret == 0)
         ret = netns_new(userns_init_get(), &self->netns);
     if (ret == 0)
-        ret = netns_bring_up_loopback(self->netns);
+        netns_set_lo_up(self->netns, true);
     return ret;
 }
 
@@ -231,10 +233,10 @@ static int run(const struct boot_config *c, const struct lx_rlimit *limits)
 
     if ((ret = isolate_root()) < 0)
         return step_failed(c, "cannot enter an empty root", ret);
-    if ((ret = step_subsystems(c)) < 0)
-        return step_failed(c, "start of the kernel", ret);
     if ((ret = isolate_privileges()) < 0)
         return step_failed(c, "cannot drop privileges", ret);
+    if ((ret = step_subsystems(c)) < 0)
+        return step_failed(c, "start of the kernel", ret);
     if ((ret = isolate_filter()) < 0)
         return step_failed(c, "cannot install the system call filter", ret);
     g_gofer_session_death = gofer_died;
