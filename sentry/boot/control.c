@@ -102,10 +102,8 @@ static json_t *handle(struct connection *c, const json_t *rq)
 {
     const char *op = boot_string(rq, "op", "");
 
-    if (!strcmp(op, "start")) {
-        kernel_process_start(g_control.target.init);
-        return reply_errno(0, op);
-    }
+    if (!strcmp(op, "start"))
+        return reply_errno(kernel_process_start(g_control.target.init), op);
     if (!strcmp(op, "wait"))
         return do_wait(c);
     if (!strcmp(op, "signal"))
