@@ -5,6 +5,7 @@
  */
 #include "sentry/syscalls/strace_array.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "sentry/abi/epoll.h"
@@ -114,18 +115,18 @@ static void put_string_pointer(struct strace_buf *b, const void *data, void *arg
     sput_guest_str(b, addr);
 }
 
-/* Pointers before the NULL; -1 when there is none that can be read. */
+/* Pointers before the NULL; -EFAULT when there is none that can be read. */
 static int count_strings(uaddr_t addr)
 {
     for (int i = 0; i < 100000; i++) {
         uint64_t p;
 
         if (copy_in_partial(&p, addr + 8u * (unsigned)i, sizeof(p)) != sizeof(p))
-            return -1;
+            return -EFAULT;
         if (p == 0)
             return i;
     }
-    return -1;
+    return -EFAULT;
 }
 
 static void put_strings(struct strace_buf *b, enum strace_kind kind, uaddr_t addr)
