@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Program loading: ELF (static, static-pie, dynamic), #! scripts, auxiliary vector, first stack, vDSO.
- * Errors in Linux's order: execve(2). Everything read from the file is hostile.
+ * Program loading: ELF (static, static-pie, dynamic), #! scripts, auxiliary vector, first stack,
+ * vDSO. Errors in Linux's order: execve(2). Everything read from the file is hostile.
  */
 #pragma once
 
@@ -14,24 +14,32 @@ struct path;
 
 /* Strings of argv or envp, copied in from the guest before the old image goes. */
 struct exec_strings {
-    char *data;      /* NUL-terminated strings one after the other; owned */
-    size_t size;     /* bytes used */
+    char *data;  /* NUL-terminated strings one after the other; owned */
+    size_t size; /* bytes used */
     uint32_t count;
 };
 
 struct exec_request {
-    struct file *exe;         /* borrowed: opened for execution by the caller, permission checked */
-    const char *filename;     /* as given to execve (or /dev/fd/N[/path]): AT_EXECFN, argv[0] for #! */
+    struct file *exe;     /* borrowed: opened for execution by the caller, permission checked */
+    const char *filename; /* as given to execve (or /dev/fd/N[/path]): AT_EXECFN, argv[0] for #! */
     struct exec_strings argv, envp; /* owned by the request; the loader may rewrite argv for #! */
-    uint64_t stack_limit;     /* RLIMIT_STACK */
-    uint32_t uid, euid, gid, egid; /* for auxv, as the guest's user namespace shows them */
-    bool secure;              /* AT_SECURE */
-    bool randomize;           /* no ADDR_NO_RANDOMIZE personality */
+    uint64_t stack_limit;           /* RLIMIT_STACK */
+    uint32_t uid, euid, gid, egid;  /* for auxv, as the guest's user namespace shows them */
+    bool secure;                    /* AT_SECURE */
+    bool randomize;                 /* no ADDR_NO_RANDOMIZE personality */
 };
 
+/* Opens a program for execution as open_exec does: name resolved from dirfd with walk_flags
+ * (WALK_FOLLOW, WALK_EMPTY, ...); regular file, execute permission, not on a noexec mount, not open
+ * for writing (-ETXTBSY); writing to it is refused until the file is released. -EACCES, -ENOENT ...
+ */
+int MUST_CHECK loader_open_exec(int dirfd, const char *name, uint32_t walk_flags,
+                                struct file **out);
+
 struct exec_image {
-    struct file *interp_exe;  /* +1: the file that supplies credentials bits (#!: the interpreter), or exe */
-    bool exe_readable;        /* the caller may read it (dumpable) */
+    struct file
+        *interp_exe; /* +1: the file that supplies credentials bits (#!: the interpreter), or exe */
+    bool exe_readable; /* the caller may read it (dumpable) */
 };
 
 /* Step 1, may fail, nothing changed: follows #!, parses and checks headers. -ENOEXEC, -ELIBBAD,
@@ -45,7 +53,4 @@ int MUST_CHECK loader_commit(struct exec_plan *plan, struct exec_request *rq, st
                              struct lx_regs *out_regs);
 void loader_plan_free(struct exec_plan *plan);
 
-/* vDSO of our own: built at compile time as a shared object, data page (vvar) kept by the sentry. */
-int vdso_init(void);                      /* boot, before the jail: calibrates the TSC */
-int vdso_map(struct mm *mm, uaddr_t *out_base);
-/* Address of the rt_sigreturn trampoline is not in the vDSO on x86-64 (SA_RESTORER is). */
+/* vDSO: see vdso.h. */

@@ -11,12 +11,12 @@
 #include "sentry/core/curr.h"
 #include "sentry/mm/mm_internal.h"
 
-#define MMAP_MIN_ADDR      65536ul
-#define STACK_RND_PAGES    0x3ffffful        /* 16 GiB */
-#define MMAP_RND_BITS      28
-#define GAP_MIN            (128ul << 20)
-#define LOW_4G_START       0x40000000ul
-#define LOW_4G_END         0x80000000ul
+#define MMAP_MIN_ADDR   65536ul
+#define STACK_RND_PAGES 0x3ffffful /* 16 GiB */
+#define MMAP_RND_BITS   28
+#define GAP_MIN         (128ul << 20)
+#define LOW_4G_START    0x40000000ul
+#define LOW_4G_END      0x80000000ul
 
 uint64_t mm_random(void)
 {
@@ -67,8 +67,8 @@ static int64_t fixed_area(const struct mm *mm, uaddr_t addr, uint64_t size)
         return -ENOMEM;
     if (addr & ~LX_PAGE_MASK)
         return -EINVAL;
-    if (addr < MMAP_MIN_ADDR && !(curr() && curr()->cred &&
-                                  cred_capable(curr()->cred, LX_CAP_SYS_RAWIO)))
+    if (addr < MMAP_MIN_ADDR &&
+        !(curr() && curr()->cred && cred_capable(curr()->cred, LX_CAP_SYS_RAWIO)))
         return -EPERM;
     if (addr < mm->low || addr + size > mm->high)
         return -ENOMEM;

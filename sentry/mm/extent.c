@@ -34,8 +34,7 @@ void extent_pool_destroy(struct extent_pool *p)
 {
     struct extent *e, *next;
 
-    RB_FOREACH_SAFE(e, extent_tree, &p->tree, next)
-    {
+    RB_FOREACH_SAFE(e, extent_tree, &p->tree, next) {
         RB_REMOVE(extent_tree, &p->tree, e);
         free(e);
     }
@@ -45,7 +44,7 @@ void extent_pool_destroy(struct extent_pool *p)
 static void extent_insert(struct extent_pool *p, struct extent *e)
 {
     RB_INSERT(extent_tree, &p->tree, e);
-    list_add(&p->class[class_of(e->count)], &e->same_class);
+    list_add(&p->class[class_of(e->count)], &e -> same_class);
 }
 
 static void extent_remove(struct extent_pool *p, struct extent *e)
@@ -60,7 +59,7 @@ static void extent_resize(struct extent_pool *p, struct extent *e, uint32_t star
     list_del(&e->same_class);
     e->start = start;
     e->count = count;
-    list_add(&p->class[class_of(count)], &e->same_class);
+    list_add(&p->class[class_of(count)], &e -> same_class);
 }
 
 bool extent_pool_add(struct extent_pool *p, uint32_t start, uint32_t count)

@@ -63,7 +63,8 @@ int mm_map_run(struct mm *mm, uaddr_t addr, uint32_t pages, pte_t e, uint32_t fl
     return 0;
 }
 
-/* Stores entries for a run that is absent, then maps it. The counts are the entries' from then on. */
+/* Stores entries for a run that is absent, then maps it. The counts are the entries' from then on.
+ */
 static int install_run(struct mm *mm, uaddr_t addr, uint32_t pages, pte_t e, uint32_t flags)
 {
     struct pt_leaf *leaf = NULL;

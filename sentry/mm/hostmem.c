@@ -38,12 +38,12 @@ struct hostmem {
 
 /* Lifetime: unique, owned by its hostmem; users > 0 pins it. Keys: h g_hm.lock */
 struct host_window {
-    struct list of_file; /* h */
-    struct list lru;     /* h */
+    struct list of_file;  /* h */
+    struct list lru;      /* h */
     struct hostmem *host; /* I, borrowed: a window dies before its file */
-    uint64_t number;     /* I: offset >> WINDOW_SHIFT */
-    char *addr;          /* I */
-    uint32_t users;      /* h */
+    uint64_t number;      /* I: offset >> WINDOW_SHIFT */
+    char *addr;           /* I */
+    uint32_t users;       /* h */
 };
 
 static struct {

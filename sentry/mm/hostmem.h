@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A donated host file whose pages are mapped into guests (MAP_SHARED of the host fd) and, in windows,
- * into the sentry. The host may truncate it at any time: sentry access goes through uaccess's fault
- * fix-up and yields -EFAULT, never a crash.
+ * A donated host file whose pages are mapped into guests (MAP_SHARED of the host fd) and, in
+ * windows, into the sentry. The host may truncate it at any time: sentry access goes through
+ * uaccess's fault fix-up and yields -EFAULT, never a crash.
  */
 #pragma once
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What only mm/ needs of host files: their number in page map entries, and windows to their bytes. */
+/* What only mm/ needs of host files: their number in page map entries, and windows to their bytes.
+ */
 #pragma once
 
 #include "sentry/mm/hostmem.h"

@@ -140,7 +140,8 @@ static size_t iter_move(struct iov_iter *it, enum iter_op op, char *buf, size_t 
     while (done < size) {
         size_t n = MIN(size - done, it->segs->len - it->seg_off), moved;
 
-        moved = n ? move_piece(it, op, buf ? buf + done : NULL, it->segs->base + it->seg_off, n) : 0;
+        moved =
+            n ? move_piece(it, op, buf ? buf + done : NULL, it->segs->base + it->seg_off, n) : 0;
         iov_iter_advance(it, moved);
         if (n == 0) {
             it->segs++;

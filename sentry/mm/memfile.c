@@ -29,30 +29,30 @@
 #include "sentry/mm/memfile_internal.h"
 #include "sentry/mm/safecopy.h"
 
-#define PAGE         4096ul
-#define MAX_SIZE     (1ull << 40)
-#define MIN_SIZE     (1ull << 28)
-#define CHUNK_SHIFT  16 /* pages per array of counts: 256 MiB of memory, 256 KiB of counts */
-#define CHUNK_PAGES  (1u << CHUNK_SHIFT)
-#define CHUNK_COUNT  (MAX_SIZE / PAGE / CHUNK_PAGES)
-#define DIRTY_HIGH   2048u
-#define DIRTY_LOW    1024u
-#define PUNCH_AT     512u /* a freed run of this size goes straight back to the host */
-#define KIND_SHIFT   30
-#define COUNT_MASK   ((1u << KIND_SHIFT) - 1)
+#define PAGE        4096ul
+#define MAX_SIZE    (1ull << 40)
+#define MIN_SIZE    (1ull << 28)
+#define CHUNK_SHIFT 16 /* pages per array of counts: 256 MiB of memory, 256 KiB of counts */
+#define CHUNK_PAGES (1u << CHUNK_SHIFT)
+#define CHUNK_COUNT (MAX_SIZE / PAGE / CHUNK_PAGES)
+#define DIRTY_HIGH  2048u
+#define DIRTY_LOW   1024u
+#define PUNCH_AT    512u /* a freed run of this size goes straight back to the host */
+#define KIND_SHIFT  30
+#define COUNT_MASK  ((1u << KIND_SHIFT) - 1)
 
 /* Keys: I immutable after memfile_init; m ->lock; a atomic */
 static struct {
-    struct mutex lock;                      /* rank MEMFILE */
-    int fd;                                 /* I */
-    char *base;                             /* I */
-    uint32_t size;                          /* I: pages */
-    uint64_t limit;                         /* I: pages */
-    uint32_t frontier;                      /* m */
-    struct extent_pool clean, dirty;        /* m */
+    struct mutex lock;                          /* rank MEMFILE */
+    int fd;                                     /* I */
+    char *base;                                 /* I */
+    uint32_t size;                              /* I: pages */
+    uint64_t limit;                             /* I: pages */
+    uint32_t frontier;                          /* m */
+    struct extent_pool clean, dirty;            /* m */
     _Atomic(atomic_uint *) counts[CHUNK_COUNT]; /* a: set once, under m */
-    atomic_ullong used[MEMFILE_KIND_COUNT]; /* a: pages */
-    atomic_ullong used_total;               /* a */
+    atomic_ullong used[MEMFILE_KIND_COUNT];     /* a: pages */
+    atomic_ullong used_total;                   /* a */
 } g_mf = {.fd = -1};
 
 static int reserve(void)

@@ -6,8 +6,8 @@
  * Order on removal: the platform mapping goes first (space_unmap), then the page map entry, then,
  * after space_barrier, the count on the page. page_batch keeps the last two steps in order.
  *
- * A file reference may be the last one, and releasing a file blocks and takes locks that rank before
- * MM; so vmas are chained as dead while mm->lock is held, and freed after it is released.
+ * A file reference may be the last one, and releasing a file blocks and takes locks that rank
+ * before MM; so vmas are chained as dead while mm->lock is held, and freed after it is released.
  */
 #include <errno.h>
 #include <stdlib.h>

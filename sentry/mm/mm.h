@@ -40,10 +40,12 @@ struct mmap_args {
     uint64_t size;
     uint32_t prot, flags; /* LX_PROT_*, LX_MAP_* as the guest gave them */
     struct file *file;    /* borrowed; NULL with LX_MAP_ANONYMOUS */
-    struct mappable *object; /* borrowed; overrides file's (SysV shm, shared anonymous made elsewhere) */
+    struct mappable
+        *object; /* borrowed; overrides file's (SysV shm, shared anonymous made elsewhere) */
     uint64_t offset;
-    const char *name;     /* static label for /proc/PID/maps ("[vdso]", "[stack]") or NULL */
-    uint32_t max_prot;    /* file, object: LX_PROT_* that the descriptor's mode and mount allow; 0: all */
+    const char *name; /* static label for /proc/PID/maps ("[vdso]", "[stack]") or NULL */
+    uint32_t
+        max_prot; /* file, object: LX_PROT_* that the descriptor's mode and mount allow; 0: all */
     bool grows_down;
 };
 /* Address or -errno, checks in Linux's order. */
@@ -74,8 +76,9 @@ struct mm_layout {
     uint64_t auxv[64];
     uint32_t auxv_count; /* words */
 };
-struct mm_layout *mm_layout(struct mm *mm); /* written by exec before the mm is visible, prctl after */
-struct file *mm_exe_get(struct mm *mm);     /* +1 or NULL */
+struct mm_layout *
+mm_layout(struct mm *mm);               /* written by exec before the mm is visible, prctl after */
+struct file *mm_exe_get(struct mm *mm); /* +1 or NULL */
 void mm_exe_set(struct mm *mm, struct file *exe);
 uaddr_t mm_mmap_base(struct mm *mm);
 /* The empty heap of a new image. */

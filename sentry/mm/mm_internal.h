@@ -17,21 +17,21 @@
 
 /* ---- vma --------------------------------------------------------------------------------- */
 
-#define VMA_SHARED     0x0001u
-#define VMA_GROWSDOWN  0x0002u
-#define VMA_LOCKED     0x0004u
+#define VMA_SHARED      0x0001u
+#define VMA_GROWSDOWN   0x0002u
+#define VMA_LOCKED      0x0004u
 #define VMA_LOCKONFAULT 0x0008u
-#define VMA_DONTFORK   0x0010u
-#define VMA_WIPEONFORK 0x0020u
-#define VMA_DONTDUMP   0x0040u
-#define VMA_NORESERVE  0x0080u
-#define VMA_SEQUENTIAL 0x0100u
-#define VMA_RANDOM     0x0200u
-#define VMA_HUGE       0x0400u
-#define VMA_NOHUGE     0x0800u
-#define VMA_MERGEABLE  0x1000u
-#define VMA_SEALED     0x2000u
-#define VMA_SPECIAL    0x4000u /* vdso, vvar: not expandable, not forked away, no DONTNEED */
+#define VMA_DONTFORK    0x0010u
+#define VMA_WIPEONFORK  0x0020u
+#define VMA_DONTDUMP    0x0040u
+#define VMA_NORESERVE   0x0080u
+#define VMA_SEQUENTIAL  0x0100u
+#define VMA_RANDOM      0x0200u
+#define VMA_HUGE        0x0400u
+#define VMA_NOHUGE      0x0800u
+#define VMA_MERGEABLE   0x1000u
+#define VMA_SEALED      0x2000u
+#define VMA_SPECIAL     0x4000u /* vdso, vvar: not expandable, not forked away, no DONTNEED */
 /* RLIMIT_DATA counts private writable memory that is not a stack (may_expand_vm). */
 
 /* One piece of an address space with the same rights and backing.
@@ -105,17 +105,17 @@ void vma_free(struct vma *v);
 
 /* One entry per page, 0 when absent. */
 typedef uint64_t pte_t;
-#define PTE_PRESENT  0x01ull
-#define PTE_HOST     0x02ull /* backing is a host file, else the memory file */
-#define PTE_OWNED    0x04ull /* private page of this mm (counted, copy on write when shared) */
-#define PTE_R        0x08ull /* what the platform has mapped right now */
-#define PTE_W        0x10ull
-#define PTE_X        0x20ull
-#define PTE_RWX      0x38ull
-#define PTE_WRITE_OK 0x40ull /* object entry that was translated for writing */
+#define PTE_PRESENT    0x01ull
+#define PTE_HOST       0x02ull /* backing is a host file, else the memory file */
+#define PTE_OWNED      0x04ull /* private page of this mm (counted, copy on write when shared) */
+#define PTE_R          0x08ull /* what the platform has mapped right now */
+#define PTE_W          0x10ull
+#define PTE_X          0x20ull
+#define PTE_RWX        0x38ull
+#define PTE_WRITE_OK   0x40ull /* object entry that was translated for writing */
 #define PTE_PROT_SHIFT 3
-#define PTE_PAGE_SHIFT 8     /* 32 bits: memory file page or page offset in the host file */
-#define PTE_HOST_SHIFT 40    /* HOSTMEM_INDEX_BITS */
+#define PTE_PAGE_SHIFT 8  /* 32 bits: memory file page or page offset in the host file */
+#define PTE_HOST_SHIFT 40 /* HOSTMEM_INDEX_BITS */
 
 static inline uint32_t pte_page(pte_t e)
 {
@@ -140,7 +140,7 @@ static inline bool pte_continues(pte_t a, pte_t b)
     return b == a + (1ull << PTE_PAGE_SHIFT);
 }
 
-#define PT_LEAF_SHIFT  21
+#define PT_LEAF_SHIFT   21
 #define PT_LEAF_ENTRIES 512u
 #define PT_ROOT_ENTRIES 256u
 
@@ -194,24 +194,24 @@ void page_batch_flush(struct page_batch *b);
 /* Lifetime: refcounted (mm_get/mm_put); tasks, /proc files and ptracers hold references.
  * Keys: I immutable; m ->lock; a atomic */
 struct mm {
-    struct refs refs;             /* a */
-    struct mutex lock;            /* rank MM */
-    struct platform_space *space; /* I */
-    struct vma_set vmas;          /* m */
-    struct page_map pages;        /* m */
+    struct refs refs;                                                    /* a */
+    struct mutex lock;                                                   /* rank MM */
+    struct platform_space *space;                                        /* I */
+    struct vma_set vmas;                                                 /* m */
+    struct page_map pages;                                               /* m */
     uint64_t total_vm, locked_vm, data_vm, stack_vm, exec_vm, shared_vm; /* m: pages */
-    uint64_t peak_vm, peak_rss;   /* m: pages */
-    uint32_t def_flags;           /* m: VMA_LOCKED | VMA_LOCKONFAULT of mlockall(MCL_FUTURE) */
-    uaddr_t low, high;            /* I: guest addresses the platform offers */
-    uaddr_t mmap_base;            /* m */
-    bool legacy_layout;           /* m: mmap grows up */
-    uaddr_t stack_top;            /* m */
-    uaddr_t brk;                  /* m: current break; start is layout.start_brk */
-    struct mm_layout layout;      /* m */
-    struct file *exe;             /* m, +1 */
-    int dumpable;                 /* m */
-    uint64_t change_gen;          /* m: counts changes of the platform mapping */
-    atomic_ullong minor_faults;   /* a */
+    uint64_t peak_vm, peak_rss;                                          /* m: pages */
+    uint32_t def_flags;         /* m: VMA_LOCKED | VMA_LOCKONFAULT of mlockall(MCL_FUTURE) */
+    uaddr_t low, high;          /* I: guest addresses the platform offers */
+    uaddr_t mmap_base;          /* m */
+    bool legacy_layout;         /* m: mmap grows up */
+    uaddr_t stack_top;          /* m */
+    uaddr_t brk;                /* m: current break; start is layout.start_brk */
+    struct mm_layout layout;    /* m */
+    struct file *exe;           /* m, +1 */
+    int dumpable;               /* m */
+    uint64_t change_gen;        /* m: counts changes of the platform mapping */
+    atomic_ullong minor_faults; /* a */
 };
 
 extern const struct platform_ops *g_mm_platform;
@@ -265,14 +265,14 @@ int mm_populate_locked(struct mm *mm, uaddr_t start, uaddr_t end, bool write);
 int mm_grow_stack(struct mm *mm, struct vma *v, uaddr_t addr);
 
 uint64_t mm_random(void);
-bool mm_can_lock(void);                                  /* RLIMIT_MEMLOCK > 0 or CAP_IPC_LOCK */
-bool mm_lock_fits(const struct mm *mm, uint64_t pages);  /* within RLIMIT_MEMLOCK */
+bool mm_can_lock(void);                                 /* RLIMIT_MEMLOCK > 0 or CAP_IPC_LOCK */
+bool mm_lock_fits(const struct mm *mm, uint64_t pages); /* within RLIMIT_MEMLOCK */
 bool mm_overcommit_ok(uint64_t pages);
 /* -EPERM when a vma in the range is sealed (mseal). */
 int mm_check_sealed(struct mm *mm, uaddr_t start, uaddr_t end);
 
-/* Clears and sets vma flags in [start, end), splitting and merging. check may refuse a vma. Gaps are
- * skipped and give -ENOMEM at the end, as madvise does. */
+/* Clears and sets vma flags in [start, end), splitting and merging. check may refuse a vma. Gaps
+ * are skipped and give -ENOMEM at the end, as madvise does. */
 int mm_change_flags(struct mm *mm, uaddr_t start, uaddr_t end, uint32_t clear, uint32_t set,
                     int (*check)(const struct vma *v, uint32_t set));
 

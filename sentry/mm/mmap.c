@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* mmap, munmap, brk: checks in the order of do_mmap, so that the same mistakes give the same errno. */
+/* mmap, munmap, brk: checks in the order of do_mmap, so that the same mistakes give the same errno.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -48,8 +49,8 @@ static int check_file(const struct mmap_args *a, uint32_t file_prot, uint32_t *o
     switch (type) {
     case LX_MAP_SHARED:
     case LX_MAP_SHARED_VALIDATE:
-        if (type == LX_MAP_SHARED_VALIDATE && (a->flags & ~LX_MAP_LEGACY_MASK &
-                                               ~(LX_MAP_FIXED_NOREPLACE | LX_MAP_TYPE)))
+        if (type == LX_MAP_SHARED_VALIDATE &&
+            (a->flags & ~LX_MAP_LEGACY_MASK & ~(LX_MAP_FIXED_NOREPLACE | LX_MAP_TYPE)))
             return -EOPNOTSUPP;
         if ((a->prot & LX_PROT_WRITE) && !(file_prot & LX_PROT_WRITE))
             return -EACCES;
@@ -311,8 +312,8 @@ uaddr_t mm_brk(struct mm *mm, uaddr_t brk)
         goto out;
     old = align_up(mm->brk, LX_PAGE_SIZE);
     new = align_up(brk, LX_PAGE_SIZE);
-    if (new < old && (mm_check_sealed(mm, new, old) < 0 ||
-                      mm_unmap_locked(mm, new, old, &dead) < 0))
+    if (new < old &&
+        (mm_check_sealed(mm, new, old) < 0 || mm_unmap_locked(mm, new, old, &dead) < 0))
         goto out;
     if (new > old && brk_grow(mm, old, new) < 0)
         goto out;

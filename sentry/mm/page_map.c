@@ -237,7 +237,8 @@ void page_batch_add(struct page_batch *b, pte_t e)
         uint32_t pages = b->run[b->count - 1].pages;
 
         if ((e & PTE_HOST) == (first & PTE_HOST) &&
-            (e & PTE_HOST ? pte_host(e) == pte_host(first) : pte_page(e) == pte_page(first) + pages)) {
+            (e & PTE_HOST ? pte_host(e) == pte_host(first)
+                          : pte_page(e) == pte_page(first) + pages)) {
             b->run[b->count - 1].pages++;
             return;
         }

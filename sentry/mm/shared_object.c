@@ -16,10 +16,10 @@ struct leaf {
 
 /* Lifetime: refcounted through mappable_ops get/put. Keys: I immutable; m map.lock */
 struct shared_object {
-    struct mappable map; /* m */
-    struct refs refs;    /* a */
-    uint64_t pages;      /* I */
-    uint64_t resident;   /* m */
+    struct mappable map;  /* m */
+    struct refs refs;     /* a */
+    uint64_t pages;       /* I */
+    uint64_t resident;    /* m */
     struct leaf **leaves; /* m: pointers; the array is I */
 };
 
@@ -144,8 +144,7 @@ static int shared_punch(struct mappable *m, uint64_t pgoff, uint64_t count)
         struct leaf *l = o->leaves[at >> LEAF_SHIFT];
 
         if (l)
-            drop_leaf(o, l, (uint32_t)at & (LEAF_PAGES - 1),
-                      (uint32_t)(stop - 1) % LEAF_PAGES + 1);
+            drop_leaf(o, l, (uint32_t)at & (LEAF_PAGES - 1), (uint32_t)(stop - 1) % LEAF_PAGES + 1);
         at = stop;
     }
     mutex_unlock(&m->lock);

@@ -2,9 +2,9 @@
 /*
  * Copies between the sentry and guest memory. See uaccess.h.
  *
- * Fast path: under mm->lock, four loads find the page map entry; if the platform has the page mapped
- * with the right that is needed, the guest could do the access itself, and a memcpy on the sentry's
- * mapping does it. Otherwise mm_fault_locked resolves the page by the vma's rules first.
+ * Fast path: under mm->lock, four loads find the page map entry; if the platform has the page
+ * mapped with the right that is needed, the guest could do the access itself, and a memcpy on the
+ * sentry's mapping does it. Otherwise mm_fault_locked resolves the page by the vma's rules first.
  *
  * The bytes may vanish under the copy (truncated host file, host out of memory): safecopy.h returns
  * what was left, and the copy ends there, as if the guest had got SIGBUS.

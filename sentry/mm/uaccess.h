@@ -13,7 +13,8 @@
 
 struct mm;
 
-/* All or nothing for the return value (0 / -EFAULT); bytes before the fault may have been copied. */
+/* All or nothing for the return value (0 / -EFAULT); bytes before the fault may have been copied.
+ */
 int MUST_CHECK copy_in(void *dst, uaddr_t src, size_t size);
 int MUST_CHECK copy_out(uaddr_t dst, const void *src, size_t size);
 /* Bytes copied before the first fault (Linux's partial read/write rule). */
@@ -47,4 +48,5 @@ int MUST_CHECK user_atomic_cmpxchg32(uaddr_t addr, uint32_t *old, uint32_t want)
 struct futex_key {
     uint64_t a, b;
 };
-int MUST_CHECK user_futex_key(uaddr_t addr, bool process_private, bool write, struct futex_key *out);
+int MUST_CHECK user_futex_key(uaddr_t addr, bool process_private, bool write,
+                              struct futex_key *out);
