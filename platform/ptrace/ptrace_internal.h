@@ -83,6 +83,7 @@ struct platform_ctx {
     atomic_int host_pid;             /* a: the stub's pid for ctx_kick, 0 when it has none */
     struct lx_regs hw;               /* O: what the stopped stub's registers hold */
     bool hw_valid;                   /* O */
+    unsigned yield_pause;            /* O: runs that wait instead of yielding */
     enum ctx_fpu fpu;                /* O */
     void *xs_pending;                /* O: xstate image */
     struct platform_ctx *fpu_parent; /* O: compared only, never followed */

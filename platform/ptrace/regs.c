@@ -81,7 +81,10 @@ int ctx_regs_commit(struct platform_ctx *c, const struct lx_regs *want)
     long ret;
 
     if (likely(c->hw_valid && same_but_rax(want, &c->hw))) {
-        if (likely(c->hw.orig_rax == UINT64_MAX || !restart_code(want->rax))) {
+        /* Not with a restart code, which the host would act on, nor with -ENOSYS, which would look
+         * like the next system call stop (ctx.c). */
+        if (likely(c->hw.orig_rax == UINT64_MAX ||
+                   (!restart_code(want->rax) && want->rax != (uint64_t)-ENOSYS))) {
             if (want->rax == c->hw.rax)
                 return 0;
             ret =
