@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Order of the sentry's life. Each line of sentry_main's body depends on the ones above it:
- * configuration -> empty root -> privileges dropped -> platform (forks its first stub, which inherits
- * all that and gets a filter of its own) -> subsystems -> system call filter -> container's mounts
- * (first use of the gofer) -> first process -> control. From then on the main thread sleeps until the
- * first process has ended.
+ * configuration -> empty root -> privileges dropped -> platform (forks its first stub, which
+ * inherits all that and gets a filter of its own) -> subsystems -> system call filter ->
+ * container's mounts (first use of the gofer) -> first process -> control. From then on the main
+ * thread sleeps until the first process has ended.
  *
  * The process is pid 1 of its namespace: leaving it ends every stub.
  */
@@ -28,11 +28,11 @@
 #include "sentry/boot/control.h"
 #include "sentry/boot/isolate.h"
 #include "sentry/boot/mounts.h"
-#include "sentry/boot/wiring.h"
 #include "sentry/core/pidns.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/host/console.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/loader/loader.h"
@@ -130,9 +130,9 @@ static int step_subsystems(const struct boot_config *c)
 
     if ((ret = uaccess_fault_init()) < 0 || (ret = memfile_init(0)) < 0 ||
         (ret = start_platform(c, &ops, &p)) < 0 || (ret = mm_subsystem_init(ops, p)) < 0 ||
-        (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p, 0)) < 0 || (ret = vfs_init()) < 0)
+        (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p, 0)) < 0 || (ret = vfs_init()) < 0 ||
+        (ret = shmem_init()) < 0)
         return ret;
-    wiring_init();
     if (c->strace_fd >= 0)
         return strace_init(c->strace_fd, c->strace_json);
     return 0;

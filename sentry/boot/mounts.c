@@ -145,6 +145,7 @@ static int make_root(const struct boot_config *c, const struct boot_tree *tree, 
     bool overlay = c->overlay == BOOT_OVERLAY_MEMORY;
     uint32_t flags = (tree->shared ? GOFER_SHARED : GOFER_EXCLUSIVE) |
                      (tree->readonly ? GOFER_READONLY : 0) | (overlay ? GOFER_LOWER : 0);
+    const struct tmpfs_options options = {.mode = 0755, .super_flags = SUPER_LOWER};
     struct super *lower, *upper;
     int ret = gofer_mount(tree->fd, flags, &lower);
 
@@ -152,12 +153,16 @@ static int make_root(const struct boot_config *c, const struct boot_tree *tree, 
         *out = lower;
         return ret;
     }
-    ret = tmpfs_create("mode=755", SUPER_LOWER, &upper);
-    if (ret == 0) {
-        ret = overlay_mount(upper, &lower, 1, 0, out);
-        super_put(upper);
+    ret = tmpfs_create(&options, &upper);
+    if (ret < 0) {
+        super_put(lower);
+        return ret;
     }
-    super_put(lower);
+    ret = overlay_mount(upper, &lower, 1, 0, out);
+    if (ret < 0) {
+        super_put(upper);
+        super_put(lower);
+    }
     return ret;
 }
 
@@ -212,9 +217,9 @@ static int add_devices(struct super *dev, const json_t *devices)
         if (strncmp(path, "/dev/", 5))
             continue;
         mode |= type[0] == 'b' ? LX_S_IFBLK : type[0] == 'p' ? LX_S_IFIFO : LX_S_IFCHR;
-        ret = devfs_add_node(dev, path + 5, mode, (lx_uid_t)boot_int(v, "uid", 0),
-                             (lx_gid_t)boot_int(v, "gid", 0),
-                             LX_MKDEV(boot_int(v, "major", 0), boot_int(v, "minor", 0)));
+        ret = devfs_add_node(
+            dev, path + 5, mode, (lx_uid_t)boot_int(v, "uid", 0), (lx_gid_t)boot_int(v, "gid", 0),
+            lx_mkdev((uint32_t)boot_int(v, "major", 0), (uint32_t)boot_int(v, "minor", 0)));
         if (ret < 0 && ret != -EEXIST)
             return ret;
     }
@@ -294,6 +299,7 @@ static int mount_all(const struct boot_config *c, struct boot_mounts *out, const
 /* An unreadable cover: an empty read-only tmpfs over a directory, /dev/null over a file. */
 static int mask_path(const char *path)
 {
+    const struct tmpfs_options options = {.mode = 0755, .size_limit = 4096};
     struct path where, null;
     struct super *s;
     int ret = vfs_walk(LX_AT_FDCWD, path, WALK_FOLLOW, &where);
@@ -301,7 +307,7 @@ static int mask_path(const char *path)
     if (ret < 0)
         return ret == -ENOENT || ret == -ENOTDIR ? 0 : ret;
     if (LX_S_ISDIR(where.dentry->inode->attr.mode)) {
-        ret = tmpfs_create("size=0,mode=755", 0, &s);
+        ret = tmpfs_create(&options, &s);
         if (ret == 0) {
             ret = vfs_mount_super(s, s->root, &where, MOUNT_READONLY, "tmpfs");
             super_put(s);
