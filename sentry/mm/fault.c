@@ -30,6 +30,9 @@
 #define FILE_WINDOW_PAGES 256u
 #define COW_WINDOW_PAGES  16u
 
+#define SEGV_MAPERR_CODE 1
+#define SEGV_ACCERR_CODE 2
+
 /* ---- platform mapping -------------------------------------------------------------------- */
 
 /* Maps pages whose entries continue e, with e's PTE_R/W/X, at addr. */
@@ -563,6 +566,27 @@ static int bus_fault(struct mm *mm, uaddr_t addr, uint64_t rip)
     return ret;
 }
 
+/* The platform has no mapping where we think it has one (it may drop them): map it again. */
+static void forget_mapping(struct mm *mm, uaddr_t addr, uint64_t rip)
+{
+    pte_t *e = page_map_lookup(&mm->pages, align_down(addr, LX_PAGE_SIZE));
+
+    if (e && (*e & PTE_RWX) && !stale_again(mm, addr, rip))
+        *e &= ~PTE_RWX;
+}
+
+/* A right was missing on a page that is mapped for reading: it was a write, if the vma has no other
+ * right to give. */
+static uint32_t access_of_protection_fault(struct mm *mm, uaddr_t addr)
+{
+    pte_t *e = page_map_lookup(&mm->pages, align_down(addr, LX_PAGE_SIZE));
+    struct vma *v = vma_set_at(&mm->vmas, addr);
+
+    if (!e || !v || !(*e & PTE_R) || (*e & PTE_W))
+        return 0;
+    return (*e & PTE_X) || !(v->prot & LX_PROT_EXEC) ? PLATFORM_ACCESS_WRITE : 0;
+}
+
 int mm_handle_fault(struct mm *mm, const struct platform_event *ev, const struct lx_regs *regs,
                     int *out_code)
 {
@@ -580,6 +604,10 @@ int mm_handle_fault(struct mm *mm, const struct platform_event *ev, const struct
         goto out;
     }
     gen = mm->change_gen;
+    if (ev->code == SEGV_MAPERR_CODE)
+        forget_mapping(mm, ev->fault_addr, rip);
+    else if (ev->code == SEGV_ACCERR_CODE && access == 0)
+        access = access_of_protection_fault(mm, ev->fault_addr);
     ret = mm_fault_locked(mm, ev->fault_addr, access, /*force=*/false, &mapped);
     if (ret == 0 && gen == mm->change_gen && stale_again(mm, ev->fault_addr, rip))
         ret = -EFAULT;
@@ -587,7 +615,7 @@ int mm_handle_fault(struct mm *mm, const struct platform_event *ev, const struct
         t_stale.mm = NULL;
 out:
     mutex_unlock(&mm->lock);
-    *out_code = mapped ? 2 : 1; /* SEGV_ACCERR : SEGV_MAPERR */
+    *out_code = mapped ? SEGV_ACCERR_CODE : SEGV_MAPERR_CODE;
     if (ret == -EFAULT || ret == -ENXIO || ret == -ENOMEM || ret == 0)
         return ret;
     return -ENXIO; /* -EIO, -ENOSPC from a file: SIGBUS */

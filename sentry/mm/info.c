@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What /proc, exec and prctl read and write of an address space. */
+#include <errno.h>
 #include <string.h>
 
 #include "sentry/mm/mm_internal.h"
@@ -136,4 +137,29 @@ void mm_usage(struct mm *mm, struct mm_usage *out)
 uint64_t mm_minor_faults(struct mm *mm)
 {
     return atomic_load_explicit(&mm->minor_faults, memory_order_relaxed);
+}
+
+int mm_page_state(struct mm *mm, uaddr_t addr)
+{
+    int ret;
+
+    mutex_lock(&mm->lock);
+    if (!vma_set_at(&mm->vmas, addr))
+        ret = -EFAULT;
+    else
+        ret = page_map_lookup(&mm->pages, addr) ? 1 : 0;
+    mutex_unlock(&mm->lock);
+    return ret;
+}
+
+bool mm_range_mapped(struct mm *mm, uaddr_t addr, uint64_t size)
+{
+    uaddr_t at = addr, end = addr + size;
+    struct vma *v;
+
+    mutex_lock(&mm->lock);
+    for (v = vma_set_at(&mm->vmas, addr); v && v->start <= at && at < end; v = vma_next(v))
+        at = v->end;
+    mutex_unlock(&mm->lock);
+    return at >= end;
 }

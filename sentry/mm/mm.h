@@ -61,6 +61,11 @@ int mm_mincore(struct mm *mm, uaddr_t addr, uint64_t size, uaddr_t vec);
 int mm_msync(struct mm *mm, uaddr_t addr, uint64_t size, uint32_t flags);
 int mm_mlock(struct mm *mm, uaddr_t addr, uint64_t size, bool lock, bool on_fault);
 int mm_mlockall(struct mm *mm, uint32_t flags); /* 0: munlockall */
+/* remap_file_pages(2): the shared mapping at [addr, +size) shows its file from offset on. */
+int mm_remap_pages(struct mm *mm, uaddr_t addr, uint64_t size, uint64_t offset);
+/* 1: a page is there, 0: not touched, -EFAULT: nothing mapped at addr. */
+int mm_page_state(struct mm *mm, uaddr_t addr);
+bool mm_range_mapped(struct mm *mm, uaddr_t addr, uint64_t size); /* without gaps */
 int mm_mseal(struct mm *mm, uaddr_t addr, uint64_t size);
 
 /* Resolves a guest fault. 0: run again. -EFAULT: SIGSEGV, *out_code SEGV_MAPERR or SEGV_ACCERR;

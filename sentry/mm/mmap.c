@@ -323,3 +323,25 @@ out:
     mm_free_dead(dead);
     return ret;
 }
+
+int mm_remap_pages(struct mm *mm, uaddr_t addr, uint64_t size, uint64_t offset)
+{
+    struct vma *dead = NULL, *v, t;
+    int64_t ret;
+
+    mutex_lock(&mm->lock);
+    v = vma_set_at(&mm->vmas, addr);
+    if (!v || !(v->flags & VMA_SHARED) || !v->object || addr + size > v->end) {
+        mutex_unlock(&mm->lock);
+        return -EINVAL;
+    }
+    t = *v;
+    t.start = addr;
+    t.end = addr + size;
+    t.offset = offset;
+    /* The old vma's references keep file and object until the dead ones are freed below. */
+    ret = map_region(mm, &t, LX_MAP_POPULATE, &dead);
+    mutex_unlock(&mm->lock);
+    mm_free_dead(dead);
+    return ret < 0 ? (int)ret : 0;
+}
