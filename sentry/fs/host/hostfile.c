@@ -426,6 +426,8 @@ static int hostfile_make(struct hostfd *h, uint32_t flags, bool own_pos, struct 
     return 0;
 }
 
+static const struct inode_ops host_inode_ops;
+
 static struct host_inode *host_inode_of(struct inode *i)
 {
     return container_of(i, struct host_inode, inode);
@@ -487,6 +489,16 @@ static int host_inode_open(struct inode *i, struct dentry *dentry, uint32_t flag
         return ret;
     *out = &hf->file;
     return 0;
+}
+
+bool inode_is_hostfile(const struct inode *inode)
+{
+    return inode->ops == &host_inode_ops;
+}
+
+int hostfile_reopen(struct inode *inode, uint32_t flags, struct file **out)
+{
+    return host_inode_open(inode, NULL, flags, out);
 }
 
 /* Whoever was given the descriptor may use it: the donor decided. */

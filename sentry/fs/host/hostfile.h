@@ -10,3 +10,6 @@
  * see them; the access mode is reduced to what the host fd allows. Starts the host poller thread on
  * first use. -ENOMEM, -EBADF. */
 int MUST_CHECK hostfile_new_take(int host_fd, uint32_t flags, struct file **out);
+/* Is it the inode of a donated descriptor? fifo_open leaves those to hostfile_reopen. */
+bool inode_is_hostfile(const struct inode *inode);
+int MUST_CHECK hostfile_reopen(struct inode *inode, uint32_t flags, struct file **out);

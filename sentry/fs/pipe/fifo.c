@@ -10,6 +10,7 @@
 
 #include "sentry/abi/fcntl.h"
 #include "sentry/core/restart.h"
+#include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/pipe/pipe_internal.h"
 
 static int fifo_pipe_get(struct inode *inode, struct pipe **out)
@@ -63,6 +64,8 @@ int fifo_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct
 
     if (access > LX_O_RDWR)
         return -EINVAL;
+    if (inode_is_hostfile(inode))
+        return hostfile_reopen(inode, flags, out);
     ret = fifo_pipe_get(inode, &p);
     if (ret < 0)
         return ret;

@@ -391,9 +391,11 @@ int pipe_create(uint32_t flags, struct file **out_read, struct file **out_write)
     ret = file_set_anon(&w->file, "pipe:", 0010600, inode_get(r->file.inode));
     if (ret < 0)
         goto out_write;
+    /* Opening /proc/self/fd/N opens the pipe once more, as it does a FIFO; the inode takes our
+     * reference. */
+    r->file.inode->pipe = p;
     *out_read = &r->file;
     *out_write = &w->file;
-    pipe_put(p); /* the files hold it */
     return 0;
 out_write:
     file_put(&w->file);
