@@ -28,7 +28,9 @@ void inode_init(struct inode *i, struct super *s, const struct inode_ops *ops, u
     enum lock_rank rank = RANK_INODE;
 
     if (s->flags & SUPER_LOWER)
-        rank = RANK_OVL_LOWER;
+        rank = LX_S_ISDIR(mode) ? RANK_OVL_LOWER : RANK_OVL_LOWER2;
+    else if (s->flags & SUPER_STACKED)
+        rank = LX_S_ISDIR(mode) ? RANK_OVL_TOP_DIR : RANK_OVL_TOP_INODE;
     else if (LX_S_ISDIR(mode))
         rank = RANK_DIR;
     refs_init(&i->refs);

@@ -231,8 +231,6 @@ static void gi_destroy(struct inode *inode)
     if (fid != GP_FID_NONE)
         session_fid_clunk(gs->session, fid, /*now=*/inode->attr.nlink == 0);
     free(gi->name);
-    if (inode->map.ops)
-        mappable_destroy(&inode->map);
     inode_destroy_generic(inode);
     free(gi);
     if (parent)

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Overlay inodes: identity, attributes, the ops that are neither names nor data.
+ *
+ * One overlay inode per real inode (upper if there is one, else the topmost lower), so that hard
+ * links of the upper layer are one file. A lower file with several links is the exception, as in
+ * Linux without an index: each name gets its own inode, because copying one up breaks the link.
+ *
+ * The overlay's inode->attr is a copy of the real one's, made at lookup and after each change that
+ * goes through here; ino and dev stay what they were when the object is copied up.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sentry/fs/overlay/overlay_internal.h"
+
+/* ---- numbers and marks -------------------------------------------------------------------------
+ */
+
+uint64_t ovl_guest_ino(uint32_t layer, uint64_t ino)
+{
+    /* Lower layer 1 keeps its numbers; the others are told apart by high bits. */
+    uint64_t tag = layer == 0 ? 0x80 : layer - 1;
+
+    return ino ^ (tag << 55);
+}
+
+uint64_t ovl_upper_ino(struct inode *upper)
+{
+    uint64_t ino;
+
+    if (upper->ops->getxattr &&
+        upper->ops->getxattr(upper, OVL_XATTR_ORIGIN, &ino, sizeof(ino)) == sizeof(ino))
+        return ino;
+    return ovl_guest_ino(0, upper->attr.ino);
+}
+
+bool ovl_is_whiteout(const struct inode *i)
+{
+    return LX_S_ISCHR(i->attr.mode) && i->attr.rdev == 0;
+}
+
+bool ovl_is_opaque(struct inode *i)
+{
+    char value;
+
+    return i->ops->getxattr && i->ops->getxattr(i, OVL_XATTR_OPAQUE, &value, 1) == 1 &&
+           value == 'y';
+}
+
+int ovl_mark_set(struct inode *real, const char *name, const void *value, size_t size)
+{
+    return real->ops->setxattr ? real->ops->setxattr(real, name, value, size, 0) : -EOPNOTSUPP;
+}
+
+/* ---- found -------------------------------------------------------------------------------------
+ */
+
+void ovl_found_free(struct ovl_found *f)
+{
+    if (f->upper)
+        dentry_put(f->upper);
+    for (uint32_t i = 0; i < f->lower_count; i++)
+        dentry_put(f->lowers[i]);
+    free(f->lowers);
+    free(f->layer_of);
+    memset(f, 0, sizeof(*f));
+}
+
+int ovl_found_add(struct ovl_found *f, struct dentry *take, uint32_t layer)
+{
+    if (f->lower_count == f->room) {
+        uint32_t room = f->room ? f->room * 2 : 1;
+        struct dentry **lowers = realloc(f->lowers, room * sizeof(*lowers));
+        uint32_t *layer_of;
+
+        if (lowers)
+            f->lowers = lowers;
+        layer_of = realloc(f->layer_of, room * sizeof(*layer_of));
+        if (layer_of)
+            f->layer_of = layer_of;
+        if (!lowers || !layer_of) {
+            dentry_put(take);
+            return -ENOMEM;
+        }
+        f->room = room;
+    }
+    f->lowers[f->lower_count] = take;
+    f->layer_of[f->lower_count++] = layer;
+    return 0;
+}
+
+/* ---- table
+ * --------------------------------------------------------------------------------------- */
+
+static struct ovl_inode **bucket(struct ovl_super *os, const struct inode *key)
+{
+    uint64_t h = ((uintptr_t)key >> 6) * 0x9e3779b97f4a7c15ull;
+
+    return &os->table[(h >> 40) & (OVL_BUCKETS - 1)];
+}
+
+static void hash_locked(struct ovl_inode *oi, const struct inode *key) REQUIRES(oi->os->lock)
+{
+    struct ovl_inode **b = bucket(oi->os, key);
+
+    oi->key = key;
+    oi->hash_next = *b;
+    *b = oi;
+}
+
+static void unhash_locked(struct ovl_inode *oi) REQUIRES(oi->os->lock)
+{
+    struct ovl_inode **p;
+
+    if (!oi->key)
+        return;
+    for (p = bucket(oi->os, oi->key); *p != oi;)
+        p = &(*p)->hash_next;
+    *p = oi->hash_next;
+    oi->key = NULL;
+}
+
+void ovl_inode_rekey(struct ovl_inode *oi, const struct inode *key)
+{
+    mutex_lock(&oi->os->lock);
+    unhash_locked(oi);
+    hash_locked(oi, key);
+    mutex_unlock(&oi->os->lock);
+}
+
+static struct ovl_inode *find_locked(struct ovl_super *os, const struct inode *key)
+    REQUIRES(os->lock)
+{
+    for (struct ovl_inode *oi = *bucket(os, key); oi; oi = oi->hash_next) {
+        if (oi->key == key && refs_get_not_zero(&oi->inode.refs))
+            return oi;
+    }
+    return NULL;
+}
+
+/* ---- attributes
+ * ----------------------------------------------------------------------------------- */
+
+static bool newer(struct fs_time a, struct fs_time b)
+{
+    return a.sec != b.sec ? a.sec > b.sec : a.nsec > b.nsec;
+}
+
+void ovl_attr_sync(struct ovl_inode *oi)
+{
+    const struct fs_attr *from = &ovl_real_inode(oi)->attr;
+    struct fs_attr *to = &oi->inode.attr;
+    bool merged = LX_S_ISDIR(from->mode) && oi->lower_count + (oi->upper ? 1u : 0u) > 1;
+
+    to->mask = from->mask;
+    to->mode = from->mode;
+    to->nlink = merged ? 1 : from->nlink; /* Linux: find(1) must not count on it then */
+    if (!oi->upper && !oi->name && oi->parent && to->nlink > 0)
+        to->nlink--; /* unlinked here, not below */
+    to->uid = from->uid;
+    to->gid = from->gid;
+    to->rdev = from->rdev;
+    to->size = from->size;
+    to->blocks = from->blocks;
+    to->blksize = from->blksize;
+    /* Reads move only our atime. */
+    if (newer(from->atime, to->atime))
+        to->atime = from->atime;
+    to->mtime = from->mtime;
+    to->ctime = from->ctime;
+    to->btime = from->btime;
+}
+
+static int ovl_getattr(struct inode *inode)
+{
+    struct ovl_inode *oi = ovl_inode(inode);
+    struct inode *real = ovl_real_inode(oi);
+    int ret = real->ops->getattr ? real->ops->getattr(real) : 0;
+
+    if (ret == 0)
+        ovl_attr_sync(oi);
+    return ret;
+}
+
+static int ovl_setattr(struct inode *inode, const struct fs_attr *attr)
+{
+    struct ovl_inode *oi = ovl_inode(inode);
+    int ret = ovl_copy_up(oi, attr->mask & ATTR_SIZE ? attr->size : OVL_ALL_DATA);
+
+    if (ret < 0)
+        return ret;
+    ret = inode_setattr(ovl_real_inode(oi), attr);
+    inode->attr.atime = ovl_real_inode(oi)->attr.atime;
+    ovl_attr_sync(oi);
+    return ret;
+}
+
+static int ovl_readlink(struct inode *inode, char **out)
+{
+    struct inode *real = ovl_real_inode(ovl_inode(inode));
+    const char *text = real->link;
+
+    if (!text)
+        return real->ops->readlink ? real->ops->readlink(real, out) : -EINVAL;
+    *out = strdup(text);
+    return *out ? 0 : -ENOMEM;
+}
+
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
+
+void ovl_set_name(struct ovl_inode *oi, struct ovl_inode *parent, const char *name, size_t len)
+{
+    char *copy = strndup(name, len), *old_name;
+    struct ovl_inode *old_parent;
+
+    inode_get(&parent->inode);
+    mutex_lock(&oi->os->lock);
+    old_name = oi->name;
+    old_parent = oi->parent;
+    oi->name = copy; /* NULL (no memory): copied up as if it were unlinked */
+    oi->parent = parent;
+    mutex_unlock(&oi->os->lock);
+    free(old_name);
+    if (old_parent)
+        inode_put(&old_parent->inode);
+}
+
+void ovl_clear_name(struct ovl_inode *oi, struct ovl_inode *parent, const char *name, size_t len)
+{
+    char *old = NULL;
+
+    mutex_lock(&oi->os->lock);
+    if (oi->parent == parent && oi->name && strlen(oi->name) == len &&
+        memcmp(oi->name, name, len) == 0) {
+        old = oi->name;
+        oi->name = NULL;
+    }
+    mutex_unlock(&oi->os->lock);
+    free(old);
+}
+
+static struct ovl_inode *ovl_inode_new(struct ovl_super *os, struct ovl_inode *parent,
+                                       const char *name, size_t len, struct ovl_found *f)
+{
+    struct ovl_inode *oi = calloc(1, sizeof(*oi));
+    struct inode *real = f->upper ? f->upper->inode : f->lowers[0]->inode;
+    bool is_dir = LX_S_ISDIR(real->attr.mode);
+    const char *text = real->link;
+
+    if (!oi)
+        return NULL;
+    oi->name = parent ? strndup(name, len) : NULL;
+    if (parent && !oi->name) {
+        free(oi);
+        return NULL;
+    }
+    inode_init(&oi->inode, &os->super, is_dir ? &ovl_dir_ops : &ovl_node_ops, real->attr.mode);
+    mutex_init(&oi->copyup,
+               os->super.flags & SUPER_STACKED ? RANK_OVL_TOP_COPYUP : RANK_OVL_COPYUP);
+    oi->os = os;
+    oi->upper = f->upper;
+    oi->lowers = f->lowers;
+    oi->layer_of = f->layer_of;
+    oi->lower_count = f->lower_count;
+    memset(f, 0, sizeof(*f));
+    if (parent) {
+        oi->parent = parent;
+        inode_get(&parent->inode);
+    }
+    ovl_attr_sync(oi);
+    oi->inode.attr.dev = os->super.dev;
+    /* A directory is known by its lowest part that stays: the first lower one. */
+    if (oi->lower_count > 0 && (is_dir || !oi->upper))
+        oi->inode.attr.ino = ovl_guest_ino(oi->layer_of[0], oi->lowers[0]->inode->attr.ino);
+    else
+        oi->inode.attr.ino = ovl_upper_ino(real);
+    if (LX_S_ISLNK(real->attr.mode)) {
+        oi->inode.flags |= INODE_CACHE_LINK;
+        if (text)
+            atomic_store(&oi->inode.link, strdup(text));
+    }
+    return oi;
+}
+
+int ovl_inode_get(struct ovl_super *os, struct ovl_inode *parent, const char *name, size_t len,
+                  struct ovl_found *f, struct inode **out)
+{
+    const struct inode *key = f->upper ? f->upper->inode : f->lowers[0]->inode;
+    bool shared = f->upper || LX_S_ISDIR(key->attr.mode) || key->attr.nlink <= 1;
+    struct ovl_inode *oi = NULL, *made;
+
+    if (shared) {
+        mutex_lock(&os->lock);
+        oi = find_locked(os, key);
+        mutex_unlock(&os->lock);
+    }
+    if (oi) {
+        ovl_found_free(f);
+        *out = &oi->inode;
+        return 0;
+    }
+    made = ovl_inode_new(os, parent, name, len, f);
+    if (!made) {
+        ovl_found_free(f);
+        return -ENOMEM;
+    }
+    if (shared) {
+        mutex_lock(&os->lock);
+        oi = find_locked(os, key);
+        if (!oi)
+            hash_locked(made, key);
+        mutex_unlock(&os->lock);
+    }
+    if (oi)
+        inode_put(&made->inode);
+    else
+        oi = made;
+    *out = &oi->inode;
+    return 0;
+}
+
+void ovl_inode_destroy(struct inode *inode)
+{
+    struct ovl_inode *oi = ovl_inode(inode);
+    struct ovl_inode *parent = oi->parent;
+    struct dentry *upper = oi->upper;
+    uint32_t count = oi->lower_count;
+    struct dentry **lowers = oi->lowers;
+
+    mutex_lock(&oi->os->lock);
+    unhash_locked(oi);
+    mutex_unlock(&oi->os->lock);
+    mutex_destroy(&oi->copyup);
+    inode_destroy_generic(inode);
+    free(oi->name);
+    free(oi->layer_of);
+    free(oi);
+    if (upper)
+        dentry_put(upper);
+    for (uint32_t i = 0; i < count; i++)
+        dentry_put(lowers[i]);
+    free(lowers);
+    if (parent)
+        inode_put(&parent->inode);
+}
+
+const struct inode_ops ovl_dir_ops = {
+    .lookup = ovl_lookup,
+    .prefetch = ovl_prefetch,
+    .create = ovl_create,
+    .mkdir = ovl_mkdir,
+    .mknod = ovl_mknod,
+    .symlink = ovl_symlink,
+    .link = ovl_link,
+    .unlink = ovl_unlink,
+    .rmdir = ovl_rmdir,
+    .rename = ovl_rename,
+    .tmpfile = ovl_tmpfile,
+    .getattr = ovl_getattr,
+    .setattr = ovl_setattr,
+    .open = ovl_open,
+    .getxattr = ovl_getxattr,
+    .setxattr = ovl_setxattr,
+    .listxattr = ovl_listxattr,
+    .removexattr = ovl_removexattr,
+    .destroy = ovl_inode_destroy,
+};
+
+/* Symlinks, files, and special nodes; the vfs opens the latter itself. */
+const struct inode_ops ovl_node_ops = {
+    .readlink = ovl_readlink,
+    .getattr = ovl_getattr,
+    .setattr = ovl_setattr,
+    .open = ovl_open,
+    .getxattr = ovl_getxattr,
+    .setxattr = ovl_setxattr,
+    .listxattr = ovl_listxattr,
+    .removexattr = ovl_removexattr,
+    .destroy = ovl_inode_destroy,
+};
