@@ -273,6 +273,15 @@ void placement_detach(struct placement *p)
     mutex_unlock(&g.lock);
 }
 
+void placement_follow(pid_t partner)
+{
+    int cpu = sched_getcpu();
+
+    pthread_once(&g_once, init);
+    if (g.cpu_count > 1 && cpu >= 0 && cpu < CPU_SETSIZE && partner)
+        pin(partner, cpu);
+}
+
 void placement_unpin_self(void)
 {
     pthread_once(&g_once, init);

@@ -46,6 +46,8 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
 /* Any thread may end a pair; the thread keeps its CPU until it attaches again. */
 void placement_detach(struct placement *p);
 
+/* Brings another process to the calling thread's CPU, for a short exchange with it. */
+void placement_follow(pid_t partner);
 /* For threads that are no half of a pair: undoes the pinning inherited from the creating thread. */
 void placement_unpin_self(void);
 

@@ -25,9 +25,6 @@
 #include "platform/ptrace/ptrace_internal.h"
 
 enum {
-    /* A yield this long (cycles, some 60 us) was no quick hand-over; wait4 for the next runs. */
-    YIELD_LONG = 150000,
-    YIELD_PAUSE = 16,
     SYSCALL_STOP = SIGTRAP | 0x80,
     USER64_CS = 0x33,
 };
@@ -151,13 +148,14 @@ int ctx_bind(struct platform_ctx *c)
         return -ESRCH;
     g_current = c;
     if (!c->stub.seized) {
+        /* First: a parked stub must not be woken on another CPU. */
+        placement_attach(&c->place, c->stub.pid, &c->seq);
         ret = stub_seize(&c->stub);
         if (ret < 0) {
             atomic_store(&c->host_pid, 0);
             return ret;
         }
         c->hw_valid = false;
-        placement_attach(&c->place, c->stub.pid, &c->seq);
     }
     return ctx_xstate_load(c);
 }
@@ -212,60 +210,38 @@ static void event_exception(struct platform_event *ev, int signo, int code, uadd
         .kind = PLATFORM_EXCEPTION, .signo = signo, .code = code, .addr = addr};
 }
 
-/* 1: *ev is an event. 0: nothing for the guest, run on. */
-static int decode_signal(struct platform_ctx *c, int sig, struct lx_regs *regs,
+/* Hardware exceptions only; *regs is what the guest has. 1: *ev is an event. 0: run on. */
+static int decode_signal(struct platform_ctx *c, const siginfo_t *si, struct lx_regs *regs,
                          struct platform_event *ev)
 {
-    siginfo_t si;
+    uaddr_t addr = (uaddr_t)si->si_addr;
+    int sig = si->si_signo, code = si->si_code;
 
-    switch (sig) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGFPE:
-    case SIGILL:
-    case SIGTRAP:
-    case SIGSYS:
-        break;
-    default:
-        return 0; /* a kick, or sent to the stub by somebody outside */
-    }
-    if (host_ptrace(PTRACE_GETSIGINFO, c->stub.pid, 0, (unsigned long)&si) < 0)
-        return -ESRCH;
-    if (si.si_code <= 0)
-        return 0; /* sent with kill(2) from outside: not the guest's doing */
+    if (code <= 0)
+        return 0; /* a kick, or sent by somebody outside: not the guest's doing */
     if (sig == SIGSYS) {
         /* A legacy vsyscall, refused by the stub's filter after it returned to its caller. */
-        regs->orig_rax = (uint64_t)si.si_syscall;
+        regs->orig_rax = (uint64_t)si->si_syscall;
         regs->rax = (uint64_t)-ENOSYS;
         *ev = (struct platform_event){.kind = PLATFORM_SYSCALL};
         return 1;
     }
-    if ((sig == SIGSEGV &&
-         (si.si_code == SEGV_MAPERR || si.si_code == SEGV_ACCERR || si.si_code == SEGV_PKUERR)) ||
-        (sig == SIGBUS && si.si_code != BUS_ADRALN && si.si_code != SI_KERNEL)) {
-        uaddr_t addr = (uaddr_t)si.si_addr;
-
+    if ((sig == SIGSEGV && (code == SEGV_MAPERR || code == SEGV_ACCERR || code == SEGV_PKUERR)) ||
+        (sig == SIGBUS && code != BUS_ADRALN && code != SI_KERNEL)) {
         *ev = (struct platform_event){.kind = PLATFORM_FAULT,
                                       .fault_addr = addr,
                                       .fault_bus = sig == SIGBUS || space_addr_bad(c->space, addr),
-                                      .code = si.si_code};
+                                      .code = code};
         return 1;
     }
-    event_exception(ev, sig, si.si_code, si.si_code == SI_KERNEL ? 0 : (uaddr_t)si.si_addr);
+    if (sig != SIGSEGV && sig != SIGBUS && sig != SIGFPE && sig != SIGILL && sig != SIGTRAP)
+        return 0;
+    event_exception(ev, sig, code, code == SI_KERNEL ? 0 : addr);
     return 1;
-}
-
-/* Looks for a system call stop without wait4. Such a stop shows as rax == -ENOSYS with a call
- * number in orig_rax: ctx_regs_commit never resumes with that pair. */
-static bool stopped_in_syscall(struct platform_ctx *c)
-{
-    return host_ptrace(PTRACE_GETREGS, c->stub.pid, 0, (unsigned long)&c->hw) == 0 &&
-           c->hw.rax == (uint64_t)-ENOSYS && c->hw.orig_rax != UINT64_MAX;
 }
 
 static int event_syscall(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
 {
-    *regs = c->hw;
     if (likely(is_64bit_call(c))) {
         ev->kind = PLATFORM_SYSCALL;
         return 1;
@@ -276,55 +252,32 @@ static int event_syscall(struct platform_ctx *c, struct lx_regs *regs, struct pl
     return 1;
 }
 
-/* 1: *ev is an event. 0: nothing for the guest, run on. -ESRCH: the stub is dead. */
-static int decode_stop(struct platform_ctx *c, int status, struct lx_regs *regs,
-                       struct platform_event *ev)
-{
-    int ret = 0;
-
-    if (host_ptrace(PTRACE_GETREGS, c->stub.pid, 0, (unsigned long)&c->hw) < 0)
-        return -ESRCH;
-    c->hw_valid = true;
-    if (status >> 8 == SYSCALL_STOP)
-        return event_syscall(c, regs, ev);
-    *regs = c->hw;
-    regs->orig_rax = UINT64_MAX;
-    if (status >> 16 == 0) /* else: group stop or a leftover PTRACE_INTERRUPT */
-        ret = decode_signal(c, WSTOPSIG(status), regs, ev);
-    return ret;
-}
-
-/* Lets guest code run until the next stop; seq is odd on entry, even afterwards. */
+/* Lets guest code run until the next stop; seq is odd on entry, even afterwards. 1: *ev is an
+ * event. 0: nothing for the guest, run on. -ESRCH: the stub is dead. */
 static int run_once(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
 {
-    int ret, status;
+    siginfo_t si;
+    int ret;
 
     /* ESRCH: SIGKILL took it out of the stop; the wait tells. */
     (void)host_ptrace(PTRACE_SYSEMU, c->stub.pid, 0, 0);
-    c->hw_valid = false;
-    if (likely(c->yield_pause == 0)) {
-        uint64_t before = __builtin_ia32_rdtsc();
-
-        (void)host_sched_yield();
-        if (unlikely(__builtin_ia32_rdtsc() - before > YIELD_LONG))
-            c->yield_pause = YIELD_PAUSE;
-        if (likely(stopped_in_syscall(c))) {
-            leave_guest(c);
-            c->hw_valid = true;
-            return event_syscall(c, regs, ev);
-        }
-    } else {
-        c->yield_pause--;
-    }
-    do
-        ret = host_wait4(c->stub.pid, &status, __WALL | __WNOTHREAD);
-    while (ret == -EINTR);
+    ret = stub_wait(&c->stub, &c->hw);
     leave_guest(c);
-    if (unlikely(ret != c->stub.pid || !WIFSTOPPED(status))) {
-        c->stub = (struct stub){0};
+    c->hw_valid = ret == 0;
+    if (ret < 0)
+        return ret;
+    *regs = c->hw;
+    /* A system call stop shows in the registers: ctx_regs_commit never resumes with this pair. */
+    if (likely(regs->rax == (uint64_t)-ENOSYS && regs->orig_rax != UINT64_MAX))
+        return event_syscall(c, regs, ev);
+    if (host_ptrace(PTRACE_GETSIGINFO, c->stub.pid, 0, (unsigned long)&si) < 0)
         return -ESRCH;
-    }
-    return decode_stop(c, status, regs, ev);
+    if (si.si_signo == SIGTRAP && si.si_code == SYSCALL_STOP)
+        return event_syscall(c, regs, ev); /* system call number -1 */
+    regs->orig_rax = UINT64_MAX;
+    if (si.si_code >> 8)
+        return 0; /* group stop or a leftover PTRACE_INTERRUPT */
+    return decode_signal(c, &si, regs, ev);
 }
 
 int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)

@@ -276,6 +276,7 @@ int master_clone(struct platform *p, struct stub *out)
     int ret;
 
     mutex_lock(&p->master_lock);
+    placement_follow(p->master.pid);
     ret = p->master.pid ? stub_seize(&p->master) : -ESRCH;
     if (ret == 0) {
         ret = stub_clone(&p->master, /*share_memory=*/false, out);

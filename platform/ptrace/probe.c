@@ -20,7 +20,7 @@ extern const struct platform_ops g_platform_ptrace_ops;
 
 enum {
     GUEST_LOW_DEFAULT = 0x10000, /* vm.mmap_min_addr */
-    PROBE_ROUNDS = 10, /* the best counts: others may use the CPU too */
+    PROBE_ROUNDS = 10,           /* the best counts: others may use the CPU too */
     PROBE_RUNS = 200,
     PROBE_DEADLINE_S = 5,
     PROBE_ADDR = 0x400000,

