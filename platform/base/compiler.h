@@ -57,3 +57,10 @@ static inline uint64_t align_up(uint64_t x, uint64_t a)
 /* Checked arithmetic: true when the result does not fit. */
 #define add_overflows(a, b, out) __builtin_add_overflow((a), (b), (out))
 #define mul_overflows(a, b, out) __builtin_mul_overflow((a), (b), (out))
+
+/* Drops a MUST_CHECK result; the call's comment says why. */
+#define IGNORE_RESULT(x)                                                                           \
+    do {                                                                                           \
+        if (x) {                                                                                   \
+        }                                                                                          \
+    } while (0)

@@ -30,7 +30,8 @@ static int group_cmp(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-int cred_copy_groups(const struct cred *old, const lx_gid_t *groups, size_t count, struct cred **out)
+int cred_copy_groups(const struct cred *old, const lx_gid_t *groups, size_t count,
+                     struct cred **out)
 {
     struct cred *c = malloc(sizeof(*c) + count * sizeof(c->groups[0]));
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pids and their number tables. A pid has one number per namespace from the root down to its own;
- * numbers[i] belongs to the ancestor at level i, so the pid of a table entry is found by arithmetic.
+ * numbers[i] belongs to the ancestor at level i, so the pid of a table entry is found by
+ * arithmetic.
  */
 #include "sentry/core/pidns.h"
 

@@ -23,9 +23,9 @@ struct pidns {
     struct pid_numbers numbers; /* s: pids that are in use here */
     lx_pid_t last_nr;           /* s */
     uint32_t count;             /* s: entries of numbers */
-    struct task *reaper;        /* s, borrowed: leader of its PID 1, NULL before and after its life */
-    bool dying;                 /* s: PID 1 is going: no more members */
-    int reboot_signal;          /* s: what reboot(2) inside made PID 1 die of; 0 */
+    struct task *reaper; /* s, borrowed: leader of its PID 1, NULL before and after its life */
+    bool dying;          /* s: PID 1 is going: no more members */
+    int reboot_signal;   /* s: what reboot(2) inside made PID 1 die of; 0 */
 };
 
 struct taskset {
@@ -33,8 +33,8 @@ struct taskset {
 };
 extern struct taskset g_taskset;
 
-#define LX_PID_MAX      4194304
-#define PID_RESERVED    300
+#define LX_PID_MAX   4194304
+#define PID_RESERVED 300
 
 struct pidns *pidns_get(struct pidns *ns);
 void pidns_put(struct pidns *ns);

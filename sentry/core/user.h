@@ -14,11 +14,11 @@
 /* Lifetime: refcounted (user_get/user_put); in the table while referenced. */
 struct user {
     struct refs refs;
-    lx_uid_t uid;            /* I */
-    atomic_uint tasks;       /* a */
-    atomic_uint sigpending;  /* a */
+    lx_uid_t uid;              /* I */
+    atomic_uint tasks;         /* a */
+    atomic_uint sigpending;    /* a */
     _Atomic uint64_t mq_bytes; /* a */
-    UT_hash_handle hh;       /* table lock */
+    UT_hash_handle hh;         /* table lock */
 };
 
 /* +1; NULL when out of memory. */

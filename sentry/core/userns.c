@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * User namespaces. All ids in the sentry are kernel ids, those of the initial namespace; a namespace
- * maps its own ids straight to them (a nested map is resolved through the parents when written).
- * A map is written once and never changes, so translation takes no lock.
+ * User namespaces. All ids in the sentry are kernel ids, those of the initial namespace; a
+ * namespace maps its own ids straight to them (a nested map is resolved through the parents when
+ * written). A map is written once and never changes, so translation takes no lock.
  */
 #include "sentry/core/userns.h"
 
@@ -198,8 +198,8 @@ static bool map_permitted(struct userns *ns, bool gid, const struct id_extent *e
             if (e[i].kernel == 0)
                 return false;
     if (count == 1 && e[0].count == 1 && ns->owner_uid == opener->euid) {
-        uint32_t kernel = gid ? userns_to_kgid(ns->parent, e[0].kernel)
-                              : userns_to_kuid(ns->parent, e[0].kernel);
+        uint32_t kernel =
+            gid ? userns_to_kgid(ns->parent, e[0].kernel) : userns_to_kuid(ns->parent, e[0].kernel);
 
         if (!gid && kernel == opener->euid)
             return true;
@@ -307,6 +307,5 @@ int userns_setgroups_write(struct userns *ns, bool allow)
 
 bool userns_may_setgroups(struct userns *ns)
 {
-    return atomic_load(&ns->gid_map.count) &&
-           atomic_load(&ns->setgroups) == USERNS_SETGROUPS_ALLOW;
+    return atomic_load(&ns->gid_map.count) && atomic_load(&ns->setgroups) == USERNS_SETGROUPS_ALLOW;
 }

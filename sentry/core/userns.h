@@ -28,15 +28,15 @@ enum userns_setgroups { USERNS_SETGROUPS_ALLOW, USERNS_SETGROUPS_DENY };
  * Keys: I immutable; u ->lock; a atomic */
 struct userns {
     struct refs refs;
-    struct userns *parent; /* I, +1 */
-    uint32_t level;        /* I */
-    lx_uid_t owner_uid;    /* I: kernel ids of the creator */
-    lx_gid_t owner_gid;    /* I */
-    uint64_t inum;         /* I */
-    struct mutex lock;     /* rank LEAF: serialises map writes */
+    struct userns *parent;          /* I, +1 */
+    uint32_t level;                 /* I */
+    lx_uid_t owner_uid;             /* I: kernel ids of the creator */
+    lx_gid_t owner_gid;             /* I */
+    uint64_t inum;                  /* I */
+    struct mutex lock;              /* rank LEAF: serialises map writes */
     struct id_map uid_map, gid_map; /* u */
-    atomic_int setgroups;  /* a: enum userns_setgroups */
-    bool parent_could_setfcap; /* I */
+    atomic_int setgroups;           /* a: enum userns_setgroups */
+    bool parent_could_setfcap;      /* I */
 };
 
 extern struct userns g_init_userns;

@@ -17,14 +17,14 @@ struct thread_group;
 /* Lifetime: refcounted (task_get/task_put); the pid tables and the own thread hold references.
  * Keys: I immutable; T own thread only; m ->lock; s taskset lock; a atomic */
 struct task {
-    struct curr curr;          /* must be first */
-    struct refs refs;          /* a */
-    struct mutex lock;         /* rank TASK */
-    struct thread_group *tg;   /* I, +1: the process */
-    struct platform_ctx *ctx;  /* T; ctx_interrupt by others under thread_group.lock while alive */
-    struct lx_regs regs;       /* T: guest registers while in the sentry */
-    char comm[16];             /* m */
-    struct ktask_private *k;   /* I: kernel/ private state */
+    struct curr curr;         /* must be first */
+    struct refs refs;         /* a */
+    struct mutex lock;        /* rank TASK */
+    struct thread_group *tg;  /* I, +1: the process */
+    struct platform_ctx *ctx; /* T; ctx_interrupt by others under thread_group.lock while alive */
+    struct lx_regs regs;      /* T: guest registers while in the sentry */
+    char comm[16];            /* m */
+    struct ktask_private *k;  /* I: kernel/ private state */
 };
 
 static inline struct task *current_task(void)
@@ -34,11 +34,25 @@ static inline struct task *current_task(void)
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
 /* +1 or NULL; nr as the caller's pid namespace numbers it. */
-struct task *task_find_get(lx_pid_t nr);          /* any thread */
-struct task *task_find_process_get(lx_pid_t nr);  /* leader of thread group nr */
+struct task *task_find_get(lx_pid_t nr);         /* any thread */
+struct task *task_find_process_get(lx_pid_t nr); /* leader of thread group nr */
 
 /* The generated dispatcher (syscall-table/): runs the call in t->regs and returns its result. */
 long syscall_dispatch(struct task *t, struct lx_regs *regs);
+
+/* Inverted need: --strace (syscalls/strace.c) watches the task loop. NULL when off, set once before
+ * the first task runs. All are called by the task's own thread with no lock held and may block. */
+struct syscall_trace_ops {
+    /* Before dispatch; regs->orig_rax is the number. */
+    void (*enter)(struct task *t, const struct lx_regs *regs);
+    /* After dispatch, before restart codes are turned into -EINTR. regs: as at enter. */
+    void (*exit)(struct task *t, const struct lx_regs *regs, long ret);
+    /* A signal is taken off the queue for delivery (handler, default action or group stop). */
+    void (*signal)(struct task *t, int signo, const struct lx_siginfo *info);
+    /* The thread ends; wstatus as wait(2) would report its process. Last call for t. */
+    void (*exited)(struct task *t, int wstatus);
+};
+extern const struct syscall_trace_ops *g_syscall_trace_ops; /* defined in kernel/task.c */
 
 /* Marks the calling task's system call for a restart through its restart block: returns
  * -ERESTART_RESTARTBLOCK; fn runs as restart_syscall(2). Only POD state may be kept in arg. */

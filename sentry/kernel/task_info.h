@@ -13,8 +13,7 @@
 /* First process (thread group leader) whose number in ns is >= from; +1 or NULL. */
 struct pid *pidns_next_process_get(struct pidns *ns, lx_pid_t from, lx_pid_t *out_nr);
 /* First thread of t's process whose number in ns is >= from; +1 or NULL. */
-struct pid *task_next_thread_get(struct task *t, struct pidns *ns, lx_pid_t from,
-                                 lx_pid_t *out_nr);
+struct pid *task_next_thread_get(struct task *t, struct pidns *ns, lx_pid_t from, lx_pid_t *out_nr);
 /* The pid object numbered nr in ns; +1 or NULL. */
 struct pid *pidns_find_pid_get(struct pidns *ns, lx_pid_t nr);
 /* The task that p names as PID_TID (that thread) or PID_TGID (its leader, zombies included);
@@ -33,17 +32,17 @@ int task_ptrace_may_access(struct task *t, uint32_t mode);
 
 struct task_info {
     char comm[16];
-    char state;            /* R S D T t Z X */
+    char state; /* R S D T t Z X */
     bool zombie, leader, no_new_privs, coredumping;
     /* Numbers as ns (argument of task_info_get) sees them, 0 when invisible there. */
     lx_pid_t tid, tgid, ppid, pgrp, session, tpgid, tracer;
     lx_pid_t ns_tids[PIDNS_MAX_DEPTH]; /* from ns down to the task's own */
     lx_pid_t ns_tgids[PIDNS_MAX_DEPTH];
     uint32_t ns_count;
-    lx_dev_t tty;          /* controlling terminal, 0: none */
-    uint32_t flags;        /* PF_* as field 9 of stat */
+    lx_dev_t tty;   /* controlling terminal, 0: none */
+    uint32_t flags; /* PF_* as field 9 of stat */
     uint32_t thread_count;
-    uint64_t utime, stime; /* of the thread, ns */
+    uint64_t utime, stime;                             /* of the thread, ns */
     uint64_t tg_utime, tg_stime, tg_cutime, tg_cstime; /* of the process / waited-for children */
     uint64_t min_faults, maj_faults, cmin_faults, cmaj_faults;
     uint64_t start_boottime; /* ns */
@@ -51,7 +50,7 @@ struct task_info {
     int nice, policy, rt_priority, cpu, exit_signal, exit_code;
     lx_sigset_t pending, shared_pending, blocked, ignored, caught;
     uint32_t sigq_count;
-    uint64_t cpu_mask;     /* allowed cpus, first 64 */
+    uint64_t cpu_mask; /* allowed cpus, first 64 */
     uint32_t seccomp_mode, seccomp_filters;
     int oom_score_adj;
     uint64_t io_rchar, io_wchar, io_syscr, io_syscw; /* of the thread; 0 where not counted */
@@ -59,7 +58,7 @@ struct task_info {
     uint64_t rlimit_cur[LX_RLIM_COUNT], rlimit_max[LX_RLIM_COUNT];
     uint64_t syscall_args[6], sp, pc; /* /proc/PID/syscall when blocked; syscall_nr -1: running */
     int64_t syscall_nr;
-    const char *wchan;     /* static name or NULL */
+    const char *wchan; /* static name or NULL */
 };
 void task_info_get(struct task *t, struct pidns *ns, struct task_info *out);
 /* Writes to /proc/PID/{comm,oom_score_adj,timerslack_ns}; permission was checked. */
@@ -77,12 +76,13 @@ struct cred *task_cred_get(struct task *t);
 
 /* Whole-sandbox numbers for /proc/stat, loadavg, uptime. */
 struct kernel_stats {
-    uint64_t boot_realtime;       /* seconds */
+    uint64_t boot_realtime; /* seconds */
     uint64_t forks, switches;
     uint32_t running, blocked, total_threads;
-    uint64_t user_ns, system_ns;  /* CPU time used by guests, all tasks ever */
-    uint32_t load[3];             /* load averages times 100 */
-    uint64_t mem_total, mem_free; /* bytes: the sandbox's limit or the host's memory; sysinfo(2) agrees */
+    uint64_t user_ns, system_ns; /* CPU time used by guests, all tasks ever */
+    uint32_t load[3];            /* load averages times 100 */
+    uint64_t mem_total,
+        mem_free; /* bytes: the sandbox's limit or the host's memory; sysinfo(2) agrees */
 };
 void kernel_stats_get(struct kernel_stats *out);
 /* Copies of the caller's uts strings; buf has 65 bytes. */

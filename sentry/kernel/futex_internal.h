@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Futex wait queues, shared by futex.c and futex_pi.c. */
+#pragma once
+
+#include "platform/base/list.h"
+#include "platform/base/lock.h"
+#include "sentry/core/sleep.h"
+#include "sentry/kernel/futex.h"
+
+struct futex_bucket {
+    struct mutex lock;   /* rank FUTEX */
+    atomic_uint waiters; /* a: entries, counted before they are on the list */
+    struct list queue;   /* lock: futex_waiter.node, in order of arrival */
+};
+
+/* Lifetime: on the stack of the sleeping task. */
+struct futex_waiter {
+    struct list node;                      /* bucket lock; empty: woken */
+    struct futex_key key;                  /* bucket lock (requeue changes it) */
+    _Atomic(struct futex_bucket *) bucket; /* where node is queued */
+    uint32_t bitset;                       /* I */
+    struct sleeper *sleeper;               /* I */
+    atomic_bool woken;                     /* a */
+    /* FUTEX_WAIT_REQUEUE_PI: a cmp_requeue_pi hands it over to the PI mutex. */
+    bool wants_pi;           /* I */
+    struct futex_key pi_key; /* I */
+    atomic_bool pi_moved;    /* a: requeued: go and take the PI mutex */
+};
+
+static inline bool futex_key_equal(const struct futex_key *x, const struct futex_key *y)
+{
+    return x->a == y->a && x->b == y->b;
+}
+
+struct futex_bucket *futex_bucket_of(const struct futex_key *key);
+void futex_enqueue(struct futex_waiter *w, const struct futex_key *key, uint32_t bitset);
+/* Takes w off its queue; false: it was woken before. */
+bool futex_dequeue(struct futex_waiter *w);
+/* Wakes up to count waiters of key whose bitset meets. */
+int futex_wake_key(const struct futex_key *key, int count, uint32_t bitset);
+/* Caller holds the bucket lock. After it the waiter's stack may be gone. */
+void futex_wake_one_locked(struct futex_waiter *w);
+void futex_lock_buckets(struct futex_bucket *a, struct futex_bucket *b) NO_THREAD_SAFETY;
+void futex_unlock_buckets(struct futex_bucket *a, struct futex_bucket *b) NO_THREAD_SAFETY;

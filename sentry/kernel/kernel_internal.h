@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * State of tasks and processes, for kernel/ alone. kernel/README.md explains the life cycles.
+ *
+ * Locks, in order: thread_group.exec_lock (EXEC) > g_taskset.lock (TASKSET) > thread_group.lock
+ * (SIGHAND) > task.lock (TASK) > leaf locks. Two thread_group locks are never held together: what
+ * concerns parent and child takes TASKSET first and one group lock at a time.
+ */
+#pragma once
+
+#include "platform/base/list.h"
+#include "sentry/abi/resource.h"
+#include "sentry/abi/sched.h"
+#include "sentry/abi/signal.h"
+#include "sentry/abi/time.h"
+#include "sentry/core/pidns.h"
+#include "sentry/core/restart.h"
+#include "sentry/core/user.h"
+#include "sentry/core/userns.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/task.h"
+
+extern const struct platform_ops *g_platform_ops;
+extern struct platform *g_platform;
+
+/* ---- signals ------------------------------------------------------------------------------ */
+
+/* Lifetime: refcounted: shared by processes cloned with CLONE_SIGHAND.
+ * Keys: h ->lock */
+struct sighand {
+    struct refs refs;
+    struct mutex lock;                   /* rank LEAF */
+    struct lx_sigaction action[LX_NSIG]; /* h */
+};
+
+struct posix_timer;
+
+/* Lifetime: unique, on one pending queue; a posix timer's own entry is embedded in it. */
+struct sigqueue {
+    struct list node;
+    struct lx_siginfo info;
+    struct user *user;         /* +1: whose RLIMIT_SIGPENDING it counts against; NULL for timers */
+    struct posix_timer *timer; /* +1 while queued, or NULL */
+};
+
+struct sigpending {
+    lx_sigset_t set;
+    struct list queue;
+};
+
+/* ---- process ------------------------------------------------------------------------------ */
+
+#define GROUP_EXIT           0x01u /* exit_code is final, every thread dies */
+#define GROUP_STOPPED        0x02u /* all threads are parked, parent was or will be told */
+#define GROUP_CONTINUED      0x04u /* a wait with WCONTINUED has something to report */
+#define GROUP_CLD_STOP       0x08u /* parent notification due (the next thread to look does it) */
+#define GROUP_CLD_CONT       0x10u
+#define GROUP_UNKILLABLE     0x20u /* PID 1 of a namespace */
+#define GROUP_EXEC           0x40u /* exec_task kills the other threads without ending the process */
+#define GROUP_SUBREAPER      0x80u
+#define GROUP_HAS_SUBREAPER  0x100u /* some ancestor is one */
+#define GROUP_DID_EXEC       0x200u
+#define GROUP_SESSION_LEADER 0x400u
+
+struct cpu_times {
+    uint64_t utime, stime; /* ns */
+};
+
+/* CPU-time interval timers and RLIMIT_CPU of one process. */
+struct itimer_cpu {
+    uint64_t expires, interval; /* ns of process CPU time; 0: off */
+};
+
+/* Lifetime: refcounted; every task of the process holds one.
+ * Keys: I immutable; g ->lock; s taskset; a atomic; r limits_lock */
+struct thread_group {
+    struct refs refs;
+    struct mutex lock;            /* rank SIGHAND */
+    struct mutex exec_lock;       /* rank EXEC */
+    struct mutex limits_lock;     /* rank LEAF */
+    struct sighand *sighand;      /* g, +1 */
+    struct sigpending shared;     /* g */
+    struct list threads;          /* s and g to change, either to read: ktask_private.tg_node */
+    uint32_t thread_count;        /* s and g: entries of threads */
+    uint32_t live;                /* g: threads that did not begin to exit */
+    struct task *leader;          /* s, borrowed: alive until the group is reaped */
+    struct task *target;          /* g, borrowed: where the last shared signal went */
+    atomic_uint flags;            /* changed under g; GROUP_* */
+    int exit_code;                /* g: wait status of the group exit, or of the stop */
+    struct task *exec_task;       /* g, borrowed */
+    uint32_t exec_wait;           /* g: threads exec_task still waits for */
+    int stop_signo;               /* g: stop in progress or done: every thread parks */
+    uint32_t stop_count;          /* g: threads that did not park yet */
+    struct pid *pgrp, *session;   /* s, +1 */
+    struct waitq child_wq;        /* parents in wait4 */
+    struct kcontainer *container; /* I, +1 */
+    struct list all_node;         /* s: g_processes */
+    struct lx_rlimit rlim[LX_RLIM_COUNT];               /* r */
+    struct cpu_times dead;                              /* s: of reaped threads */
+    struct cpu_times children;                          /* s: of waited-for children */
+    uint64_t dead_minflt, dead_nvcsw, dead_nivcsw;      /* s */
+    uint64_t child_minflt, child_nvcsw, child_nivcsw;   /* s */
+    uint64_t maxrss, child_maxrss;                      /* s: KiB */
+    uint64_t start_boottime;                            /* I: ns */
+    struct list timers;                                 /* g: posix timers */
+    int timer_next_id;                                  /* g */
+    struct ktimer itimer_real;                          /* armed with ITIMER_REAL */
+    uint64_t itimer_real_expires, itimer_real_interval; /* g; monotonic ns */
+    struct itimer_cpu itimer_virt, itimer_prof;         /* g */
+    struct ktimer cpu_timer;          /* polls CPU time while somebody wants to know */
+    uint64_t cpu_limit_next;          /* g: CPU seconds at which SIGXCPU is due next */
+    int oom_score_adj;                /* g */
+    struct process_exit_hook on_exit; /* I: boot's callback for top-level processes */
+};
+
+/* ---- task --------------------------------------------------------------------------------- */
+
+enum task_exit_state { TASK_LIVE, TASK_ZOMBIE, TASK_DEAD };
+
+struct vfork_done {
+    atomic_uint done;
+    struct task *parent; /* +1 */
+    struct refs refs;
+};
+
+/* Keys: I immutable; T own thread; g tg->lock; s taskset; m task.lock; a atomic */
+struct ktask_private {
+    struct task *self;                    /* I */
+    struct list tg_node;                  /* s and g */
+    struct list pid_node[PID_KIND_COUNT]; /* s: pid.tasks */
+    struct task *real_parent;             /* s, borrowed: NULL for top-level processes */
+    struct list children;                 /* s: child leaders, sibling */
+    struct list sibling;                  /* s */
+    enum task_exit_state exit_state;      /* s */
+    int exit_code;                        /* s once exiting: wait status */
+    int exit_signal;                      /* s: what the parent gets; -1 for threads */
+    int pdeath_signal;                    /* T, others under s */
+
+    struct sigpending pending; /* g */
+    lx_sigset_t blocked;       /* T under g; others read under g */
+    lx_sigset_t saved_mask;    /* T */
+    lx_sigset_t real_blocked;  /* g: mask outside of sigtimedwait */
+    bool restore_mask;         /* T */
+    bool exiting;              /* g */
+    bool stopped;              /* g: parked in a group stop */
+    bool stop_pending;         /* g: has yet to park for tg->stop_signo */
+    bool stop_dequeued;        /* g: about to act on a stop signal; SIGCONT clears it */
+    bool exec_kill;            /* g: exec of another thread wants it gone */
+    bool die;                  /* T: leave the loop and exit */
+    struct lx_stack altstack;  /* T */
+
+    atomic_uint in_guest;         /* a: 1 from before ctx_run to after it */
+    atomic_uint gate;             /* a: the host thread waits for it before the first guest code */
+    struct restart_block restart; /* T */
+    uaddr_t set_child_tid, clear_child_tid; /* T */
+    uaddr_t robust_list;                    /* T, racy readers */
+    uint64_t robust_size;
+    uaddr_t rseq_addr; /* T */
+    uint32_t rseq_len, rseq_sig;
+    struct vfork_done *vfork;            /* T, +1: parent to release at exec or exit */
+    uint64_t trapno, trap_err, trap_cr2; /* T: last fault, for signal frames */
+
+    atomic_ulong guest_cycles;       /* a: written by own thread */
+    atomic_ulong enter_cycles;       /* a: cycle counter at entry to guest code, 0 outside */
+    atomic_int host_tid;             /* a: for the CPU clock of the sentry thread, 0 when gone */
+    uint64_t stime_base, utime_base; /* I after start */
+    atomic_ulong stime_final;        /* a: after the thread ended */
+    uint64_t nvcsw, nivcsw;          /* T, racy readers */
+    uint64_t start_boottime;         /* I: ns */
+
+    struct user *user;    /* m, +1: real uid's counts */
+    uint32_t personality; /* T */
+    bool no_new_privs;    /* T, racy readers */
+    bool top_level;       /* I: started by boot: no parent, tg->on_exit is told */
+    bool vm_shared;       /* s: created with CLONE_VM (tells exec whether mm may be reused) */
+    int policy, rt_priority, nice;             /* m */
+    bool reset_on_fork;                        /* m */
+    int ioprio;                                /* m */
+    uint64_t timer_slack, timer_slack_default; /* m */
+    uint64_t affinity[16];                     /* m: 1024 cpus */
+    bool thp_disable, io_flusher;              /* T */
+    struct pidns *child_pidns;      /* T, +1: where children go (setns, unshare), or NULL: own */
+    int64_t syscall_nr;             /* T, racy: -1 when not in a call */
+    struct seccomp_filter *seccomp; /* T, +1 */
+    uint32_t seccomp_mode;          /* T */
+    struct pi_waiter *pi_waiting;   /* PI lock */
+    struct list pi_owned;           /* PI lock: pi states owned */
+    struct ptrace_state *ptrace;    /* s */
+};
+
+extern struct list g_processes; /* s: every thread_group, all_node */
+
+static inline struct ktask_private *task_k(const struct task *t)
+{
+    return t->k;
+}
+
+/* task.c */
+int MUST_CHECK task_alloc(struct task **out);
+/* Tears down what task_alloc and clone filled in, for a task that never ran or was reaped. */
+int MUST_CHECK thread_group_new(struct thread_group **out);
+struct thread_group *thread_group_get(struct thread_group *tg);
+void thread_group_put(struct thread_group *tg);
+struct sighand *sighand_get(struct sighand *sh);
+void sighand_put(struct sighand *sh);
+int MUST_CHECK sighand_new(const struct sighand *from, struct sighand **out);
+void task_attach_pid_locked(struct task *t, enum pid_kind kind, struct pid *p);
+void task_detach_pid_locked(struct task *t, enum pid_kind kind);
+struct task *pid_task_locked(struct pid *p, enum pid_kind kind);
+/* The task whose pid_node[kind] is node. */
+struct task *task_of_pid_list(struct list *node, enum pid_kind kind);
+static inline bool task_is_leader(const struct task *t)
+{
+    return t->tg->leader == t;
+}
+#define for_each_thread_locked(pos, tg)                                                            \
+    for (struct list *it_ = (tg)->threads.next;                                                    \
+         it_ != &(tg)->threads &&                                                                  \
+         ((pos) = list_entry(it_, struct ktask_private, tg_node)->self, true);                     \
+         it_ = it_->next)
+
+/* loop.c */
+void task_run(struct task *t);
+/* Starts the host thread; the task runs when the gate opens. -EAGAIN. */
+int MUST_CHECK task_thread_start(struct task *t);
+void task_thread_go(struct task *t);
+/* Ends a thread whose gate never opened. */
+void task_thread_abort(struct task *t);
+/* Makes the task look at its signals and jobs. fatal: killable sleeps end too. Caller holds the
+ * group's lock (that keeps ctx alive). */
+void task_kick_locked(struct task *t, bool fatal);
+
+/* signal.c */
+void sigpending_init(struct sigpending *p);
+void sigpending_flush(struct sigpending *p, lx_sigset_t which);
+int signal_send_locked(struct task *t, int signo, const struct lx_siginfo *info, bool to_group,
+                       bool force);
+bool signal_is_ignored_locked(struct task *t, int signo);
+/* Has t something to do before it may go on (signals, stop, exit)? Updates its interrupt bits. */
+bool signal_recalc_locked(struct task *t);
+void signal_retarget_locked(struct task *t, lx_sigset_t which);
+void signal_zap_other_threads_locked(struct task *t);
+/* Takes the next signal outside of blocked: its number or 0. */
+int signal_dequeue_locked(struct task *t, lx_sigset_t blocked, struct lx_siginfo *out);
+bool signal_send_queued_locked(struct task *t, struct sigqueue *q, bool to_group);
+bool signal_default_ignored(int signo);
+bool signal_default_stops(int signo);
+bool signal_default_dumps(int signo);
+void sigqueue_free(struct sigqueue *q);
+void signal_flush_handlers(struct task *t);
+/* Ends the process: status is final, all threads but t (which is dying itself) are kicked. */
+void signal_group_exit_locked(struct task *t, int status);
+bool signal_stop_joined_locked(struct thread_group *tg);
+void signal_xstate_reset(struct task *t);
+struct signalfd_ops;
+extern const struct signalfd_ops g_kernel_signalfd_ops;
+
+/* signal_deliver.c */
+/* Handles everything that is due before the guest may run: returns false when the task must exit.
+ */
+bool task_work(struct task *t);
+void task_group_exit(struct task *t, int status);
+
+/* signal_frame.c */
+int MUST_CHECK signal_frame_setup(struct task *t, const struct lx_sigaction *sa,
+                                  const struct lx_siginfo *info, lx_sigset_t mask);
+
+/* exit.c */
+void task_exit(struct task *t);
+void task_mm_release(struct task *t);
+/* Memory, files, namespaces and ctx of the calling (or never started) task. */
+void task_drop_resources(struct task *t);
+void task_zombie_reap_locked(struct task *t, struct list *out_free);
+void task_free_list(struct list *dead);
+void task_notify_parent_cldstop(struct task *t, int why);
+/* Tells the parent that leader ended; true: nobody will wait for it, reap now. */
+bool task_notify_parent_locked(struct task *leader);
+int task_exit_status_locked(struct task *leader);
+bool pgrp_is_orphaned_locked(struct pid *pgrp, struct task *ignored);
+/* Frees p's numbers when nothing uses them any more. */
+void kernel_pid_release_locked(struct pid *p);
+
+/* kill.c */
+int signal_pgrp_locked(struct pid *pgrp, int signo, const struct lx_siginfo *info);
+
+/* clone.c */
+void task_publish_locked(struct task *t, struct task *parent);
+
+/* cputime.c */
+struct cpu_times task_cpu_times(struct task *t);
+struct cpu_times group_cpu_times_locked(struct thread_group *tg);
+static inline uint64_t cycles_now(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+void cputime_init(void);
+void cputime_thread_begin(struct task *t);
+void cputime_thread_end(struct task *t);
+void cputime_limits_changed(struct thread_group *tg);
+
+/* timers */
+void group_timers_init(struct thread_group *tg);
+void group_timers_destroy(struct thread_group *tg); /* holds no lock */
+void group_timers_exec(struct thread_group *tg);    /* posix timers go, itimers stay */
+void group_timers_exit(struct thread_group *tg);
+/* Called when a timer's signal is taken off the queue: sets si_overrun, re-arms. */
+bool posix_timer_dequeued(struct posix_timer *pt, struct lx_siginfo *info);
+void posix_timer_put(struct posix_timer *pt);
+void posix_timer_unqueue(struct posix_timer *pt); /* its entry left the queue */
+
+/* seccomp.c */
+void seccomp_task_exit(struct task *t);
+
+/* futex */
+void futex_init(void);
+void futex_exit_robust(struct task *t);
+void futex_exit_pi(struct task *t);
+int futex_wake_word(uaddr_t addr); /* private and shared waiters of one word, one of each at most */
+
+/* container.c */
+bool kcontainer_is_paused(struct kcontainer *c);
+/* Parks the calling task while its container is paused. */
+void kcontainer_park(struct kcontainer *c);
+void kcontainer_add_process(struct kcontainer *c, int delta);
+
+/* boot.c */
+/* Bytes of memory guests see and how many are free. */
+void kernel_memory(uint64_t *out_total, uint64_t *out_free);
+extern const struct curr_ops g_kernel_curr_ops;
+extern const struct pid_ops g_kernel_pid_ops;

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The task loop: one host thread per guest thread, alternating between guest code (ctx_run) and the
+ * answer to what stopped it. The path of a system call takes no lock: two stores and a load tell
+ * others whether the task is in guest code.
+ *
+ * in_guest protocol. The loop stores in_guest = 1 and then reads the interrupt bits; whoever wants
+ * the task sets a bit and then reads in_guest (task_kick_locked). Both are sequentially consistent,
+ * so either the loop sees the bit or the other sees in_guest and calls ctx_interrupt, which is
+ * never lost even when it arrives before ctx_run began.
+ */
+#include "sentry/kernel/kernel_internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "platform/base/log.h"
+#include "sentry/loader/vdso.h"
+#include "sentry/mm/mm.h"
+#include "sentry/mm/uaccess.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { TASK_STACK_SIZE = 1024 * 1024 };
+#else
+enum { TASK_STACK_SIZE = 128 * 1024 };
+#endif
+
+enum { GATE_CLOSED, GATE_RUN, GATE_ABORT };
+
+enum { TRAP_PAGE_FAULT = 14 };
+#define PF_ERR_WRITE 2u
+#define PF_ERR_USER  4u
+#define PF_ERR_EXEC  16u
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static void handle_fault(struct task *t, const struct platform_event *ev)
+{
+    struct lx_siginfo info = {.signo = LX_SIGSEGV};
+    struct ktask_private *k = t->k;
+    int code = LX_SEGV_MAPERR, ret;
+
+    ret = mm_handle_fault(t->curr.mm, ev, &t->regs, &code);
+    if (likely(ret == 0))
+        return;
+    k->trapno = TRAP_PAGE_FAULT;
+    k->trap_cr2 = ev->fault_addr;
+    k->trap_err = PF_ERR_USER | (ev->fault_access & PLATFORM_ACCESS_WRITE ? PF_ERR_WRITE : 0) |
+                  (ev->fault_access & PLATFORM_ACCESS_EXEC ? PF_ERR_EXEC : 0) |
+                  (code == LX_SEGV_ACCERR ? 1 : 0);
+    info.fault.addr = ev->fault_addr;
+    switch (ret) {
+    case -ENXIO:
+        info.signo = LX_SIGBUS;
+        info.code = LX_BUS_ADRERR;
+        break;
+    case -ENOMEM:
+        log_warn(LOG_MM, "out of guest memory: killing the faulting process");
+        (void)signal_send_process(t, LX_SIGKILL, NULL); /* SIGKILL is never refused */
+        return;
+    default:
+        info.code = code;
+        break;
+    }
+    signal_force(t, info.signo, &info);
+}
+
+static void handle_exception(struct task *t, const struct platform_event *ev)
+{
+    static const uint8_t trapno_of[32] = {
+        [LX_SIGTRAP] = 3, [LX_SIGILL] = 6, [LX_SIGFPE] = 0, [LX_SIGSEGV] = 13, [LX_SIGBUS] = 17,
+    };
+    struct lx_siginfo info = {.signo = ev->signo, .code = ev->code};
+
+    if (ev->signo < 1 || ev->signo > 31)
+        return;
+    info.fault.addr = ev->addr;
+    t->k->trapno = trapno_of[ev->signo];
+    t->k->trap_err = 0;
+    signal_force(t, ev->signo, &info);
+}
+
+static bool is_restart_code(long ret)
+{
+    return ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK;
+}
+
+/* The slow end of a system call: it was interrupted, or a temporary signal mask is in force. */
+static void syscall_epilogue(struct task *t, long ret)
+{
+    if ((int64_t)t->regs.orig_rax < 0)
+        return; /* rt_sigreturn: rax is the guest's own */
+    if (is_restart_code(ret) || (t->k->restore_mask && ret == -EINTR)) {
+        atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);
+    } else if (t->k->restore_mask) {
+        t->k->restore_mask = false;
+        signal_block(t, t->k->saved_mask);
+    }
+}
+
+static long dispatch_traced(struct task *t)
+{
+    struct lx_regs at_entry = t->regs;
+    long ret;
+
+    g_syscall_trace_ops->enter(t, &at_entry);
+    ret = syscall_dispatch(t, &t->regs);
+    g_syscall_trace_ops->exit(t, &at_entry, ret);
+    return ret;
+}
+
+static void handle_syscall(struct task *t)
+{
+    struct ktask_private *k = t->k;
+    long ret;
+
+    k->syscall_nr = (int64_t)t->regs.orig_rax;
+    if (unlikely(g_syscall_trace_ops))
+        ret = dispatch_traced(t);
+    else
+        ret = syscall_dispatch(t, &t->regs);
+    t->regs.rax = (uint64_t)ret;
+    k->syscall_nr = -1;
+    vdso_tick();
+    if (unlikely((unsigned long)ret >= -4095ul || k->restore_mask))
+        syscall_epilogue(t, ret);
+}
+
+void task_run(struct task *t)
+{
+    const struct platform_ops *ops = g_platform_ops;
+    struct ktask_private *k = t->k;
+    atomic_uint *interrupt = &t->curr.sleeper.interrupt;
+    struct platform_event ev;
+    uint64_t start;
+    int ret;
+
+    for (;;) {
+        if (unlikely(atomic_load_explicit(interrupt, memory_order_relaxed)) && !task_work(t))
+            return;
+        atomic_store(&k->in_guest, 1); /* seq_cst: before the load below, see file header */
+        if (unlikely(atomic_load(interrupt))) {
+            atomic_store(&k->in_guest, 0);
+            continue;
+        }
+        start = cycles_now();
+        /* relaxed: accounting only, read by others without order. */
+        atomic_store_explicit(&k->enter_cycles, start, memory_order_relaxed);
+        ret = ops->ctx_run(t->ctx, &t->regs, &ev);
+        atomic_store_explicit(&k->guest_cycles,
+                              atomic_load_explicit(&k->guest_cycles, memory_order_relaxed) +
+                                  (cycles_now() - start),
+                              memory_order_relaxed);
+        atomic_store_explicit(&k->enter_cycles, 0, memory_order_relaxed);
+        /* release: whatever follows may free ctx; pairs with nothing stronger than the group lock.
+         */
+        atomic_store_explicit(&k->in_guest, 0, memory_order_release);
+        if (unlikely(ret < 0))
+            ev.kind = PLATFORM_DEAD;
+        switch (ev.kind) {
+        case PLATFORM_SYSCALL:
+            handle_syscall(t);
+            break;
+        case PLATFORM_FAULT:
+            t->regs.orig_rax = (uint64_t)-1;
+            handle_fault(t, &ev);
+            break;
+        case PLATFORM_EXCEPTION:
+            t->regs.orig_rax = (uint64_t)-1;
+            handle_exception(t, &ev);
+            break;
+        case PLATFORM_INTERRUPTED:
+            t->regs.orig_rax = (uint64_t)-1;
+            k->nivcsw++;
+            break;
+        case PLATFORM_DEAD:
+            log_debug(LOG_KERNEL, "task lost its host thread");
+            task_group_exit(t, LX_SIGKILL);
+            return;
+        }
+    }
+}
+
+/* ---- host threads --------------------------------------------------------------------------- */
+
+static void *task_thread_main(void *arg)
+{
+    struct task *t = arg;
+    struct ktask_private *k = t->k;
+    unsigned gate;
+
+    g_curr = &t->curr;
+    while ((gate = atomic_load(&k->gate)) == GATE_CLOSED)
+        IGNORE_RESULT(task_block_killable(NO_DEADLINE)); /* looks again */
+    if (gate == GATE_RUN) {
+        cputime_thread_begin(t);
+        if (k->set_child_tid) {
+            lx_pid_t tid = pid_nr(t->curr.tid);
+
+            IGNORE_RESULT(put_user(&tid, k->set_child_tid)); /* Linux ignores the failure */
+        }
+        task_run(t);
+        cputime_thread_end(t);
+        task_exit(t);
+    }
+    g_curr = NULL;
+    task_put(t);
+    return NULL;
+}
+
+int task_thread_start(struct task *t)
+{
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_t thread;
+    int ret;
+
+    task_get(t); /* the thread's own, put at its end */
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, TASK_STACK_SIZE);
+    /* Host signals belong to the main thread; faults inside copies cannot be blocked. */
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    ret = pthread_create(&thread, &attr, task_thread_main, t);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    if (ret) {
+        atomic_fetch_sub(&t->refs.count, 1); /* never the last: the caller has one */
+        return -EAGAIN;
+    }
+    return 0;
+}
+
+static void gate_open(struct task *t, unsigned how)
+{
+    atomic_store(&t->k->gate, how);
+    sleeper_wake(&t->curr.sleeper);
+}
+
+void task_thread_go(struct task *t)
+{
+    gate_open(t, GATE_RUN);
+}
+
+void task_thread_abort(struct task *t)
+{
+    gate_open(t, GATE_ABORT);
+}

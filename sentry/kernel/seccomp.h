@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* seccomp(2) of guests: filters are run by an interpreter of our own before dispatch. */
+#pragma once
+
+#include "sentry/abi/types.h"
+
+struct task;
+struct seccomp_filter;
+
+/* Lifetime: refcounted; a filter holds the one below it. NULL is fine. */
+struct seccomp_filter *seccomp_filter_get(struct seccomp_filter *f);
+void seccomp_filter_put(struct seccomp_filter *f);
