@@ -70,6 +70,9 @@ if(cmocka_FOUND)
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/unit)
         target_link_libraries(${target} PRIVATE ${library} platform_fake PkgConfig::cmocka
             unit_support)
+        if(name MATCHES "^sentry/fs/(gofer|overlay)/" AND TARGET gofer) # client and server together
+            target_link_libraries(${target} PRIVATE gofer)
+        endif()
         add_our_test(unit/${name} 120 unit $<TARGET_FILE:${target}>)
     endforeach()
 else()
