@@ -113,7 +113,7 @@ efault_fixup:
     mov $-14, %eax
     ret
 
-    .section .rodata
+    .section .data.rel.ro, "aw"
     .globl safecopy_table
     .hidden safecopy_table
     .globl safecopy_table_end
