@@ -286,7 +286,7 @@ static void swap_names(struct dentry *a, struct dentry *b)
     b->hash = hash;
 }
 
-void dentry_move(struct dentry *d, struct dentry *target, bool exchange)
+void dentry_replace(struct dentry *d, struct dentry *target, bool exchange)
 {
     struct dentry *old_parent = d->parent, *new_parent = target->parent;
     bool d_hashed, t_hashed;
@@ -320,6 +320,37 @@ void dentry_move(struct dentry *d, struct dentry *target, bool exchange)
     mutex_unlock(&g_dcache.lock);
     if (t_hashed)
         dentry_put(target); /* the caller holds one */
+}
+
+int dentry_move(struct dentry *d, struct dentry *new_parent, const char *name, size_t len)
+{
+    struct dentry *target = dentry_lookup(new_parent, name, len);
+    int ret;
+
+    if (!target) {
+        ret = dentry_alloc_child(new_parent, name, len, &target);
+        if (ret < 0) {
+            dentry_drop(d); /* still right: the next lookup finds it by its new name */
+            return ret;
+        }
+    }
+    dentry_replace(d, target, /*exchange=*/false);
+    dentry_put(target);
+    return 0;
+}
+
+bool dentry_parent_snapshot(struct dentry *d, struct inode **out_dir, char name[256])
+{
+    struct inode *dir = NULL;
+
+    mutex_lock(&g_dcache.lock);
+    if (d->parent != d && d->parent->inode) {
+        dir = inode_get(d->parent->inode);
+        memcpy(name, d->name, d->name_len + 1);
+    }
+    mutex_unlock(&g_dcache.lock);
+    *out_dir = dir;
+    return dir != NULL;
 }
 
 /* Unhashes everything below d, deepest first. Trees may be deeper than the stack: no recursion. */

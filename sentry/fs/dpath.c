@@ -101,3 +101,8 @@ int vfs_dentry_path(struct dentry *d, char **out)
 
     return build(&p, &root, /*mark_deleted=*/true, out, &reached);
 }
+
+bool vfs_path_deleted(const struct path *p)
+{
+    return dentry_unlinked(p->dentry);
+}

@@ -92,9 +92,12 @@ static bool atime_wanted(const struct inode *i, uint32_t flags, const struct fs_
 void file_accessed(struct file *f)
 {
     struct inode *i = f->inode;
-    uint32_t flags = f->path.mnt->flags;
+    uint32_t flags;
     struct fs_time now;
 
+    if (!f->path.mnt) /* a layer's file, opened by an overlay */
+        return;
+    flags = f->path.mnt->flags;
     if ((f->flags & LX_O_NOATIME) || (i->flags & INODE_NO_ATIME) || (flags & MOUNT_NOATIME) ||
         mount_is_readonly(f->path.mnt))
         return;

@@ -321,3 +321,48 @@ int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format f
     *out_size = t.len;
     return *out ? 0 : -ENOMEM;
 }
+
+/* ---- all file systems of a namespace ------------------------------------------------------------ */
+
+/* The n-th mount's super, +1, or NULL. */
+static struct super *nth_super(struct mntns *ns, uint32_t n)
+{
+    struct super *s = NULL;
+    struct mount *m;
+
+    mutex_lock(&g_mount_lock);
+    list_for_each_entry(m, &ns->mounts, ns_node)
+    {
+        if (n-- == 0) {
+            s = super_get(m->super);
+            break;
+        }
+    }
+    mutex_unlock(&g_mount_lock);
+    return s;
+}
+
+void vfs_sync_all(struct mntns *ns)
+{
+    struct super *s;
+    uint32_t n;
+
+    for (n = 0; (s = nth_super(ns, n)) != NULL; n++) {
+        if (s->ops->sync && s->ops->sync(s) < 0)
+            log_debug(LOG_FS, "sync of %s failed", s->type);
+        super_put(s);
+    }
+}
+
+struct super *vfs_super_by_dev(struct mntns *ns, lx_dev_t dev)
+{
+    struct super *s;
+    uint32_t n;
+
+    for (n = 0; (s = nth_super(ns, n)) != NULL; n++) {
+        if (s->dev == dev)
+            return s;
+        super_put(s);
+    }
+    return NULL;
+}

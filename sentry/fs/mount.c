@@ -154,7 +154,7 @@ void path_follow_mounts(struct path *p)
 
 int path_want_write(const struct path *p)
 {
-    return mount_is_readonly(p->mnt) ? -EROFS : 0;
+    return p->mnt && mount_is_readonly(p->mnt) ? -EROFS : 0;
 }
 
 /* m becomes a child of (parent, at). The caller's reference on m becomes the namespace's. */

@@ -70,7 +70,7 @@ static int may_open(const struct path *p, uint32_t *flags, const struct cred *cr
         break;
     case LX_S_IFBLK:
     case LX_S_IFCHR:
-        if ((p->mnt->flags & MOUNT_NODEV) || (p->mnt->super->flags & SUPER_NODEV))
+        if (p->mnt && ((p->mnt->flags & MOUNT_NODEV) || (p->mnt->super->flags & SUPER_NODEV)))
             return -EACCES;
         *flags &= ~LX_O_TRUNC;
         break;

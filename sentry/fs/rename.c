@@ -133,7 +133,7 @@ static int rename_locked(struct rename_op *r)
                                   r->flags & ~LX_RENAME_NOREPLACE);
     if (ret < 0)
         return ret;
-    dentry_move(r->old, r->new_child, r->flags & LX_RENAME_EXCHANGE);
+    dentry_replace(r->old, r->new_child, r->flags & LX_RENAME_EXCHANGE);
     return 1;
 }
 

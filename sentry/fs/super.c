@@ -3,6 +3,7 @@
 #include "sentry/fs/vfs_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,12 +89,19 @@ int vfs_anon_inode(uint32_t mode, struct inode **out)
 
 int file_set_anon(struct file *f, const char *name, uint32_t mode, struct inode *inode_take)
 {
+    char numbered[64];
     int ret;
 
     if (!inode_take) {
         ret = vfs_anon_inode(mode, &inode_take);
         if (ret < 0)
             return ret;
+    }
+    /* "pipe:" becomes "pipe:[12]". */
+    if (name[0] && name[strlen(name) - 1] == ':') {
+        snprintf(numbered, sizeof(numbered), "%.32s[%llu]", name,
+                 (unsigned long long)inode_take->attr.ino);
+        name = numbered;
     }
     ret = dentry_make_anon(inode_take, name, &f->path.dentry);
     if (ret < 0)

@@ -268,7 +268,12 @@ void dentry_instantiate(struct dentry *d, struct inode *inode_take);
 void dentry_drop(struct dentry *d);
 /* Parent directory's inode (+1) and name of d right now; false for roots and nameless dentries. */
 bool dentry_parent_snapshot(struct dentry *d, struct inode **out_dir, char name[256]);
-/* The vfs does the tree work after ops->unlink/rmdir/rename succeeded; file systems need not. */
+/* The vfs does the tree work after ops->unlink/rmdir/rename succeeded; file systems need not, except
+ * for trees that no walk goes over (layers of an overlay): */
+/* After unlink/rmdir: the name goes, holders keep a nameless file. Dir lock held. */
+void dentry_delete(struct dentry *d);
+/* After rename: d gets this name; what had it loses it. Dir locks held. -ENOMEM (d was dropped). */
+int dentry_move(struct dentry *d, struct dentry *new_parent, const char *name, size_t len);
 
 /* ---- mount, path, fs_ctx ------------------------------------------------------------------- */
 
@@ -333,6 +338,11 @@ enum mounts_format { MOUNTS_MOUNTS, MOUNTS_MOUNTINFO, MOUNTS_MOUNTSTATS };
 int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format format,
                  char **out, size_t *out_size);
 
+/* sync(2): every file system of the namespace. */
+void vfs_sync_all(struct mntns *ns);
+/* +1, or NULL when the namespace has none with that device number. */
+struct super *vfs_super_by_dev(struct mntns *ns, lx_dev_t dev);
+
 /* ---- path walk --------------------------------------------------------------------------- */
 
 #define WALK_FOLLOW      0x01u /* follow a symlink in the last component */
@@ -367,6 +377,8 @@ int MUST_CHECK vfs_walk_parent(int dirfd, const char *name, uint32_t flags, stru
 /* Name of p as seen from the caller's root: allocated string, " (deleted)" appended for unlinked.
  * Outside of that root: from the top of its mount tree, as Linux's d_path. -ENAMETOOLONG. */
 int MUST_CHECK vfs_d_path(const struct path *p, char **out);
+/* Was it unlinked or removed? */
+bool vfs_path_deleted(const struct path *p);
 /* Name inside its file system (mountinfo's root field, logs). */
 int MUST_CHECK vfs_dentry_path(struct dentry *d, char **out);
 /* The same as vfs_d_path from an explicit root, nothing appended; *out_reached: p lies below root. */
@@ -399,6 +411,12 @@ int vfs_getattr(const struct path *p, struct fs_attr *out);
 /* Checks ownership/permission rules of chmod, chown, utimensat, truncate for attr->mask. */
 int vfs_setattr(const struct path *p, const struct fs_attr *attr, struct file *f);
 int vfs_readlink(const struct path *p, char **out);
+/* xattr(7) with the name space rules. flags: LX_XATTR_*. -EOPNOTSUPP, -ENODATA, -ERANGE, -EPERM... */
+ssize_t vfs_getxattr(struct inode *i, const char *name, void *buf, size_t size);
+int vfs_setxattr(const struct path *p, const char *name, const void *value, size_t size,
+                 uint32_t flags);
+ssize_t vfs_listxattr(struct inode *i, char *buf, size_t size);
+int vfs_removexattr(const struct path *p, const char *name);
 /* ops->setattr under inode->lock, or the generic update; no permission checks, no notification. */
 int MUST_CHECK inode_setattr(struct inode *i, const struct fs_attr *attr);
 /* Applies mask to i->attr (all but SIZE) and ctime: what a local setattr op ends with. lock held. */
@@ -460,7 +478,6 @@ struct file {
 #define FILE_STREAM   2u  /* no position at all: pread is -ESPIPE */
 #define FILE_PATH     4u  /* O_PATH */
 #define FILE_WRITER   8u  /* counts in inode->write_count */
-#define FILE_DENY_WRITE 16u /* opened by exec: counts -1 in inode->write_count */
 #define FILE_DENY_WRITE 16u /* a running executable: took one from inode->write_count (ETXTBSY) */
 
 /* Fills the generic part; refs = 1. Path and inode are taken by file_set_path. */

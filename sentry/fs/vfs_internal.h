@@ -44,10 +44,8 @@ int MUST_CHECK dentry_alloc_child(struct dentry *parent, const char *name, size_
 /* The dentry of an O_TMPFILE: below parent in paths, but not findable; takes the inode. */
 int MUST_CHECK dentry_make_tmpfile(struct dentry *parent, struct inode *inode_take,
                                    struct dentry **out);
-/* After unlink/rmdir: the name goes, holders keep a nameless file. Dir lock held. */
-void dentry_delete(struct dentry *d);
 /* After rename: d takes target's place; target goes. exchange: they swap. Dir locks held. */
-void dentry_move(struct dentry *d, struct dentry *target, bool exchange);
+void dentry_replace(struct dentry *d, struct dentry *target, bool exchange);
 /* Is d below (or equal to) ancestor? */
 bool dentry_is_below_locked(const struct dentry *d, const struct dentry *ancestor)
     REQUIRES(g_dcache.lock);
