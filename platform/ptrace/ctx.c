@@ -2,11 +2,8 @@
 /*
  * Guest threads: the run loop.
  *
- * One run of guest code costs PTRACE_SYSEMU, sched_yield, PTRACE_GETREGS and, before it, one
- * PTRACE_POKEUSER for rax; everything else is done only when something differs. Stub and sentry
- * thread share a CPU, so a yield hands over to the stub, and when the thread is picked again the
- * stub has usually stopped: nobody slept, nobody was woken (15 % less than wait4). If it has not,
- * or if yields take long because the guest computes or the CPU is wanted by others, wait4 is used.
+ * One run of guest code costs PTRACE_SYSEMU, a hand-over (stub_wait), PTRACE_GETREGS and, before
+ * it, one PTRACE_POKEUSER for rax; everything else is done only when something differs.
  *
  * seq and interrupt: the owner makes seq odd, then looks at interrupt and space->pending; others
  * set those first and then look at seq. One of the two sees the other, so a request is either met

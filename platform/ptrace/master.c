@@ -121,7 +121,10 @@ static int install_filter(uaddr_t base)
     return 0;
 }
 
-static NORETURN void enter_stub(uaddr_t base)
+/* Sanitizers make system calls of their own before calls that do not return. */
+#define NO_SANITIZER __attribute__((no_sanitize("address,undefined,thread")))
+
+NO_SANITIZER static NORETURN void enter_stub(uaddr_t base)
 {
     register uint64_t r12 __asm__("r12") = base + STUB_SIZE;
     register uint64_t r13 __asm__("r13") = LX_TASK_SIZE - (base + STUB_SIZE);
@@ -134,7 +137,8 @@ static NORETURN void enter_stub(uaddr_t base)
     __builtin_unreachable();
 }
 
-static NORETURN void master_child(struct platform *p, int code_fd, struct master_report *report)
+NO_SANITIZER static NORETURN void master_child(struct platform *p, int code_fd,
+                                               struct master_report *report)
 {
     void *at = (void *)p->stub_base; /* SAFETY: reserved by the parent, nothing lives there */
     int ret = drop_rights(&report->stage);

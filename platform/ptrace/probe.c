@@ -230,11 +230,11 @@ int ptrace_probe(struct platform_probe *out)
                  (unsigned long)report.switch_ns);
     else if (report.error == -EPERM || report.error == -EACCES || report.error == -ESRCH)
         snprintf(out->reason, sizeof(out->reason),
-                 "cannot %s: %s (is ptrace allowed? kernel.yama.ptrace_scope, container seccomp "
-                 "profile, nested tracer)",
+                 "cannot %.40s: %.30s (ptrace_scope, container seccomp profile or another "
+                 "tracer may forbid ptrace)",
                  report.why, strerror(-report.error));
     else
-        snprintf(out->reason, sizeof(out->reason), "cannot %s: %s", report.why,
+        snprintf(out->reason, sizeof(out->reason), "cannot %.60s: %.60s", report.why,
                  strerror(-report.error));
     return 0;
 }
