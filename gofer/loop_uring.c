@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "platform/base/assert.h"
@@ -26,8 +28,13 @@ static int restrict_ring(struct io_uring *ring)
         res[i].opcode = IORING_RESTRICTION_SQE_OP;
         res[i].sqe_op = allowed[i];
     }
-    ret = io_uring_register_restrictions(ring, res, ARRAY_COUNT(res));
-    return ret < 0 ? ret : io_uring_enable_rings(ring);
+    /* liburing's shared library does not export its two functions for this in all versions. */
+    ret = (int)syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, res,
+                       ARRAY_COUNT(res));
+    if (ret == 0)
+        ret = (int)syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+                           0);
+    return ret < 0 ? -errno : 0;
 }
 
 static int uring_start(struct server *sv)

@@ -230,7 +230,8 @@ static void publish(struct ovl_inode *oi, struct dentry *upper_take)
     ovl_attr_sync(oi);
 }
 
-/* Directories, links, nodes: small, made in place under the directory's lock. */
+/* Directories, links, nodes: small, made in place. Nobody else looks the name up meanwhile: whoever
+ * asked for the copy-up holds the overlay's dentry. */
 static int copy_up_named(struct ovl_inode *oi, struct dentry *dir, const char *name)
 {
     struct inode *lower = oi->lowers[0]->inode;
@@ -241,14 +242,23 @@ static int copy_up_named(struct ovl_inode *oi, struct dentry *dir, const char *n
     ret = upper_child(dir, name, &child);
     if (ret == 0) {
         ret = make_named(dir->inode, child, lower);
-        if (ret == 0)
-            ret = copy_meta(oi, lower, child->inode);
-        if (ret == 0)
-            publish(oi, child);
-        else
+        if (ret < 0)
             dentry_put(child);
     }
     mutex_unlock(&dir->inode->lock);
+    if (ret < 0)
+        return ret;
+    ret = copy_meta(oi, lower, child->inode);
+    if (ret == 0) {
+        publish(oi, child);
+        return 0;
+    }
+    mutex_lock(&dir->inode->lock);
+    if ((LX_S_ISDIR(lower->attr.mode) ? dir->inode->ops->rmdir : dir->inode->ops->unlink)(
+            dir->inode, child) == 0)
+        dentry_delete(child);
+    mutex_unlock(&dir->inode->lock);
+    dentry_put(child);
     return ret;
 }
 

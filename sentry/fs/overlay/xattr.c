@@ -32,7 +32,9 @@ int ovl_setxattr(struct inode *inode, const char *name, const void *value, size_
     if (ret < 0)
         return ret;
     real = ovl_real_inode(oi);
+    mutex_lock(&real->lock);
     ret = real->ops->setxattr ? real->ops->setxattr(real, name, value, size, flags) : -EOPNOTSUPP;
+    mutex_unlock(&real->lock);
     if (ret == 0)
         ovl_attr_sync(oi);
     return ret;
@@ -81,7 +83,9 @@ int ovl_removexattr(struct inode *inode, const char *name)
             return ret;
         real = ovl_real_inode(oi);
     }
+    mutex_lock(&real->lock);
     ret = real->ops->removexattr ? real->ops->removexattr(real, name) : -EOPNOTSUPP;
+    mutex_unlock(&real->lock);
     if (ret == 0)
         ovl_attr_sync(oi);
     return ret;
