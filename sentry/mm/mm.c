@@ -97,17 +97,26 @@ void mm_platform_reset(struct mm *mm)
     }
 }
 
+/* Gives all pages back. No guest thread can reach them any more: the space is empty or gone. */
 static void drop_all_pages(struct mm *mm)
 {
-    struct page_batch b;
+    uint32_t first = 0, count = 0;
     uaddr_t addr = 0;
+    pte_t e;
 
-    page_batch_init(&b, mm);
-    while (page_map_next(&mm->pages, &addr, LX_TASK_SIZE)) {
-        page_batch_add(&b, page_map_clear(&mm->pages, addr));
-        addr += LX_PAGE_SIZE;
+    for (; page_map_next(&mm->pages, &addr, LX_TASK_SIZE); addr += LX_PAGE_SIZE) {
+        e = page_map_clear(&mm->pages, addr);
+        if (e & PTE_HOST) {
+            pte_put(e);
+        } else if (count > 0 && pte_page(e) == first + count) {
+            count++;
+        } else {
+            memfile_put(first, count);
+            first = pte_page(e);
+            count = 1;
+        }
     }
-    page_batch_flush(&b);
+    memfile_put(first, count);
     page_map_destroy(&mm->pages);
 }
 
@@ -130,10 +139,10 @@ void mm_clear(struct mm *mm)
     struct vma *dead;
 
     mutex_lock(&mm->lock);
-    if (vma_set_first(&mm->vmas)) {
-        mm_platform_reset(mm);
-        drop_all_pages(mm);
-    }
+    if (g_mm_platform->space_clear(mm->space) < 0)
+        panic("cannot clear a guest address space");
+    mm->change_gen++;
+    drop_all_pages(mm);
     dead = remove_all_vmas(mm);
     vma_set_init(&mm->vmas);
     mm->peak_vm = mm->peak_rss = 0;
@@ -146,11 +155,19 @@ void mm_clear(struct mm *mm)
 
 void mm_put(struct mm *mm)
 {
+    struct vma *dead;
+
     if (!refs_put(&mm->refs))
         return;
-    mm_clear(mm);
+    /* Whoever still finds a vma through a reverse map cannot get a reference (mappable.c). */
+    mutex_lock(&mm->lock);
+    dead = remove_all_vmas(mm);
+    mutex_unlock(&mm->lock);
+    if (mm->space)
+        g_mm_platform->space_free(mm->space);
+    drop_all_pages(mm);
+    mm_free_dead(dead);
     mm_exe_set(mm, NULL);
-    g_mm_platform->space_free(mm->space);
     mutex_destroy(&mm->lock);
     free(mm);
 }
@@ -457,14 +474,7 @@ int mm_fork(struct mm *old, struct platform_ctx *caller, struct mm **out)
         ret = fork_copy_maps(old, new, cloned);
     mutex_unlock_pair(&old->lock, &new->lock);
     if (ret < 0) {
-        if (new->space) {
-            mm_put(new);
-        } else {
-            mm_free_dead(remove_all_vmas(new));
-            mm_exe_set(new, NULL);
-            mutex_destroy(&new->lock);
-            free(new);
-        }
+        mm_put(new);
         return ret;
     }
     *out = new;
