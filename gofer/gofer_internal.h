@@ -202,4 +202,4 @@ struct gofer_isolation {
 /* Stages 1-4 of README.md. */
 int isolate_enter(const struct gofer_config *config, struct gofer_isolation *out);
 /* Stage 5: the seccomp filter; after the loop's rings and threads exist. */
-int isolate_seal(const struct gofer_config *config);
+int isolate_seal(void);

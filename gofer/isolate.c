@@ -29,6 +29,7 @@
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
+#include "platform/host/seccomp.h"
 
 static int fail(const char *what, int ret)
 {
@@ -288,8 +289,9 @@ int isolate_enter(const struct gofer_config *config, struct gofer_isolation *out
 
 /* ---- 6 ------------------------------------------------------------------------------------- */
 
-int isolate_seal(const struct gofer_config *config)
+int isolate_seal(void)
 {
-    (void)config;
-    return 0;
+    int ret = host_seccomp_install(HOST_ROLE_GOFER);
+
+    return ret < 0 ? fail("seccomp", ret) : 0;
 }

@@ -39,7 +39,7 @@ int handle_attach(struct op *op, struct rbuf *in, struct wbuf *out)
     struct session *s = op->session;
     uint32_t fid = rbuf_u32(in);
     struct statx st;
-    struct node *n;
+    struct node *n = NULL;
     int fd, ret;
 
     if (!rbuf_ok_at_end(in) || !fid_bindable(s, fid))
@@ -48,13 +48,11 @@ int handle_attach(struct op *op, struct rbuf *in, struct wbuf *out)
     if (fd < 0)
         return -errno;
     ret = hostfs_stat_fd(fd, &st);
-    if (ret == 0) {
+    if (ret == 0)
         n = node_new(fd, &st);
-        ret = n ? 0 : -ENOMEM;
-    }
-    if (ret < 0) {
+    if (!n) {
         close(fd);
-        return ret;
+        return ret < 0 ? ret : -ENOMEM;
     }
     s->root_dev = n->dev;
     fid_bind_take(s, fid, n);
