@@ -134,6 +134,6 @@ size_t platform_xstate_size(void);
 
 /* The back ends in order of preference, NULL-terminated. */
 extern const struct platform_ops *const g_platforms[];
-/* name: ptrace, seccomp (systrap), kvm, auto. *out_reason (static or in probe) says why. NULL when
- * there is none of that name or none is usable. */
+/* name: ptrace, seccomp (systrap), kvm, auto. Probes only when there is a choice; doctor probes by
+ * itself. out_probe->reason says why. NULL when there is none of that name or none is usable. */
 const struct platform_ops *platform_find(const char *name, struct platform_probe *out_probe);

@@ -30,8 +30,8 @@
 
 enum {
     CODE_SIZE = STUB_PAGE,
-    START_TRIES = 2000,
-    START_NAP_NS = 1000000,
+    START_TRIES = 20000,
+    START_NAP_NS = 20000, /* the host adds its timer slack */
     RSEQ_FLAG_UNREGISTER_BIT = 1,
     SIGNAL_COUNT = 64,
 };

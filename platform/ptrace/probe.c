@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform/base/log.h"
 #include "platform/host/mem.h"
 #include "platform/host/proc.h"
 #include "platform/ptrace/ptrace_internal.h"
@@ -109,9 +110,12 @@ fail:
 int ptrace_start(const struct platform_config *config, struct platform **out)
 {
     const char *why;
+    int ret = start(out, &why);
 
     (void)config;
-    return start(out, &why);
+    if (ret < 0)
+        log_error(LOG_PLATFORM, "ptrace: cannot %s: %s", why, strerror(-ret));
+    return ret;
 }
 
 static void ptrace_stop(struct platform *p)
