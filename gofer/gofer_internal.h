@@ -29,7 +29,7 @@ struct node {
     uint64_t list_pos;
     uint32_t mode;
     uint64_t dev, ino;
-    bool foreign; /* on another file system than the tree's top that must not be served (proc, sys)
+    bool foreign; /* top of a host file system that is not served (proc, sysfs): an empty directory
                    */
 };
 

@@ -131,6 +131,11 @@ int handle_readdir(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (!S_ISDIR(n->mode))
         return -ENOTDIR;
+    if (n->foreign) {
+        wbuf_u8(out, /*eof=*/1);
+        wbuf_u32(out, /*count=*/0);
+        return 0;
+    }
     ret = list_position(n, cookie);
     if (ret < 0)
         return ret;

@@ -97,7 +97,9 @@ static int walk_found_take(struct op *op, struct wbuf *out, int fd)
     ret = -ENOMEM;
     if (!n)
         goto fail;
-    if (n->dev != w->dir->dev && hostfs_is_pseudo(fd)) {
+    /* The host's proc, sysfs and the like: their top is a place to mount on, an empty directory. */
+    n->foreign = n->dev != w->dir->dev && hostfs_is_pseudo(fd);
+    if (n->foreign && !S_ISDIR(n->mode)) {
         node_put(n);
         return -EACCES;
     }
@@ -150,6 +152,10 @@ static bool walk_go(struct op *op, struct wbuf *out)
 
         if (!S_ISDIR(w->dir->mode)) {
             w->stop = S_ISLNK(w->dir->mode) ? GP_STOP_SYMLINK : GP_STOP_NOTDIR;
+            return true;
+        }
+        if (w->dir->foreign) {
+            w->stop = GP_STOP_MISSING;
             return true;
         }
         memcpy(op->async_name, name.data, name.len);

@@ -226,6 +226,12 @@ static int add_devices(struct super *dev, const json_t *devices)
     return 0;
 }
 
+/* Engines mount these into every container, few programs use them: the place exists, empty. */
+static bool is_optional(const char *type)
+{
+    return !strcmp(type, "mqueue") || !strcmp(type, "cgroup") || !strcmp(type, "cgroup2");
+}
+
 static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
                           const char *destination, struct boot_mounts *out)
 {
@@ -239,7 +245,12 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     struct super *s;
     int ret;
 
-    ret = fs_type_find(is_dev ? "devtmpfs" : !strcmp(type, "cgroup") ? "cgroup2" : type, &fs);
+    ret = fs_type_find(is_dev ? "devtmpfs" : type, &fs);
+    if (ret == -ENODEV && is_optional(type)) {
+        log_info(LOG_BOOT, "%s at %s is an empty tmpfs", type, destination);
+        ret = fs_type_find("tmpfs", &fs);
+        data[0] = '\0';
+    }
     if (ret < 0)
         return ret;
     ret = fs->mount(fs, boot_string(spec_mount, "source", type), is_dev ? "" : data, 0, &s);
