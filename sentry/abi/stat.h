@@ -4,26 +4,26 @@
 
 #include "sentry/abi/types.h"
 
-#define LX_S_IFMT   0170000u
-#define LX_S_IFSOCK 0140000u
-#define LX_S_IFLNK  0120000u
-#define LX_S_IFREG  0100000u
-#define LX_S_IFBLK  0060000u
-#define LX_S_IFDIR  0040000u
-#define LX_S_IFCHR  0020000u
-#define LX_S_IFIFO  0010000u
-#define LX_S_ISUID  04000u
-#define LX_S_ISGID  02000u
-#define LX_S_ISVTX  01000u
-#define LX_S_IRWXU  0700u
-#define LX_S_IXGRP  0010u
+#define LX_S_IFMT    0170000u
+#define LX_S_IFSOCK  0140000u
+#define LX_S_IFLNK   0120000u
+#define LX_S_IFREG   0100000u
+#define LX_S_IFBLK   0060000u
+#define LX_S_IFDIR   0040000u
+#define LX_S_IFCHR   0020000u
+#define LX_S_IFIFO   0010000u
+#define LX_S_ISUID   04000u
+#define LX_S_ISGID   02000u
+#define LX_S_ISVTX   01000u
+#define LX_S_IRWXU   0700u
+#define LX_S_IXGRP   0010u
 #define LX_S_IALLUGO 07777u
 
-#define LX_S_ISDIR(m) (((m)&LX_S_IFMT) == LX_S_IFDIR)
-#define LX_S_ISREG(m) (((m)&LX_S_IFMT) == LX_S_IFREG)
-#define LX_S_ISLNK(m) (((m)&LX_S_IFMT) == LX_S_IFLNK)
-#define LX_S_ISCHR(m) (((m)&LX_S_IFMT) == LX_S_IFCHR)
-#define LX_S_ISBLK(m) (((m)&LX_S_IFMT) == LX_S_IFBLK)
+#define LX_S_ISDIR(m)  (((m)&LX_S_IFMT) == LX_S_IFDIR)
+#define LX_S_ISREG(m)  (((m)&LX_S_IFMT) == LX_S_IFREG)
+#define LX_S_ISLNK(m)  (((m)&LX_S_IFMT) == LX_S_IFLNK)
+#define LX_S_ISCHR(m)  (((m)&LX_S_IFMT) == LX_S_IFCHR)
+#define LX_S_ISBLK(m)  (((m)&LX_S_IFMT) == LX_S_IFBLK)
 #define LX_S_ISFIFO(m) (((m)&LX_S_IFMT) == LX_S_IFIFO)
 #define LX_S_ISSOCK(m) (((m)&LX_S_IFMT) == LX_S_IFSOCK)
 
@@ -70,11 +70,11 @@ struct lx_statx {
     uint64_t spare[12];
 };
 static_assert(sizeof(struct lx_statx) == 256, "struct statx");
-#define LX_STATX_BASIC_STATS 0x7ffu
-#define LX_STATX_BTIME       0x800u
-#define LX_STATX_MNT_ID      0x1000u
-#define LX_STATX_DIOALIGN    0x2000u
-#define LX_STATX__RESERVED   0x80000000u
+#define LX_STATX_BASIC_STATS     0x7ffu
+#define LX_STATX_BTIME           0x800u
+#define LX_STATX_MNT_ID          0x1000u
+#define LX_STATX_DIOALIGN        0x2000u
+#define LX_STATX__RESERVED       0x80000000u
 #define LX_STATX_ATTR_MOUNT_ROOT 0x2000u
 
 struct lx_statfs {

@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
-
 struct dcache g_dcache;
 
 uint32_t dentry_name_hash(const char *name, size_t len)
@@ -512,8 +510,7 @@ void dcache_drop_super(struct super *s)
 
         list_init(&gone);
         mutex_lock(&g_dcache.lock);
-        list_for_each_entry_safe(d, tmp, &g_dcache.lru, lru)
-        {
+        list_for_each_entry_safe(d, tmp, &g_dcache.lru, lru) {
             if (d->super == s && refs_read(&d->refs) == 1) {
                 unhash_locked(d);
                 list_add(&gone, &d->lru);

@@ -17,12 +17,12 @@
 
 /* Lifetime: owned by the file, made by the first F_SETOWN or F_SETSIG. Keys: l ->lock */
 struct fasync {
-    struct mutex lock; /* rank LEAF */
-    struct pid *owner; /* l, +1 */
+    struct mutex lock;  /* rank LEAF */
+    struct pid *owner;  /* l, +1 */
     enum pid_kind kind; /* l */
-    int signo;         /* l: 0 is SIGIO without details */
-    int fd;            /* l: the descriptor O_ASYNC was set through */
-    bool allowed;      /* l */
+    int signo;          /* l: 0 is SIGIO without details */
+    int fd;             /* l: the descriptor O_ASYNC was set through */
+    bool allowed;       /* l */
     lx_uid_t uid, euid; /* l: F_GETOWNER_UIDS */
 };
 

@@ -21,12 +21,12 @@
 /* Keys: f ->lock (reads by the only user need none) */
 struct fdtable {
     struct refs refs;
-    struct mutex lock;    /* rank FDTABLE */
-    uint32_t cap;         /* f: multiple of 64 */
-    uint32_t next;        /* f: no free descriptor below */
-    struct file **files;  /* f, +1 each */
-    uint64_t *used;       /* f: bitmap */
-    uint64_t *cloexec;    /* f: bitmap */
+    struct mutex lock;   /* rank FDTABLE */
+    uint32_t cap;        /* f: multiple of 64 */
+    uint32_t next;       /* f: no free descriptor below */
+    struct file **files; /* f, +1 each */
+    uint64_t *used;      /* f: bitmap */
+    uint64_t *cloexec;   /* f: bitmap */
 };
 
 static int table_alloc(struct fdtable *t, uint32_t cap)

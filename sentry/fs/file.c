@@ -59,7 +59,8 @@ void file_put(struct file *f)
         epoll_file_release(f);
     inode = f->inode;
     if (inode && !(f->kind & FILE_PATH)) {
-        /* The last reference is gone, but watchers look at the file: count 1 again until release. */
+        /* The last reference is gone, but watchers look at the file: count 1 again until release.
+         */
         refs_init(&f->refs);
         fs_notify_file(f, file_writable(f) ? LX_IN_CLOSE_WRITE : LX_IN_CLOSE_NOWRITE);
         if (inode->flocks)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Advisory locks of an inode: three kinds in one sorted list of ranges, told apart by kind and owner.
- *   POSIX  owned by a descriptor table (the process), goes when the process closes any descriptor
- *   OFD    owned by the open file description
- *   FLOCK  owned by the open file description, whole file, its own name space of conflicts
+ * Advisory locks of an inode: three kinds in one sorted list of ranges, told apart by kind and
+ * owner. POSIX  owned by a descriptor table (the process), goes when the process closes any
+ * descriptor OFD    owned by the open file description FLOCK  owned by the open file description,
+ * whole file, its own name space of conflicts
  *
- * A blocked request sleeps on the inode's queue and tries again when anything was released. Deadlock
- * detection (POSIX only, as in Linux): every sleeping request is on one global list; a request that
- * would wait for an owner who waits, directly or through others, for the requester gets -EDEADLK.
+ * A blocked request sleeps on the inode's queue and tries again when anything was released.
+ * Deadlock detection (POSIX only, as in Linux): every sleeping request is on one global list; a
+ * request that would wait for an owner who waits, directly or through others, for the requester
+ * gets -EDEADLK.
  */
 #include "sentry/fs/flock.h"
 
@@ -24,12 +25,12 @@ enum lock_kind { KIND_POSIX, KIND_OFD, KIND_FLOCK };
 
 /* Keys: l flock_ctx.lock; I immutable */
 struct lock {
-    struct list node;     /* l: by start */
-    enum lock_kind kind;  /* I */
-    const void *owner;    /* I: fdtable or file, compared only */
-    int16_t type;         /* l: LX_F_RDLCK, LX_F_WRLCK */
-    int64_t start, end;   /* l: inclusive end */
-    struct pid *pid;      /* I, +1: who set it */
+    struct list node;    /* l: by start */
+    enum lock_kind kind; /* I */
+    const void *owner;   /* I: fdtable or file, compared only */
+    int16_t type;        /* l: LX_F_RDLCK, LX_F_WRLCK */
+    int64_t start, end;  /* l: inclusive end */
+    struct pid *pid;     /* I, +1: who set it */
 };
 
 struct flock_ctx {
@@ -44,7 +45,7 @@ struct blocked {
     const void *owner, *waits_for;
 };
 static struct list g_blocked = LIST_INIT(g_blocked); /* under g_blocked_lock */
-static struct mutex g_blocked_lock; /* rank LEAF */
+static struct mutex g_blocked_lock;                  /* rank LEAF */
 
 void flock_init(void)
 {
@@ -121,8 +122,7 @@ static struct lock *conflict_locked(struct flock_ctx *c, const struct lock *want
 {
     struct lock *l;
 
-    list_for_each_entry(l, &c->locks, node)
-    {
+    list_for_each_entry(l, &c->locks, node) {
         if (l->owner == want->owner || !same_space(l->kind, want->kind))
             continue;
         if (l->end < want->start || l->start > want->end)
@@ -137,8 +137,7 @@ static void insert_locked(struct flock_ctx *c, struct lock *n) REQUIRES(c->lock)
 {
     struct lock *l;
 
-    list_for_each_entry(l, &c->locks, node)
-    {
+    list_for_each_entry(l, &c->locks, node) {
         if (l->start >= n->start)
             break;
     }
@@ -157,8 +156,7 @@ static struct lock *replace_locked(struct flock_ctx *c, struct lock *want, bool 
 {
     struct lock *l, *tmp;
 
-    list_for_each_entry_safe(l, tmp, &c->locks, node)
-    {
+    list_for_each_entry_safe(l, tmp, &c->locks, node) {
         if (l == want || !mine(l, want))
             continue;
         if (!unlock && l->type == want->type) {
@@ -208,8 +206,7 @@ static bool deadlock_locked(const void *owner, const void *holder) REQUIRES(g_bl
         struct blocked *b;
         const void *next = NULL;
 
-        list_for_each_entry(b, &g_blocked, node)
-        {
+        list_for_each_entry(b, &g_blocked, node) {
             if (b->owner == holder) {
                 next = b->waits_for;
                 break;
@@ -327,8 +324,7 @@ static void release_owner(struct inode *i, const void *owner, bool posix)
     if (!c)
         return;
     mutex_lock(&c->lock);
-    list_for_each_entry_safe(l, tmp, &c->locks, node)
-    {
+    list_for_each_entry_safe(l, tmp, &c->locks, node) {
         if (l->owner == owner && (l->kind == KIND_POSIX) == posix) {
             lock_free(l);
             any = true;
@@ -364,8 +360,7 @@ int flock_apply(struct file *f, uint32_t op)
         return ret;
     /* A conversion is not atomic in Linux: the old lock goes first. */
     mutex_lock(&c->lock);
-    list_for_each_entry(l, &c->locks, node)
-    {
+    list_for_each_entry(l, &c->locks, node) {
         if (l->kind == KIND_FLOCK && l->owner == f) {
             if (l->type == type) {
                 mutex_unlock(&c->lock);
@@ -490,8 +485,7 @@ void flock_owner_moved(struct inode *i, const void *from, const void *to)
     if (!c)
         return;
     mutex_lock(&c->lock);
-    list_for_each_entry(l, &c->locks, node)
-    {
+    list_for_each_entry(l, &c->locks, node) {
         if (l->kind == KIND_POSIX && l->owner == from)
             l->owner = to;
     }
@@ -509,8 +503,7 @@ size_t flock_format(struct inode *i, char *buf, size_t size, int *next_id)
     if (!c)
         return 0;
     mutex_lock(&c->lock);
-    list_for_each_entry(l, &c->locks, node)
-    {
+    list_for_each_entry(l, &c->locks, node) {
         char end[24] = "EOF";
         int n;
 

@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int fs_ctx_new(const struct path *root, const struct path *cwd, uint32_t umask,
-               struct fs_ctx **out)
+int fs_ctx_new(const struct path *root, const struct path *cwd, uint32_t umask, struct fs_ctx **out)
 {
     struct fs_ctx *c = malloc(sizeof(*c));
 

@@ -150,7 +150,8 @@ int mntns_copy(struct mntns *old, struct fs_ctx *fs, struct mntns **out)
     return 0;
 }
 
-/* ---- formats ---------------------------------------------------------------------------------- */
+/* ---- formats ----------------------------------------------------------------------------------
+ */
 
 struct text {
     char *data;
@@ -210,9 +211,9 @@ static void mount_options(struct text *t, const struct mount *m)
     static const struct {
         uint32_t flag;
         const char *text;
-    } names[] = {{MOUNT_NOSUID, ",nosuid"},         {MOUNT_NODEV, ",nodev"},
-                 {MOUNT_NOEXEC, ",noexec"},         {MOUNT_NOATIME, ",noatime"},
-                 {MOUNT_NODIRATIME, ",nodiratime"}, {MOUNT_RELATIME, ",relatime"},
+    } names[] = {{MOUNT_NOSUID, ",nosuid"},          {MOUNT_NODEV, ",nodev"},
+                 {MOUNT_NOEXEC, ",noexec"},          {MOUNT_NOATIME, ",noatime"},
+                 {MOUNT_NODIRATIME, ",nodiratime"},  {MOUNT_RELATIME, ",relatime"},
                  {MOUNT_NOSYMFOLLOW, ",nosymfollow"}};
     uint32_t flags = m->flags;
     size_t i;
@@ -289,8 +290,7 @@ int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format f
     struct mount *m;
 
     mutex_lock(&g_mount_lock);
-    list_for_each_entry(m, &ns->mounts, ns_node)
-    {
+    list_for_each_entry(m, &ns->mounts, ns_node) {
         struct path p = {m, m->root};
         bool reached;
         char *where;
@@ -322,7 +322,8 @@ int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format f
     return *out ? 0 : -ENOMEM;
 }
 
-/* ---- all file systems of a namespace ------------------------------------------------------------ */
+/* ---- all file systems of a namespace ------------------------------------------------------------
+ */
 
 /* The n-th mount's super, +1, or NULL. */
 static struct super *nth_super(struct mntns *ns, uint32_t n)
@@ -331,8 +332,7 @@ static struct super *nth_super(struct mntns *ns, uint32_t n)
     struct mount *m;
 
     mutex_lock(&g_mount_lock);
-    list_for_each_entry(m, &ns->mounts, ns_node)
-    {
+    list_for_each_entry(m, &ns->mounts, ns_node) {
         if (n-- == 0) {
             s = super_get(m->super);
             break;

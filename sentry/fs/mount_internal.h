@@ -11,8 +11,8 @@
 /* One unmounted mount whose references are put once no lock is held. */
 struct umounted {
     struct list node;
-    struct mount *mnt;   /* the namespace's reference */
-    struct path was_at;  /* its mountpoint and parent */
+    struct mount *mnt;  /* the namespace's reference */
+    struct path was_at; /* its mountpoint and parent */
 };
 
 struct mount *mount_child_at(const struct mount *m, const struct dentry *d) REQUIRES(g_mount_lock);
@@ -30,8 +30,7 @@ void umount_list_put(struct list *gone);
 bool mount_in_ns(const struct mount *m, const struct mntns *ns);
 /* A copy of m and, when recursive, of what is mounted below root; detached. */
 int MUST_CHECK mount_copy_tree(struct mount *m, struct dentry *root, bool recursive,
-                               bool keep_unbindable, struct mount **out)
-    REQUIRES(g_mount_lock);
+                               bool keep_unbindable, struct mount **out) REQUIRES(g_mount_lock);
 /* Copies m to everywhere that receives mount events of parent. */
 int MUST_CHECK propagate_mount(struct mount *m, struct mount *parent, struct dentry *at,
                                struct list *gone) REQUIRES(g_mount_lock);

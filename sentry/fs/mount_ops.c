@@ -15,8 +15,7 @@ bool may_mount(void)
 {
     struct mntns *ns = curr()->mntns;
 
-    return cred_ns_capable(curr()->cred, ns ? ns->userns : curr()->cred->userns,
-                           LX_CAP_SYS_ADMIN);
+    return cred_ns_capable(curr()->cred, ns ? ns->userns : curr()->cred->userns, LX_CAP_SYS_ADMIN);
 }
 
 int fs_type_find(const char *name, const struct fs_type **out)
@@ -49,7 +48,8 @@ int fs_type_new_mount(const struct fs_type *type, const char *source, const char
     return ret;
 }
 
-/* ---- copies ----------------------------------------------------------------------------------- */
+/* ---- copies -----------------------------------------------------------------------------------
+ */
 
 static int copy_one(struct mount *m, struct dentry *root, struct mount **out)
 {
@@ -140,7 +140,8 @@ int mount_clone_at(const struct path *from, bool recursive, struct mount **out)
     return ret;
 }
 
-/* ---- bind, move, remount ---------------------------------------------------------------------- */
+/* ---- bind, move, remount ----------------------------------------------------------------------
+ */
 
 static bool path_in_my_ns(const struct path *p)
 {
@@ -292,7 +293,8 @@ int vfs_mount_setattr(const struct path *p, uint32_t set, uint32_t clear, bool r
     return ret;
 }
 
-/* ---- umount ----------------------------------------------------------------------------------- */
+/* ---- umount -----------------------------------------------------------------------------------
+ */
 
 /* A plain umount needs the namespace's and the caller's references to be the only ones. */
 static bool busy(struct mount *m)
@@ -350,7 +352,8 @@ int vfs_umount(struct path *p, uint32_t flags)
     return ret;
 }
 
-/* ---- pivot_root ------------------------------------------------------------------------------- */
+/* ---- pivot_root -------------------------------------------------------------------------------
+ */
 
 const struct vfs_task_ops *g_vfs_task_ops;
 

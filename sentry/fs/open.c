@@ -38,7 +38,8 @@ static int open_o_path(const struct path *p, uint32_t flags, struct file **out)
     return 0;
 }
 
-/* ---- opening an object ------------------------------------------------------------------------ */
+/* ---- opening an object ------------------------------------------------------------------------
+ */
 
 static uint32_t access_mask(uint32_t flags)
 {
@@ -86,8 +87,7 @@ static int may_open(const struct path *p, uint32_t *flags, const struct cred *cr
     ret = inode_permission_cred(i, cred, mask);
     if (ret < 0)
         return ret;
-    if ((*flags & LX_O_NOATIME) && cred->fsuid != i->attr.uid &&
-        !inode_capable(i, LX_CAP_FOWNER))
+    if ((*flags & LX_O_NOATIME) && cred->fsuid != i->attr.uid && !inode_capable(i, LX_CAP_FOWNER))
         return -EPERM;
     return 0;
 }
@@ -199,7 +199,8 @@ int vfs_open_path(const struct path *p, uint32_t flags, const struct cred *cred,
     return do_open(p, flags, cred, out);
 }
 
-/* ---- O_TMPFILE -------------------------------------------------------------------------------- */
+/* ---- O_TMPFILE --------------------------------------------------------------------------------
+ */
 
 static int open_tmpfile(struct walk *w, const struct open_how *how, struct file **out)
 {
@@ -222,8 +223,8 @@ static int open_tmpfile(struct walk *w, const struct open_how *how, struct file 
     if (!dir->ops->tmpfile)
         return -EOPNOTSUPP;
     mutex_lock(&dir->lock);
-    ret = dir->ops->tmpfile(dir, LX_S_IFREG | (how->mode & LX_S_IALLUGO &
-                                               ~fs_ctx_umask(curr()->fs)), &inode);
+    ret = dir->ops->tmpfile(
+        dir, LX_S_IFREG | (how->mode & LX_S_IALLUGO & ~fs_ctx_umask(curr()->fs)), &inode);
     mutex_unlock(&dir->lock);
     if (ret < 0)
         return ret;
@@ -238,7 +239,8 @@ static int open_tmpfile(struct walk *w, const struct open_how *how, struct file 
     return ret;
 }
 
-/* ---- O_CREAT ---------------------------------------------------------------------------------- */
+/* ---- O_CREAT ----------------------------------------------------------------------------------
+ */
 
 /* The last component with the directory locked: finds or creates. *created tells. */
 static int lookup_or_create(struct walk *w, const struct open_how *how, struct dentry **out,

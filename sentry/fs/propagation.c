@@ -2,7 +2,8 @@
 /*
  * Shared subtrees: mount_namespaces(7). A peer group is a number; mounts with the same peer_group
  * are peers, mounts whose master_group is that number are its slaves. A mount or umount at a mount
- * of a group is repeated at every peer and, transitively, at every slave whose root covers the place.
+ * of a group is repeated at every peer and, transitively, at every slave whose root covers the
+ * place.
  *
  * DEVIATION: a slave that is also shared gets a group of its own per receiving mount, and umount
  * events skip receivers that have something mounted further down.
@@ -19,8 +20,7 @@ static bool group_has_others(const struct mount *m)
 {
     const struct mount *o;
 
-    list_for_each_entry(o, &g_attached_mounts, attached)
-    {
+    list_for_each_entry(o, &g_attached_mounts, attached) {
         if (o != m && o->peer_group == m->peer_group)
             return true;
     }
@@ -60,12 +60,10 @@ static void mark_receivers(struct mount *parent)
         m->receives = m == parent;
     while (again) {
         again = false;
-        list_for_each_entry(m, &g_attached_mounts, attached)
-        {
+        list_for_each_entry(m, &g_attached_mounts, attached) {
             if (m->receives)
                 continue;
-            list_for_each_entry(o, &g_attached_mounts, attached)
-            {
+            list_for_each_entry(o, &g_attached_mounts, attached) {
                 if (o->receives && o->peer_group &&
                     (m->peer_group == o->peer_group || m->master_group == o->peer_group)) {
                     m->receives = true;
@@ -87,7 +85,8 @@ static void make_tree_shared(struct mount *top)
 }
 
 /* The copy at receiver: a peer's is a peer, a slave's a slave. */
-static void join_groups(struct mount *copy, const struct mount *receiver, const struct mount *parent)
+static void join_groups(struct mount *copy, const struct mount *receiver,
+                        const struct mount *parent)
 {
     struct mount *c;
 
@@ -109,8 +108,7 @@ int propagate_mount(struct mount *m, struct mount *parent, struct dentry *at, st
         return 0;
     make_tree_shared(m);
     mark_receivers(parent);
-    list_for_each_entry(r, &g_attached_mounts, attached)
-    {
+    list_for_each_entry(r, &g_attached_mounts, attached) {
         struct mount *on, *where = r;
         struct dentry *where_at = at;
 
@@ -142,8 +140,7 @@ int propagate_umount(struct mount *m, struct list *gone)
     mark_receivers(parent);
     while (again) {
         again = false; /* umount_tree edits the list: start over after each */
-        list_for_each_entry(r, &g_attached_mounts, attached)
-        {
+        list_for_each_entry(r, &g_attached_mounts, attached) {
             c = r->receives ? mount_child_at(r, m->mountpoint) : NULL;
             if (!c || c->super != m->super || !list_empty(&c->children))
                 continue;

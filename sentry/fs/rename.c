@@ -2,10 +2,10 @@
 /*
  * rename(2), renameat2(2).
  *
- * Two directories are locked under the super's rename lock: the one that is an ancestor of the other
- * first (rank DIR), the other second (the pair takes DIR2 by address order when neither is). Both
- * locks are of one class, so mutex_lock_pair's address order is used; ancestors cannot be locked the
- * other way round by anybody, because walks hold one directory at a time.
+ * Two directories are locked under the super's rename lock: the one that is an ancestor of the
+ * other first (rank DIR), the other second (the pair takes DIR2 by address order when neither is).
+ * Both locks are of one class, so mutex_lock_pair's address order is used; ancestors cannot be
+ * locked the other way round by anybody, because walks hold one directory at a time.
  */
 #include "sentry/fs/vfs_internal.h"
 

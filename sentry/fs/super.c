@@ -61,8 +61,10 @@ void super_put(struct super *s)
 
 static int anon_statfs(struct super *s, struct fs_statfs *out)
 {
-    *out = (struct fs_statfs){
-        .type = LX_ANON_MAGIC, .bsize = LX_PAGE_SIZE, .frsize = LX_PAGE_SIZE, .namelen = LX_NAME_MAX};
+    *out = (struct fs_statfs){.type = LX_ANON_MAGIC,
+                              .bsize = LX_PAGE_SIZE,
+                              .frsize = LX_PAGE_SIZE,
+                              .namelen = LX_NAME_MAX};
     return 0;
 }
 static const struct super_ops anon_super_ops = {.statfs = anon_statfs};

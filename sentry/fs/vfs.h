@@ -11,8 +11,8 @@
  *
  * Who checks what. vfs_* functions (this header) do the permission checks, mount flags and limits
  * with the calling task's credentials, then call the ops; ops implement the bare action and may
- * trust that names are 1..255 bytes, without '/' or NUL, not "." or "..", and that locks are held as
- * stated. All may block and hold no lock above RANK_MM unless stated. See fs/README.md.
+ * trust that names are 1..255 bytes, without '/' or NUL, not "." or "..", and that locks are held
+ * as stated. All may block and hold no lock above RANK_MM unless stated. See fs/README.md.
  */
 #pragma once
 
@@ -60,17 +60,17 @@ struct fs_attr {
     uint32_t blksize;
     struct fs_time atime, mtime, ctime, btime;
 };
-#define ATTR_MODE       0x001u
-#define ATTR_UID        0x002u
-#define ATTR_GID        0x004u
-#define ATTR_SIZE       0x008u
-#define ATTR_ATIME      0x010u /* to fs_attr.atime */
-#define ATTR_MTIME      0x020u
-#define ATTR_ATIME_NOW  0x040u
-#define ATTR_MTIME_NOW  0x080u
-#define ATTR_CTIME      0x100u
-#define ATTR_KILL_SUID  0x200u /* clear set-id bits as a write or chown does */
-#define ATTR_BTIME      0x400u
+#define ATTR_MODE      0x001u
+#define ATTR_UID       0x002u
+#define ATTR_GID       0x004u
+#define ATTR_SIZE      0x008u
+#define ATTR_ATIME     0x010u /* to fs_attr.atime */
+#define ATTR_MTIME     0x020u
+#define ATTR_ATIME_NOW 0x040u
+#define ATTR_MTIME_NOW 0x080u
+#define ATTR_CTIME     0x100u
+#define ATTR_KILL_SUID 0x200u /* clear set-id bits as a write or chown does */
+#define ATTR_BTIME     0x400u
 
 struct fs_statfs {
     uint64_t type, bsize, blocks, bfree, bavail, files, ffree, namelen, frsize, flags;
@@ -89,7 +89,7 @@ struct super_ops {
     int (*statfs)(struct super *s, struct fs_statfs *out); /* required */
     int (*sync)(struct super *s);                          /* [0] */
     /* Last mount gone; free private data. */
-    void (*destroy)(struct super *s);                      /* [nothing] */
+    void (*destroy)(struct super *s); /* [nothing] */
     /* Mount options as /proc/mounts shows them (",size=..."). */
     size_t (*show_options)(struct super *s, char *buf, size_t size); /* [""] */
     /* mount -o remount with new options (the read-only flag is the vfs's). [options are ignored] */
@@ -109,14 +109,16 @@ struct super {
     struct userns *userns;       /* I, +1 */
     atomic_uint mounts;          /* a: struct mounts of it; at 0 again the super is killed */
 };
-#define SUPER_READONLY 1u
-#define SUPER_NOEXEC   2u  /* never executable (proc, sys) */
-#define SUPER_NODEV    4u
-#define SUPER_NOSUID   8u
-#define SUPER_LOWER    16u /* lies below an overlay: its inode locks take the OVL_LOWER rank */
-#define SUPER_REVALIDATE 32u /* dentries may go stale behind our back: ask dentry ops on each use */
+#define SUPER_READONLY   1u
+#define SUPER_NOEXEC     2u /* never executable (proc, sys) */
+#define SUPER_NODEV      4u
+#define SUPER_NOSUID     8u
+#define SUPER_LOWER      16u /* lies below an overlay: its inode locks take the OVL_LOWER rank */
+#define SUPER_REVALIDATE 32u /* dentries may go stale behind our back: ask dentry ops on each use  \
+                              */
 #define SUPER_STICKY_NEGATIVE 64u /* negative dentries stay valid (exclusive) */
-#define SUPER_STACKED  128u /* a guest's overlay over file systems of this sandbox: OVL_TOP_* lock ranks */
+#define SUPER_STACKED                                                                              \
+    128u /* a guest's overlay over file systems of this sandbox: OVL_TOP_* lock ranks */
 
 int MUST_CHECK super_init(struct super *s, const struct super_ops *ops, const char *type);
 struct super *super_get(struct super *s);
@@ -129,10 +131,11 @@ lx_dev_t vfs_anon_dev(void);
 /* ---- inode ------------------------------------------------------------------------------- */
 
 /*
- * Directory ops: dir's lock is held (rank DIR; for rename both, parents first) by the caller, except
- * for lookup of a SUPER that says otherwise; child dentries passed in are unhashed or negative and
- * stay pinned. An op that creates calls dentry_instantiate(child, inode) itself before returning 0.
- * Attribute changes follow Linux: the op updates mtime/ctime/nlink of every inode it touches.
+ * Directory ops: dir's lock is held (rank DIR; for rename both, parents first) by the caller,
+ * except for lookup of a SUPER that says otherwise; child dentries passed in are unhashed or
+ * negative and stay pinned. An op that creates calls dentry_instantiate(child, inode) itself before
+ * returning 0. Attribute changes follow Linux: the op updates mtime/ctime/nlink of every inode it
+ * touches.
  */
 struct inode_ops {
     /* Finds name: *out is a +1 inode, or NULL for "does not exist" (return 0). [-ENOTDIR] */
@@ -140,16 +143,18 @@ struct inode_ops {
     /* Hint before a walk of several components from parent: may fill the dcache with dentries
      * (d_add) in one round trip. names[0] is not in the dcache. No lock held. [skipped] */
     void (*prefetch)(struct inode *dir, struct dentry *parent, const char *rest, size_t len);
-    int (*create)(struct inode *dir, struct dentry *child, uint32_t mode);  /* [-EACCES], regular */
-    int (*mkdir)(struct inode *dir, struct dentry *child, uint32_t mode);   /* [-EPERM] */
-    int (*mknod)(struct inode *dir, struct dentry *child, uint32_t mode, lx_dev_t rdev); /* [-EPERM] */
+    int (*create)(struct inode *dir, struct dentry *child, uint32_t mode); /* [-EACCES], regular */
+    int (*mkdir)(struct inode *dir, struct dentry *child, uint32_t mode);  /* [-EPERM] */
+    int (*mknod)(struct inode *dir, struct dentry *child, uint32_t mode,
+                 lx_dev_t rdev);                                                 /* [-EPERM] */
     int (*symlink)(struct inode *dir, struct dentry *child, const char *target); /* [-EPERM] */
     int (*link)(struct inode *target, struct inode *dir, struct dentry *child);  /* [-EPERM] */
-    int (*unlink)(struct inode *dir, struct dentry *child);                 /* [-EPERM] */
-    int (*rmdir)(struct inode *dir, struct dentry *child);                  /* [-EPERM] */
-    /* flags: LX_RENAME_NOREPLACE is handled by the caller; EXCHANGE, WHITEOUT passed on (-EINVAL). */
+    int (*unlink)(struct inode *dir, struct dentry *child);                      /* [-EPERM] */
+    int (*rmdir)(struct inode *dir, struct dentry *child);                       /* [-EPERM] */
+    /* flags: LX_RENAME_NOREPLACE is handled by the caller; EXCHANGE, WHITEOUT passed on (-EINVAL).
+     */
     int (*rename)(struct inode *old_dir, struct dentry *old, struct inode *new_dir,
-                  struct dentry *new_child, uint32_t flags);                /* [-EPERM] */
+                  struct dentry *new_child, uint32_t flags); /* [-EPERM] */
     /* An unnamed file (O_TMPFILE). [-EOPNOTSUPP] */
     int (*tmpfile)(struct inode *dir, uint32_t mode, struct inode **out);
     /* Target string, malloc'ed. [-EINVAL] */
@@ -159,7 +164,8 @@ struct inode_ops {
     int (*follow)(struct inode *inode, struct path *out);
     /* Refreshes inode->attr fields from the source (remote files). [inode->attr is the truth] */
     int (*getattr)(struct inode *inode);
-    /* Applies attr->mask; the caller checked permission and holds inode->lock. [updates attr only] */
+    /* Applies attr->mask; the caller checked permission and holds inode->lock. [updates attr only]
+     */
     int (*setattr)(struct inode *inode, const struct fs_attr *attr);
     /* [generic mode/ACL-less check against inode->attr] mask: MAY_*. */
     int (*permission)(struct inode *inode, const struct cred *cred, uint32_t mask);
@@ -188,18 +194,19 @@ struct inode {
     struct refs refs;
     const struct inode_ops *ops; /* I */
     struct super *super;         /* I, +1 */
-    struct mutex lock;           /* rank DIR for directories, INODE for others, OVL_LOWER below overlays */
-    struct fs_attr attr;         /* l for writers; readers of single fields may race as in Linux */
-    struct mappable map;         /* regular files: ops set by the file system, else NULL ops */
-    _Atomic(struct flock_ctx *) flocks;     /* a, created on first lock */
-    _Atomic(struct inotify_set *) watches;  /* a, created on first watch */
+    struct mutex lock;   /* rank DIR for directories, INODE for others, OVL_LOWER below overlays */
+    struct fs_attr attr; /* l for writers; readers of single fields may race as in Linux */
+    struct mappable map; /* regular files: ops set by the file system, else NULL ops */
+    _Atomic(struct flock_ctx *) flocks;    /* a, created on first lock */
+    _Atomic(struct inotify_set *) watches; /* a, created on first watch */
     atomic_int write_count; /* a: >0 writers, <0 deny-write (running executables): ETXTBSY */
     void *pipe;             /* FIFO state (fs/pipe), l */
     void *unix_sock;        /* bound AF_UNIX socket (net/unix), under SOCK_TABLE */
     uint32_t flags;         /* INODE_* */
-    /* Symlink target when it never changes: owned, freed by inode_destroy_generic. Set at creation, or
-     * by the vfs after the first readlink of an INODE_CACHE_LINK inode. Walks follow it without ops. */
-    _Atomic(char *) link;   /* a: NULL -> set once */
+    /* Symlink target when it never changes: owned, freed by inode_destroy_generic. Set at creation,
+     * or by the vfs after the first readlink of an INODE_CACHE_LINK inode. Walks follow it without
+     * ops. */
+    _Atomic(char *) link; /* a: NULL -> set once */
 };
 #define INODE_IMMUTABLE_SIZE 1u /* truncate is refused with -EINVAL (proc) */
 #define INODE_NO_ATIME       2u
@@ -219,14 +226,16 @@ static inline uint32_t inode_type(const struct inode *i)
 #define MAY_EXEC  1u
 #define MAY_WRITE 2u
 #define MAY_READ  4u
-int MUST_CHECK inode_permission(struct inode *i, uint32_t mask); /* caller's fsuid: -EACCES, -EROFS */
+int MUST_CHECK inode_permission(struct inode *i,
+                                uint32_t mask); /* caller's fsuid: -EACCES, -EROFS */
 int MUST_CHECK inode_permission_cred(struct inode *i, const struct cred *c, uint32_t mask);
 bool inode_owner_or_capable(const struct inode *i);
 /* The caller has cap and its user namespace maps the inode's owners. */
 bool inode_capable(const struct inode *i, int cap);
 /* What runs when ops->permission is NULL: for ops that add to it. */
 int MUST_CHECK inode_permission_generic(struct inode *i, const struct cred *c, uint32_t mask);
-/* Owner, mode (set-gid directories) and times of a new child of dir with the caller's credentials. */
+/* Owner, mode (set-gid directories) and times of a new child of dir with the caller's credentials.
+ */
 void inode_init_owner(struct inode *child, const struct inode *dir, uint32_t mode);
 void inode_touch(struct inode *i, bool atime, bool mtime, bool ctime);
 
@@ -236,17 +245,18 @@ void inode_touch(struct inode *i, bool atime, bool mtime, bool ctime);
  * Keys: I immutable; d dcache lock; r atomic */
 struct dentry {
     struct refs refs;
-    struct super *super;     /* I */
-    struct dentry *parent;   /* d, +1; itself for roots */
-    struct inode *inode;     /* d, +1; NULL: negative. Changes only negative <-> positive under dir lock */
-    char *name;              /* d */
-    uint32_t name_len, hash; /* d */
-    uint32_t flags;          /* d: DENTRY_* */
-    struct list children;    /* d */
-    struct list sibling;     /* d */
+    struct super *super;   /* I */
+    struct dentry *parent; /* d, +1; itself for roots */
+    struct inode
+        *inode; /* d, +1; NULL: negative. Changes only negative <-> positive under dir lock */
+    char *name; /* d */
+    uint32_t name_len, hash;  /* d */
+    uint32_t flags;           /* d: DENTRY_* */
+    struct list children;     /* d */
+    struct list sibling;      /* d */
     struct dentry *hash_next; /* d */
-    struct list lru;         /* d */
-    uint64_t fs_data;        /* for the file system (generation, revalidation time) */
+    struct list lru;          /* d */
+    uint64_t fs_data;         /* for the file system (generation, revalidation time) */
 };
 #define DENTRY_HASHED  1u
 #define DENTRY_MOUNTED 2u /* something is mounted on it in some namespace */
@@ -268,8 +278,8 @@ void dentry_instantiate(struct dentry *d, struct inode *inode_take);
 void dentry_drop(struct dentry *d);
 /* Parent directory's inode (+1) and name of d right now; false for roots and nameless dentries. */
 bool dentry_parent_snapshot(struct dentry *d, struct inode **out_dir, char name[256]);
-/* The vfs does the tree work after ops->unlink/rmdir/rename succeeded; file systems need not, except
- * for trees that no walk goes over (layers of an overlay): */
+/* The vfs does the tree work after ops->unlink/rmdir/rename succeeded; file systems need not,
+ * except for trees that no walk goes over (layers of an overlay): */
 /* After unlink/rmdir: the name goes, holders keep a nameless file. Dir lock held. */
 void dentry_delete(struct dentry *d);
 /* After rename: d gets this name; what had it loses it. Dir locks held. -ENOMEM (d was dropped). */
@@ -284,14 +294,14 @@ static inline bool path_equal(const struct path *a, const struct path *b)
     return a->mnt == b->mnt && a->dentry == b->dentry;
 }
 
-#define MOUNT_READONLY   0x01u
-#define MOUNT_NOSUID     0x02u
-#define MOUNT_NODEV      0x04u
-#define MOUNT_NOEXEC     0x08u
-#define MOUNT_NOATIME    0x10u
-#define MOUNT_NODIRATIME 0x20u
-#define MOUNT_RELATIME   0x40u
-#define MOUNT_LOCKED     0x80u /* came from a more privileged namespace */
+#define MOUNT_READONLY    0x01u
+#define MOUNT_NOSUID      0x02u
+#define MOUNT_NODEV       0x04u
+#define MOUNT_NOEXEC      0x08u
+#define MOUNT_NOATIME     0x10u
+#define MOUNT_NODIRATIME  0x20u
+#define MOUNT_RELATIME    0x40u
+#define MOUNT_LOCKED      0x80u /* came from a more privileged namespace */
 #define MOUNT_NOSYMFOLLOW 0x100u
 
 uint32_t mount_flags(const struct mount *m);
@@ -335,8 +345,8 @@ int MUST_CHECK vfs_mount_super(struct super *s, struct dentry *root, const struc
 /* /proc/PID/mounts, mountinfo, mountstats in the namespace, as seen from root. Appends to a growing
  * buffer. */
 enum mounts_format { MOUNTS_MOUNTS, MOUNTS_MOUNTINFO, MOUNTS_MOUNTSTATS };
-int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format format,
-                 char **out, size_t *out_size);
+int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format format, char **out,
+                 size_t *out_size);
 
 /* sync(2): every file system of the namespace. */
 void vfs_sync_all(struct mntns *ns);
@@ -345,15 +355,15 @@ struct super *vfs_super_by_dev(struct mntns *ns, lx_dev_t dev);
 
 /* ---- path walk --------------------------------------------------------------------------- */
 
-#define WALK_FOLLOW      0x01u /* follow a symlink in the last component */
-#define WALK_DIRECTORY   0x02u /* the result must be a directory: -ENOTDIR */
-#define WALK_EMPTY       0x04u /* "" names the starting point (AT_EMPTY_PATH) */
-#define WALK_NO_XDEV     0x08u /* openat2 RESOLVE_* */
-#define WALK_NO_MAGIC    0x10u
-#define WALK_NO_SYMLINKS 0x20u
-#define WALK_BENEATH     0x40u
-#define WALK_IN_ROOT     0x80u
-#define WALK_CACHED      0x100u
+#define WALK_FOLLOW       0x01u /* follow a symlink in the last component */
+#define WALK_DIRECTORY    0x02u /* the result must be a directory: -ENOTDIR */
+#define WALK_EMPTY        0x04u /* "" names the starting point (AT_EMPTY_PATH) */
+#define WALK_NO_XDEV      0x08u /* openat2 RESOLVE_* */
+#define WALK_NO_MAGIC     0x10u
+#define WALK_NO_SYMLINKS  0x20u
+#define WALK_BENEATH      0x40u
+#define WALK_IN_ROOT      0x80u
+#define WALK_CACHED       0x100u
 #define WALK_NO_AUTOMOUNT 0x200u
 
 #define LX_AT_FDCWD (-100)
@@ -364,7 +374,8 @@ int MUST_CHECK vfs_walk(int dirfd, const char *name, uint32_t flags, struct path
 int MUST_CHECK vfs_walk_at(const struct path *start, const char *name, uint32_t flags,
                            struct path *out);
 /* The parent directory of the last component plus that component, for create/unlink/rename.
- * *out_last points into name. last_type tells ".", "..", "/" apart (-EEXIST/-EBUSY/-EINVAL rules). */
+ * *out_last points into name. last_type tells ".", "..", "/" apart (-EEXIST/-EBUSY/-EINVAL rules).
+ */
 enum last_type { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT };
 struct walk_last {
     const char *name;
@@ -381,7 +392,8 @@ int MUST_CHECK vfs_d_path(const struct path *p, char **out);
 bool vfs_path_deleted(const struct path *p);
 /* Name inside its file system (mountinfo's root field, logs). */
 int MUST_CHECK vfs_dentry_path(struct dentry *d, char **out);
-/* The same as vfs_d_path from an explicit root, nothing appended; *out_reached: p lies below root. */
+/* The same as vfs_d_path from an explicit root, nothing appended; *out_reached: p lies below root.
+ */
 int MUST_CHECK vfs_d_path_from(const struct path *p, const struct path *root, char **out,
                                bool *out_reached);
 
@@ -390,7 +402,7 @@ int MUST_CHECK vfs_d_path_from(const struct path *p, const struct path *root, ch
 struct open_how {
     uint32_t flags; /* LX_O_* */
     uint32_t mode;
-    uint32_t walk;  /* extra WALK_* from openat2 */
+    uint32_t walk; /* extra WALK_* from openat2 */
 };
 int MUST_CHECK vfs_open(int dirfd, const char *name, const struct open_how *how, struct file **out);
 /* Opens an existing object (exec, overlay, /proc/fd). No create. */
@@ -399,7 +411,8 @@ int MUST_CHECK vfs_open_path(const struct path *p, uint32_t flags, const struct 
 int vfs_mkdir(int dirfd, const char *name, uint32_t mode);
 int vfs_mknod(int dirfd, const char *name, uint32_t mode, lx_dev_t dev);
 /* bind(2) of AF_UNIX: creates the socket node and returns its path (+1). */
-int MUST_CHECK vfs_mknod_path(int dirfd, const char *name, uint32_t mode, lx_dev_t dev, struct path *out);
+int MUST_CHECK vfs_mknod_path(int dirfd, const char *name, uint32_t mode, lx_dev_t dev,
+                              struct path *out);
 int vfs_symlink(const char *target, int dirfd, const char *name);
 int vfs_link(int old_dirfd, const char *old_name, int new_dirfd, const char *new_name,
              uint32_t at_flags);
@@ -411,7 +424,8 @@ int vfs_getattr(const struct path *p, struct fs_attr *out);
 /* Checks ownership/permission rules of chmod, chown, utimensat, truncate for attr->mask. */
 int vfs_setattr(const struct path *p, const struct fs_attr *attr, struct file *f);
 int vfs_readlink(const struct path *p, char **out);
-/* xattr(7) with the name space rules. flags: LX_XATTR_*. -EOPNOTSUPP, -ENODATA, -ERANGE, -EPERM... */
+/* xattr(7) with the name space rules. flags: LX_XATTR_*. -EOPNOTSUPP, -ENODATA, -ERANGE, -EPERM...
+ */
 ssize_t vfs_getxattr(struct inode *i, const char *name, void *buf, size_t size);
 int vfs_setxattr(const struct path *p, const char *name, const void *value, size_t size,
                  uint32_t flags);
@@ -419,7 +433,8 @@ ssize_t vfs_listxattr(struct inode *i, char *buf, size_t size);
 int vfs_removexattr(const struct path *p, const char *name);
 /* ops->setattr under inode->lock, or the generic update; no permission checks, no notification. */
 int MUST_CHECK inode_setattr(struct inode *i, const struct fs_attr *attr);
-/* Applies mask to i->attr (all but SIZE) and ctime: what a local setattr op ends with. lock held. */
+/* Applies mask to i->attr (all but SIZE) and ctime: what a local setattr op ends with. lock held.
+ */
 void inode_setattr_generic(struct inode *i, const struct fs_attr *attr);
 
 /* ---- file -------------------------------------------------------------------------------- */
@@ -431,7 +446,8 @@ void inode_setattr_generic(struct inode *i, const struct fs_attr *attr);
 struct file_ops {
     /* Reads at *pos, advances it. Bytes or -errno. [-EINVAL] */
     ssize_t (*read)(struct file *f, struct iov_iter *dst, lx_loff_t *pos);
-    /* O_APPEND is the op's business (under the inode lock). RLIMIT_FSIZE: file_write_limit(). [-EINVAL] */
+    /* O_APPEND is the op's business (under the inode lock). RLIMIT_FSIZE: file_write_limit().
+     * [-EINVAL] */
     ssize_t (*write)(struct file *f, struct iov_iter *src, lx_loff_t *pos);
     /* Current readiness (WAKE_* bits). Must not block; wakes come through *f->wq. [always ready] */
     uint32_t (*poll)(struct file *f);
@@ -443,7 +459,7 @@ struct file_ops {
     lx_loff_t (*seek)(struct file *f, lx_loff_t off, int whence);
     /* What mmap maps. [inode's map when it has ops, else -ENODEV] */
     struct mappable *(*mappable)(struct file *f);
-    int (*fsync)(struct file *f, bool data_only);                   /* [-EINVAL] */
+    int (*fsync)(struct file *f, bool data_only);                             /* [-EINVAL] */
     int (*fallocate)(struct file *f, int mode, lx_loff_t off, lx_loff_t len); /* [-EOPNOTSUPP] */
     /* A descriptor of it was closed (POSIX locks go separately). [0] */
     int (*flush)(struct file *f);
@@ -468,16 +484,16 @@ struct file {
     atomic_uint flags;          /* a: LX_O_* access mode and status flags */
     struct mutex pos_lock;      /* rank FILE_POS */
     lx_loff_t pos;              /* p */
-    struct waitq *wq;           /* I: readiness queue; &own_wq unless the kind shares one (pipe, tty) */
+    struct waitq *wq; /* I: readiness queue; &own_wq unless the kind shares one (pipe, tty) */
     struct waitq own_wq;
-    struct list epoll_items;    /* epoll items watching it; RANK_LEAF lock in epoll.c */
+    struct list epoll_items; /* epoll items watching it; RANK_LEAF lock in epoll.c */
     _Atomic(struct fasync *) fasync;
-    uint32_t kind;              /* FILE_* bits */
+    uint32_t kind; /* FILE_* bits */
 };
-#define FILE_SEEKABLE 1u  /* has a position: lseek, pread */
-#define FILE_STREAM   2u  /* no position at all: pread is -ESPIPE */
-#define FILE_PATH     4u  /* O_PATH */
-#define FILE_WRITER   8u  /* counts in inode->write_count */
+#define FILE_SEEKABLE   1u  /* has a position: lseek, pread */
+#define FILE_STREAM     2u  /* no position at all: pread is -ESPIPE */
+#define FILE_PATH       4u  /* O_PATH */
+#define FILE_WRITER     8u  /* counts in inode->write_count */
 #define FILE_DENY_WRITE 16u /* a running executable: took one from inode->write_count (ETXTBSY) */
 
 /* Fills the generic part; refs = 1. Path and inode are taken by file_set_path. */
@@ -531,13 +547,15 @@ void fs_notify_dir(struct inode *dir, uint32_t mask, const char *name, uint32_t 
 
 /* Lifetime: refcounted. */
 int MUST_CHECK fdtable_new(struct fdtable **out);
-int MUST_CHECK fdtable_copy(struct fdtable *old, int max_fd, struct fdtable **out); /* fds < max_fd */
+int MUST_CHECK fdtable_copy(struct fdtable *old, int max_fd,
+                            struct fdtable **out); /* fds < max_fd */
 struct fdtable *fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t);
 /* +1 in *out. -EBADF; O_PATH files only through _any. */
 int MUST_CHECK fdtable_lookup_get(struct fdtable *t, int fd, struct file **out);
 int MUST_CHECK fdtable_lookup_any_get(struct fdtable *t, int fd, struct file **out);
-/* Lowest free descriptor >= from below RLIMIT_NOFILE. Returns fd; consumes f on success. -EMFILE. */
+/* Lowest free descriptor >= from below RLIMIT_NOFILE. Returns fd; consumes f on success. -EMFILE.
+ */
 int MUST_CHECK fdtable_install_take(struct fdtable *t, struct file *f, int from, bool cloexec);
 /* dup2: replaces whatever was at fd. */
 int MUST_CHECK fdtable_install_at_take(struct fdtable *t, struct file *f, int fd, bool cloexec);

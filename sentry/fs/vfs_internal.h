@@ -25,7 +25,7 @@
 
 /* Keys: d ->lock */
 struct dcache {
-    struct mutex lock; /* rank DCACHE */
+    struct mutex lock;     /* rank DCACHE */
     struct dentry **table; /* d */
     struct list lru;       /* d: hashed dentries, the hand moves from the tail */
     struct list dead;      /* d: unhashed by dentry_drop, the cache's reference still to be put */
@@ -80,23 +80,23 @@ struct mount {
     atomic_uint flags;         /* a: MOUNT_* */
     int id;                    /* I */
     char *source;              /* I: what /proc/mounts shows */
-    uint32_t propagation;      /* m: LX_MS_SHARED, _SLAVE (both possible), _UNBINDABLE or 0 private */
-    uint32_t peer_group;       /* m: id of the shared group, 0 none */
-    uint32_t master_group;     /* m: id of the group this one receives from, 0 none */
-    bool expiring;             /* m: marked by MNT_EXPIRE */
-    bool receives;             /* m: scratch of propagation.c */
-    struct mount *copy_of;     /* m: scratch of mount_copy_tree, compared only */
-    struct list attached;      /* m: g_attached_mounts */
+    uint32_t propagation;  /* m: LX_MS_SHARED, _SLAVE (both possible), _UNBINDABLE or 0 private */
+    uint32_t peer_group;   /* m: id of the shared group, 0 none */
+    uint32_t master_group; /* m: id of the group this one receives from, 0 none */
+    bool expiring;         /* m: marked by MNT_EXPIRE */
+    bool receives;         /* m: scratch of propagation.c */
+    struct mount *copy_of; /* m: scratch of mount_copy_tree, compared only */
+    struct list attached;  /* m: g_attached_mounts */
 };
 
 /* Keys: m g_mount_lock */
 struct mntns {
     struct refs refs;
-    struct mount *root;   /* M, +1 */
-    struct list mounts;   /* m */
+    struct mount *root;    /* M, +1 */
+    struct list mounts;    /* m */
     struct userns *userns; /* I, +1 */
-    uint64_t id;          /* I */
-    uint32_t count;       /* m */
+    uint64_t id;           /* I */
+    uint32_t count;        /* m */
 };
 
 extern struct mutex g_mount_lock; /* rank NAMESPACE */
@@ -121,9 +121,9 @@ void path_follow_mounts(struct path *p);
 /* Keys: c ->lock (the only user may read without) */
 struct fs_ctx {
     struct refs refs;
-    struct mutex lock; /* rank FS_CTX */
+    struct mutex lock;     /* rank FS_CTX */
     struct path root, cwd; /* c */
-    uint32_t umask;    /* c */
+    uint32_t umask;        /* c */
 };
 /* Replaces old by new_path wherever fs_ctx points at it (pivot_root). */
 void fs_ctx_replace(struct fs_ctx *c, const struct path *old, const struct path *new_path);
@@ -137,16 +137,16 @@ void fs_ctx_replace(struct fs_ctx *c, const struct path *old, const struct path 
  * when the last component is a link to follow), then walk_end.
  */
 struct walk {
-    struct path cur;   /* +1 when cur.dentry */
-    struct path root;  /* +1 when set: start of absolute names, end of ".." */
-    uint32_t flags;    /* WALK_* */
+    struct path cur;  /* +1 when cur.dentry */
+    struct path root; /* +1 when set: start of absolute names, end of ".." */
+    uint32_t flags;   /* WALK_* */
     int dirfd;
-    uint32_t links;    /* followed so far */
-    const char *pos;   /* rest of the name */
-    char *buf;         /* heap: rest after a link was expanded, or NULL */
-    bool must_be_dir;  /* a '/' followed the last component */
+    uint32_t links;   /* followed so far */
+    const char *pos;  /* rest of the name */
+    char *buf;        /* heap: rest after a link was expanded, or NULL */
+    bool must_be_dir; /* a '/' followed the last component */
     bool prefetched;
-    bool scoped;       /* BENEATH or IN_ROOT */
+    bool scoped; /* BENEATH or IN_ROOT */
     struct walk_last last;
 };
 

@@ -2,11 +2,11 @@
 /*
  * Path walk, path_resolution(7).
  *
- * Two gaits. walk_cached goes over dentries that are in the cache under one hold of the dcache lock,
- * counting nothing on the way, and stops in front of the first component that needs more: a miss, a
- * name to revalidate, a link whose text is not at hand, a file system with its own permission rule.
- * walk_step does that one component with references and ops, then walk_cached goes on. Walks with
- * openat2's RESOLVE_* take walk_step all the way.
+ * Two gaits. walk_cached goes over dentries that are in the cache under one hold of the dcache
+ * lock, counting nothing on the way, and stops in front of the first component that needs more: a
+ * miss, a name to revalidate, a link whose text is not at hand, a file system with its own
+ * permission rule. walk_step does that one component with references and ops, then walk_cached goes
+ * on. Walks with openat2's RESOLVE_* take walk_step all the way.
  *
  * The rest of the name is w->pos. A symlink's text is put in front of it in w->buf, so there is no
  * recursion, and the last component stays what it is for callers that stop at the parent.

@@ -30,7 +30,8 @@ static long setattr_fd(int fd, const struct fs_attr *attr)
     return ret;
 }
 
-/* ---- chmod ------------------------------------------------------------------------------------ */
+/* ---- chmod ------------------------------------------------------------------------------------
+ */
 
 static struct fs_attr mode_attr(uint32_t mode)
 {
@@ -45,8 +46,8 @@ long sys_fchmodat2(struct task *t, int dfd, uaddr_t filename, uint32_t mode, uin
 
     if (flags & ~(uint32_t)(LX_AT_SYMLINK_NOFOLLOW | LX_AT_EMPTY_PATH))
         return -EINVAL;
-    ret = path_from_user(dfd, filename, !(flags & LX_AT_SYMLINK_NOFOLLOW),
-                         flags & LX_AT_EMPTY_PATH, &p);
+    ret = path_from_user(dfd, filename, !(flags & LX_AT_SYMLINK_NOFOLLOW), flags & LX_AT_EMPTY_PATH,
+                         &p);
     if (ret < 0)
         return ret;
     if (inode_type(p.dentry->inode) == LX_S_IFLNK)
@@ -74,7 +75,8 @@ long sys_fchmod(struct task *t, int fd, uint32_t mode)
     return setattr_fd(fd, &attr);
 }
 
-/* ---- chown ------------------------------------------------------------------------------------ */
+/* ---- chown ------------------------------------------------------------------------------------
+ */
 
 static int owner_attr(uint32_t uid, uint32_t gid, struct fs_attr *out)
 {
@@ -148,7 +150,8 @@ long sys_fchown(struct task *t, int fd, uint32_t user, uint32_t group)
     return ret;
 }
 
-/* ---- times ------------------------------------------------------------------------------------ */
+/* ---- times ------------------------------------------------------------------------------------
+ */
 
 struct utime_pair {
     int64_t sec[2], nsec[2]; /* access, modification */
@@ -162,8 +165,8 @@ static bool nsec_ok(int64_t nsec)
 /* times NULL: both now. 1: nothing to do. */
 static int times_attr(const struct utime_pair *times, struct fs_attr *out)
 {
-    static const uint32_t set[2] = {ATTR_ATIME, ATTR_MTIME}, now[2] = {ATTR_ATIME_NOW,
-                                                                        ATTR_MTIME_NOW};
+    static const uint32_t set[2] = {ATTR_ATIME, ATTR_MTIME},
+                          now[2] = {ATTR_ATIME_NOW, ATTR_MTIME_NOW};
     int i;
 
     *out = (struct fs_attr){.mask = ATTR_ATIME_NOW | ATTR_MTIME_NOW};
@@ -253,7 +256,8 @@ long sys_utime(struct task *t, uaddr_t filename, uaddr_t utimes)
     return do_utimes(LX_AT_FDCWD, filename, &times, 0);
 }
 
-/* ---- truncate --------------------------------------------------------------------------------- */
+/* ---- truncate ---------------------------------------------------------------------------------
+ */
 
 long sys_truncate(struct task *t, uaddr_t path, lx_loff_t length)
 {

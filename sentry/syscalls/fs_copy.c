@@ -61,7 +61,8 @@ static ssize_t copy_loop(struct file *in, lx_loff_t *in_pos, struct file *out, l
 }
 
 /* From the file's own position, which moves by what went through. */
-static ssize_t copy_from_own_pos(struct file *in, struct file *out, lx_loff_t *out_pos, size_t count)
+static ssize_t copy_from_own_pos(struct file *in, struct file *out, lx_loff_t *out_pos,
+                                 size_t count)
 {
     lx_loff_t pos;
     ssize_t ret;
@@ -121,7 +122,8 @@ long sys_sendfile(struct task *t, int out_fd, int in_fd, uaddr_t offset, size_t 
     return ret;
 }
 
-/* ---- copy_file_range -------------------------------------------------------------------------- */
+/* ---- copy_file_range --------------------------------------------------------------------------
+ */
 
 static int range_check(struct file *in, lx_loff_t in_pos, struct file *out, lx_loff_t out_pos,
                        size_t *len)

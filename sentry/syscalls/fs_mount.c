@@ -15,9 +15,12 @@ static uint32_t mount_flags_of(uint64_t ms)
 {
     static const struct {
         uint32_t ms, flag;
-    } map[] = {{LX_MS_RDONLY, MOUNT_READONLY},     {LX_MS_NOSUID, MOUNT_NOSUID},
-               {LX_MS_NODEV, MOUNT_NODEV},         {LX_MS_NOEXEC, MOUNT_NOEXEC},
-               {LX_MS_NOATIME, MOUNT_NOATIME},     {LX_MS_NODIRATIME, MOUNT_NODIRATIME},
+    } map[] = {{LX_MS_RDONLY, MOUNT_READONLY},
+               {LX_MS_NOSUID, MOUNT_NOSUID},
+               {LX_MS_NODEV, MOUNT_NODEV},
+               {LX_MS_NOEXEC, MOUNT_NOEXEC},
+               {LX_MS_NOATIME, MOUNT_NOATIME},
+               {LX_MS_NODIRATIME, MOUNT_NODIRATIME},
                {LX_MS_NOSYMFOLLOW, MOUNT_NOSYMFOLLOW}};
     uint32_t flags = 0;
     size_t i;

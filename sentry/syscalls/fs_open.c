@@ -197,7 +197,8 @@ long sys_memfd_create(struct task *t, uaddr_t uname, uint32_t flags)
     return fd;
 }
 
-/* ---- file handles ----------------------------------------------------------------------------- */
+/* ---- file handles -----------------------------------------------------------------------------
+ */
 
 /* The handle names an inode of a file system instance; nothing opens it again (open_by_handle_at
  * needs privileges over the machine), but programs compare handles. */

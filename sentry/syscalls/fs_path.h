@@ -21,5 +21,4 @@ int MUST_CHECK path_arg_init(struct path_arg *a, uaddr_t src, bool empty_ok);
 void path_arg_free(struct path_arg *a);
 
 /* The usual "walk with AT_* flags": SYMLINK_NOFOLLOW, EMPTY_PATH. default_follow: last link. */
-int MUST_CHECK path_from_user(int dfd, uaddr_t name, bool follow, bool empty_ok,
-                              struct path *out);
+int MUST_CHECK path_from_user(int dfd, uaddr_t name, bool follow, bool empty_ok, struct path *out);

@@ -73,8 +73,8 @@ long sys_newfstatat(struct task *t, int dfd, uaddr_t filename, uaddr_t statbuf, 
 {
     char first;
 
-    if (flag & ~(LX_AT_SYMLINK_NOFOLLOW | LX_AT_NO_AUTOMOUNT | LX_AT_EMPTY_PATH |
-                 LX_AT_STATX_SYNC_TYPE))
+    if (flag &
+        ~(LX_AT_SYMLINK_NOFOLLOW | LX_AT_NO_AUTOMOUNT | LX_AT_EMPTY_PATH | LX_AT_STATX_SYNC_TYPE))
         return -EINVAL;
     /* What glibc's fstat is. */
     if (flag == LX_AT_EMPTY_PATH && dfd >= 0 && get_user(&first, filename) == 0 && !first)
@@ -135,8 +135,8 @@ long sys_statx(struct task *t, int dfd, uaddr_t filename, uint32_t flags, uint32
     if (flags & ~(uint32_t)(LX_AT_SYMLINK_NOFOLLOW | LX_AT_NO_AUTOMOUNT | LX_AT_EMPTY_PATH |
                             LX_AT_STATX_SYNC_TYPE))
         return -EINVAL;
-    ret = path_from_user(dfd, filename, !(flags & LX_AT_SYMLINK_NOFOLLOW),
-                         flags & LX_AT_EMPTY_PATH, &p);
+    ret = path_from_user(dfd, filename, !(flags & LX_AT_SYMLINK_NOFOLLOW), flags & LX_AT_EMPTY_PATH,
+                         &p);
     if (ret < 0)
         return ret;
     ret = vfs_getattr(&p, &a);
@@ -146,7 +146,8 @@ long sys_statx(struct task *t, int dfd, uaddr_t filename, uint32_t flags, uint32
     return ret;
 }
 
-/* ---- access ----------------------------------------------------------------------------------- */
+/* ---- access -----------------------------------------------------------------------------------
+ */
 
 #define SECBIT_NO_SETUID_FIXUP 4u
 
@@ -215,8 +216,8 @@ long sys_faccessat2(struct task *t, int dfd, uaddr_t filename, int mode, int fla
     }
     if (other)
         swap_cred(t, &other);
-    ret = path_from_user(dfd, filename, !(flags & LX_AT_SYMLINK_NOFOLLOW),
-                         flags & LX_AT_EMPTY_PATH, &p);
+    ret = path_from_user(dfd, filename, !(flags & LX_AT_SYMLINK_NOFOLLOW), flags & LX_AT_EMPTY_PATH,
+                         &p);
     if (ret == 0) {
         ret = access_check(&p, (uint32_t)mode);
         path_put(&p);
@@ -238,7 +239,8 @@ long sys_access(struct task *t, uaddr_t filename, int mode)
     return sys_faccessat2(t, LX_AT_FDCWD, filename, mode, 0);
 }
 
-/* ---- readlink --------------------------------------------------------------------------------- */
+/* ---- readlink ---------------------------------------------------------------------------------
+ */
 
 long sys_readlinkat(struct task *t, int dfd, uaddr_t pathname, uaddr_t buf, int bufsiz)
 {
@@ -280,15 +282,16 @@ long sys_readlink(struct task *t, uaddr_t path, uaddr_t buf, int bufsiz)
     return sys_readlinkat(t, LX_AT_FDCWD, path, buf, bufsiz);
 }
 
-/* ---- statfs ----------------------------------------------------------------------------------- */
+/* ---- statfs -----------------------------------------------------------------------------------
+ */
 
 static int64_t statfs_flags(const struct mount *m)
 {
     static const struct {
         uint32_t mount, st;
-    } map[] = {{MOUNT_READONLY, LX_ST_RDONLY},     {MOUNT_NOSUID, LX_ST_NOSUID},
-               {MOUNT_NODEV, LX_ST_NODEV},         {MOUNT_NOEXEC, LX_ST_NOEXEC},
-               {MOUNT_NOATIME, LX_ST_NOATIME},     {MOUNT_NODIRATIME, LX_ST_NODIRATIME},
+    } map[] = {{MOUNT_READONLY, LX_ST_RDONLY},  {MOUNT_NOSUID, LX_ST_NOSUID},
+               {MOUNT_NODEV, LX_ST_NODEV},      {MOUNT_NOEXEC, LX_ST_NOEXEC},
+               {MOUNT_NOATIME, LX_ST_NOATIME},  {MOUNT_NODIRATIME, LX_ST_NODIRATIME},
                {MOUNT_RELATIME, LX_ST_RELATIME}};
     uint32_t flags = mount_flags(m), out = LX_ST_VALID;
     size_t i;

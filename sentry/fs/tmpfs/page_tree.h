@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Page index -> memory file page, sparse: a radix tree of 64-way nodes that is as high as the highest
- * page needs. A file of one page has no nodes at all. Not locked; owns one count of each page.
+ * Page index -> memory file page, sparse: a radix tree of 64-way nodes that is as high as the
+ * highest page needs. A file of one page has no nodes at all. Not locked; owns one count of each
+ * page.
  */
 #pragma once
 
@@ -11,7 +12,7 @@ struct page_tree {
     void *root;      /* leaf (height 1) or inner node */
     uint32_t height; /* 0: only page 0, in `single` */
     mfpage_t single;
-    uint64_t count;  /* pages present */
+    uint64_t count; /* pages present */
 };
 
 void page_tree_init(struct page_tree *t);

@@ -234,8 +234,7 @@ static int tmpfs_mount(const struct fs_type *type, const char *source, const cha
     return ret < 0 ? ret : tmpfs_create(&opt, out);
 }
 
-const struct fs_type g_fs_tmpfs = {
-    .name = "tmpfs", .flags = FS_TYPE_USERNS, .mount = tmpfs_mount};
+const struct fs_type g_fs_tmpfs = {.name = "tmpfs", .flags = FS_TYPE_USERNS, .mount = tmpfs_mount};
 
 /* ---- limits and inodes ----------------------------------------------------------------------- */
 

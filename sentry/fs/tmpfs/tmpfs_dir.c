@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tmpfs directories: two trees over the same entries, by name for lookups and by position for
- * readdir. A position is given once and never reused, so a reader that stopped at position p goes on
- * with the entries above p whatever was made or removed meanwhile.
+ * readdir. A position is given once and never reused, so a reader that stopped at position p goes
+ * on with the entries above p whatever was made or removed meanwhile.
  */
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
 

@@ -4,8 +4,8 @@
  *
  * inode.lock is held over read and write, so that size and pages cannot shrink under a copy; guest
  * memory may be copied under it. The page tree itself is under inode.map.lock, because page faults
- * (translate) fill holes with only mm locks held. Size changes hold both. Shrinking: the size first,
- * then every mapping is told, then the pages go; a fault in between sees the size.
+ * (translate) fill holes with only mm locks held. Size changes hold both. Shrinking: the size
+ * first, then every mapping is told, then the pages go; a fault in between sees the size.
  */
 #include "sentry/fs/tmpfs/tmpfs_internal.h"
 
@@ -33,10 +33,11 @@ static void update_blocks(struct tmpfs_inode *ti)
     ti->inode.attr.blocks = ti->pages.count * (LX_PAGE_SIZE / 512);
 }
 
-/* ---- finding and filling pages ---------------------------------------------------------------- */
+/* ---- finding and filling pages ----------------------------------------------------------------
+ */
 
-/* Pages [index, +max): *page is the first or MEMFILE_NONE for a hole; returns how many follow of the
- * same kind (consecutive in sentry memory, or all holes). */
+/* Pages [index, +max): *page is the first or MEMFILE_NONE for a hole; returns how many follow of
+ * the same kind (consecutive in sentry memory, or all holes). */
 static uint32_t run_at(struct tmpfs_inode *ti, uint64_t index, uint32_t max, mfpage_t *page)
 {
     uint64_t next;
@@ -152,7 +153,8 @@ static int zero_within_page(struct tmpfs_inode *ti, uint64_t off, uint64_t len)
     return 0;
 }
 
-/* ---- read and write --------------------------------------------------------------------------- */
+/* ---- read and write ---------------------------------------------------------------------------
+ */
 
 static uint32_t run_limit(uint64_t pos, uint64_t bytes)
 {
@@ -289,7 +291,8 @@ static lx_loff_t tmpfs_seek(struct file *f, lx_loff_t off, int whence)
     return ret;
 }
 
-/* ---- size and space --------------------------------------------------------------------------- */
+/* ---- size and space ---------------------------------------------------------------------------
+ */
 
 int tmpfs_truncate(struct tmpfs_inode *ti, uint64_t size)
 {
@@ -348,7 +351,8 @@ static int preallocate(struct tmpfs_inode *ti, uint64_t off, uint64_t end)
         uint64_t left = last - index;
         uint32_t count;
         mfpage_t page;
-        int ret = run_for_write(ti, index, left < RUN_MAX ? (uint32_t)left : RUN_MAX, &page, &count);
+        int ret =
+            run_for_write(ti, index, left < RUN_MAX ? (uint32_t)left : RUN_MAX, &page, &count);
 
         if (ret < 0) {
             drop_pages(ti, pages_of(ti->inode.attr.size), UINT64_MAX >> LX_PAGE_SHIFT);
@@ -392,7 +396,8 @@ int tmpfs_fallocate(struct file *f, int mode, lx_loff_t off, lx_loff_t len)
     return ret;
 }
 
-/* ---- mappings --------------------------------------------------------------------------------- */
+/* ---- mappings ---------------------------------------------------------------------------------
+ */
 
 static struct tmpfs_inode *of_map(struct mappable *m)
 {
@@ -453,7 +458,8 @@ const struct mappable_ops tmpfs_mappable_ops = {
     .put = tmpfs_map_put,
 };
 
-/* ---- open ------------------------------------------------------------------------------------- */
+/* ---- open -------------------------------------------------------------------------------------
+ */
 
 static int tmpfs_fsync(struct file *f, bool data_only)
 {

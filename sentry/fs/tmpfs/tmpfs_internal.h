@@ -10,20 +10,20 @@
 /* Keys: I immutable; a atomic; l ->lock */
 struct tmpfs_super {
     struct super super;
-    struct mutex lock; /* rank FS_SUPER: link counts of files */
-    uint64_t max_pages;  /* a by remount; 0: no limit */
-    uint64_t max_inodes; /* a by remount; 0: no limit */
-    _Atomic uint64_t used_pages; /* a */
+    struct mutex lock;            /* rank FS_SUPER: link counts of files */
+    uint64_t max_pages;           /* a by remount; 0: no limit */
+    uint64_t max_inodes;          /* a by remount; 0: no limit */
+    _Atomic uint64_t used_pages;  /* a */
     _Atomic uint64_t used_inodes; /* a */
 };
 
 /* Keys: D inode.lock of this directory */
 struct tmpfs_dirent {
     RB_ENTRY(tmpfs_dirent) by_name, by_pos; /* D */
-    struct tmpfs_inode *inode; /* D, +1 */
-    uint64_t pos;  /* D: readdir position, never reused in this directory */
+    struct tmpfs_inode *inode;              /* D, +1 */
+    uint64_t pos;       /* D: readdir position, never reused in this directory */
     uint32_t hash, len; /* D */
-    char *name;    /* D */
+    char *name;         /* D */
 };
 RB_HEAD(tmpfs_names, tmpfs_dirent);
 RB_HEAD(tmpfs_positions, tmpfs_dirent);
@@ -46,10 +46,10 @@ struct tmpfs_inode {
             bool shmem;             /* I: memfd or shared memory: seals apply */
         };
         struct {
-            struct tmpfs_names names;   /* D */
+            struct tmpfs_names names;         /* D */
             struct tmpfs_positions positions; /* D */
-            uint64_t next_pos;          /* D */
-            struct tmpfs_inode *parent; /* D of parent, borrowed; itself for the root */
+            uint64_t next_pos;                /* D */
+            struct tmpfs_inode *parent;       /* D of parent, borrowed; itself for the root */
         };
     };
     struct list grave; /* tree teardown */

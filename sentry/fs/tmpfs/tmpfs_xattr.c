@@ -16,8 +16,7 @@ static struct tmpfs_xattr *find(struct tmpfs_inode *ti, const char *name)
 {
     struct tmpfs_xattr *x;
 
-    list_for_each_entry(x, &ti->xattrs, node)
-    {
+    list_for_each_entry(x, &ti->xattrs, node) {
         if (!strcmp(x->name, name))
             return x;
     }
@@ -116,8 +115,7 @@ ssize_t tmpfs_listxattr(struct inode *inode, char *buf, size_t size)
     size_t used = 0;
 
     mutex_lock(lock);
-    list_for_each_entry(x, &ti->xattrs, node)
-    {
+    list_for_each_entry(x, &ti->xattrs, node) {
         size_t len = strlen(x->name) + 1;
 
         if (!trusted && !strncmp(x->name, "trusted.", 8))
