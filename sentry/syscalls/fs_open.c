@@ -74,26 +74,6 @@ long sys_creat(struct task *t, uaddr_t pathname, uint32_t mode)
     return sys_openat(t, LX_AT_FDCWD, pathname, LX_O_CREAT | LX_O_WRONLY | LX_O_TRUNC, mode);
 }
 
-/* Copies a versioned struct: bytes beyond ours must be zero (-E2BIG). */
-static int copy_struct_in(void *dst, size_t size, uaddr_t src, size_t usize)
-{
-    uint8_t rest[64];
-    size_t off, n;
-    int ret;
-
-    memset(dst, 0, size);
-    ret = copy_in(dst, src, usize < size ? usize : size);
-    for (off = size; ret == 0 && off < usize; off += n) {
-        size_t i;
-
-        n = usize - off < sizeof(rest) ? usize - off : sizeof(rest);
-        ret = copy_in(rest, src + off, n);
-        for (i = 0; ret == 0 && i < n; i++)
-            ret = rest[i] ? -E2BIG : 0;
-    }
-    return ret;
-}
-
 long sys_openat2(struct task *t, int dfd, uaddr_t filename, uaddr_t uhow, size_t usize)
 {
     static const struct {
@@ -114,7 +94,7 @@ long sys_openat2(struct task *t, int dfd, uaddr_t filename, uaddr_t uhow, size_t
         return -EINVAL;
     if (usize > LX_PAGE_SIZE)
         return -E2BIG;
-    ret = copy_struct_in(&raw, sizeof(raw), uhow, usize);
+    ret = copy_struct_from_user(&raw, sizeof(raw), uhow, usize);
     if (ret < 0)
         return ret;
     for (i = 0; i < ARRAY_COUNT(map); i++) {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sentry/mm/uaccess.h"
 
@@ -41,5 +42,24 @@ int path_from_user(int dfd, uaddr_t name, bool follow, bool empty_ok, struct pat
         return ret;
     ret = vfs_walk(dfd, a.s, (follow ? WALK_FOLLOW : 0) | (empty_ok ? WALK_EMPTY : 0), out);
     path_arg_free(&a);
+    return ret;
+}
+
+int copy_struct_from_user(void *dst, size_t size, uaddr_t src, size_t usize)
+{
+    uint8_t rest[64];
+    size_t off, n;
+    int ret;
+
+    memset(dst, 0, size);
+    ret = copy_in(dst, src, usize < size ? usize : size);
+    for (off = size; ret == 0 && off < usize; off += n) {
+        size_t i;
+
+        n = usize - off < sizeof(rest) ? usize - off : sizeof(rest);
+        ret = copy_in(rest, src + off, n);
+        for (i = 0; ret == 0 && i < n; i++)
+            ret = rest[i] ? -E2BIG : 0;
+    }
     return ret;
 }
