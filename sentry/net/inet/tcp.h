@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A TCP endpoint on the loopback: see tcp.c. Inside inet/ only. */
+#pragma once
+
+#include "sentry/net/inet/inet.h"
+
+/*
+ * states (enum lx_tcp_state) and what may be called
+ * CLOSE        fresh, or ended: bind, connect, listen (fresh); reads see EOF or the error (ended)
+ * LISTEN       accept, shutdown
+ * SYN_SENT     waits for room in the listener's accept queue
+ * ESTABLISHED  everything
+ * CLOSE_WAIT   the peer has sent FIN: we may still send
+ * FIN_WAIT2    we have sent FIN: the peer may still send
+ * States between (FIN_WAIT1, LAST_ACK, CLOSING) take no time on lo; TIME_WAIT is an entry of the
+ * port table, not an endpoint.
+ */
+
+/* Keys: l sk.lock; a atomic; I immutable */
+struct tcp_sock {
+    struct inet_sock in;
+    enum lx_tcp_state state;    /* l */
+    bool orphan;                /* l: the file is gone */
+    bool connecting;            /* l: connect said EINPROGRESS and has not told the end yet */
+    bool done;                  /* l: FIN or RST came: reads at the end give 0 */
+    bool fin_sent;              /* l: we closed our direction */
+    bool active_close;          /* l: and were the first to */
+    bool peer_lost;             /* l: the peer's endpoint closed fully: sending gets a reset */
+    struct tcp_sock *peer;      /* l, +1: the other end while both have files */
+    struct list recvq;          /* l: struct nbuf */
+    _Atomic size_t rcv_bytes;   /* l for writers; the other end reads it for its free space */
+    uint64_t rcv_seq, read_seq; /* l: bytes that ever came in / were read */
+    atomic_bool nospace;        /* a: a writer (or poll) saw us full: wake it when there is room */
+    /* urgent data: at most one byte outstanding. l */
+    bool urg_valid, urg_read; /* a mark exists; its byte was read out of band */
+    uint64_t urg_seq;
+    uint8_t urg_byte;
+    /* listener. l */
+    struct list accept_queue; /* struct tcp_sock by accept_node, +1 each: children */
+    struct list accept_node;
+    uint32_t accept_count, backlog;
+    struct list syn_queue;     /* struct tcp_sock by syn_node, +1 each: clients in SYN_SENT */
+    struct list syn_node;      /* listener's l */
+    struct tcp_sock *listener; /* l, +1: whose syn_queue it is on */
+    /* options. l */
+    int nodelay, cork, quickack, keepidle, keepintvl, keepcnt, syncnt, linger2, defer_accept,
+        window_clamp, user_timeout, maxseg, notsent_lowat, fastopen, fastopen_connect, inq,
+        save_syn, thin_linear;
+    char congestion[16];
+    /* statistics. l */
+    uint64_t bytes_sent, bytes_received, segs_out, segs_in;
+    uint64_t last_sent, last_received; /* monotonic ns */
+};
+
+static inline struct tcp_sock *tcp_of(struct sock *sk)
+{
+    return container_of(inet_of(sk), struct tcp_sock, in);
+}
+
+extern const struct sock_ops g_tcp_ops;
+
+/* How much t's peer may hold unread of what t sends. */
+size_t tcp_send_limit(struct tcp_sock *t, struct tcp_sock *peer);
+ssize_t tcp_sendmsg(struct sock *sk, struct net_msg *m);
+ssize_t tcp_recvmsg(struct sock *sk, struct net_msg *m);
+int tcp_setsockopt(struct sock *sk, int level, int name, const void *val, uint32_t len);
+int tcp_getsockopt(struct sock *sk, int level, int name, void *val, uint32_t *len);
+uint32_t tcp_poll(struct sock *sk);
+long tcp_ioctl(struct sock *sk, uint32_t cmd, uaddr_t arg);
+/* Waits until a connection attempt is decided. 0 or -errno. */
+int tcp_wait_connected(struct tcp_sock *t, uint64_t timeo, bool nonblock);

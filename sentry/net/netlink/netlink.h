@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AF_NETLINK endpoints. netlink(7). */
+#pragma once
+
+#include "platform/base/rbuf.h"
+#include "sentry/abi/netlink.h"
+#include "sentry/net/netns_internal.h"
+
+int MUST_CHECK netlink_create(struct netns *ns, int type, int protocol, struct sock **out);
+
+/* ---- inside netlink/ ---- */
+
+/* Answers one rtnetlink request. Messages go to out (without NLMSG_DONE or an acknowledgement).
+ * 0; 1: it was a dump, to be ended by NLMSG_DONE; -errno for NLMSG_ERROR. body: what follows h. */
+int rtnetlink_request(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body,
+                      uint32_t portid, struct wbuf *out);
