@@ -235,7 +235,8 @@ static void test_remove_tree(int dirfd, const char *name)
     unlinkat(dirfd, name, AT_REMOVEDIR);
 }
 
-/* A fresh directory, the working directory from then on; removed with its contents at the end. */
+/* A fresh directory, the working directory from then on; removed with its contents when the TEST
+ * ends. */
 __attribute__((unused)) static const char *test_tmpdir(void)
 {
     if (g_test_tmp[0] == '\0') {
@@ -278,8 +279,10 @@ static void test_timeout(int signo)
 
 static void test_clean_up(void)
 {
-    if (g_test_tmp[0] != '\0' && getpid() == g_test_main_pid && chdir("/") == 0)
+    if (g_test_tmp[0] != '\0' && getpid() == g_test_main_pid && chdir("/") == 0) {
         test_remove_tree(AT_FDCWD, g_test_tmp);
+        g_test_tmp[0] = '\0';
+    }
 }
 
 static bool test_is_chosen(const char *name, int argc, char **argv)
@@ -307,6 +310,7 @@ __attribute__((unused)) static int test_main(int argc, char **argv)
         alarm(GUEST_TEST_SECONDS);
         t->fn();
         alarm(0);
+        test_clean_up();
         if (g_test_failures)
             failed++;
         else if (g_test_skipped)
