@@ -62,8 +62,8 @@ static const struct request *request_find(const struct op *op, const struct gp_h
         *out_reason = "request is not legal in this state";
     else if (body->size < r->min || body->size > r->max)
         *out_reason = "request has a wrong size";
-    else if (h->status != 0)
-        *out_reason = "request carries a status";
+    else if (h->status < 0 || h->status > GP_CPU_MAX)
+        *out_reason = "request carries a wrong hint";
     else
         return r;
     return NULL;
@@ -163,6 +163,7 @@ void op_dispatch(struct op *op, size_t size)
     op->batched = false;
     rbuf_init(&in, op->in_buf, size);
     if (size <= s->max_size && gp_get_header(&in, &op->header, &body) && rbuf_ok_at_end(&in)) {
+        server_follow(s->server, op->header.status);
         if (op->header.type == GP_BATCH && s->state == SESSION_READY) {
             ret = handle_batch(op, &body, &reason);
         } else {

@@ -135,10 +135,12 @@ struct server {
     struct op *ops;
     size_t op_count, ops_busy;
     struct list free_ops;
-    int proc_fd;       /* directory /proc/self/fd, or -1: nothing can be opened for data then */
-    bool cached_opens; /* the kernel knows RESOLVE_CACHED */
-    bool can_chown;    /* CAP_CHOWN: owners of created files are set */
-    uint8_t *scratch;  /* getdents and xattr values: GP_XATTR_MAX bytes */
+    int proc_fd;           /* directory /proc/self/fd, or -1: nothing can be opened for data then */
+    bool cached_opens;     /* the kernel knows RESOLVE_CACHED */
+    int32_t cpu, cpu_seen; /* hint that the loop is pinned to, the last one that differed */
+    unsigned cpu_count;    /* how often in a row */
+    bool can_chown;        /* CAP_CHOWN: owners of created files are set */
+    uint8_t *scratch;      /* getdents and xattr values: GP_XATTR_MAX bytes */
 };
 
 /* fid.c */
@@ -173,6 +175,8 @@ void server_op_put(struct op *op);           /* closes donated descriptors */
 /* Sends op->out and gives op back, now or, when the socket is full, through async->send. */
 void server_reply(struct op *op);
 void server_session_end(struct session *s, const char *reason, bool violation);
+/* The asker runs on this CPU (plus 1; 0: unknown): moves the loop there when it keeps asking. */
+void server_follow(struct server *sv, int32_t hint);
 /* Fills msg for a receive into in_buf / a send of out. */
 void op_prepare_recv(struct op *op);
 void op_prepare_send(struct op *op);

@@ -3,7 +3,8 @@
  * Wire format between the sentry (client) and the gofer (server): 9P in shape, over a
  * SOCK_SEQPACKET pair, so one packet is one message and descriptors travel with their message.
  *
- *   message  u32 size (whole packet), u16 type, u16 tag, i32 status (0 in requests), body
+ *   message  u32 size (whole packet), u16 type, u16 tag, i32 status, body
+ *   request  status is the CPU that the asker runs on, plus 1, or 0: a hint, see server.c
  *   reply    type | GP_REPLY, the request's tag, status 0 or -errno; a failed reply has no body
  *            unless its type says so (WALK)
  *   name     u16 length, bytes; 1..255, no '/', no NUL, not "." or ".."
@@ -56,6 +57,7 @@
 #define GP_FDS_MAX     8u /* descriptors of one message */
 #define GP_XATTR_MAX   65536u
 #define GP_FID_NONE    0xffffffffu
+#define GP_CPU_MAX     8192 /* largest hint */
 
 enum gp_type {
     GP_HELLO = 1,

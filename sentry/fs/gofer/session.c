@@ -2,6 +2,7 @@
 #include "sentry/fs/gofer/session.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "platform/base/log.h"
@@ -253,6 +254,13 @@ static void pass_reading_locked(struct gofer_session *s) REQUIRES(s->lock)
     }
 }
 
+static int32_t cpu_hint(void)
+{
+    int cpu = sched_getcpu();
+
+    return cpu >= 0 && cpu < GP_CPU_MAX ? cpu + 1 : 0;
+}
+
 int session_call(struct gofer_slot *c)
 {
     struct gofer_session *s = c->session;
@@ -260,7 +268,7 @@ int session_call(struct gofer_slot *c)
     struct rbuf in;
     int ret = 0;
 
-    if (!gp_finish(&c->out, 0, 0))
+    if (!gp_finish(&c->out, 0, cpu_hint()))
         return -EMSGSIZE;
     mutex_lock(&s->lock);
     c->waiting = true;
