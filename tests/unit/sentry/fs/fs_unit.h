@@ -3,11 +3,11 @@
 #pragma once
 
 /* clang-format off: cmocka needs these first */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 /* clang-format on */
 #include <errno.h>
 #include <pthread.h>

@@ -274,16 +274,11 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_editing),
-        cmocka_unit_test(test_eof),
-        cmocka_unit_test(test_signals),
-        cmocka_unit_test(test_raw),
-        cmocka_unit_test(test_output_and_flow),
-        cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_packet_mode),
-        cmocka_unit_test(test_close),
-        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_lines),     cmocka_unit_test(test_editing),
+        cmocka_unit_test(test_eof),       cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_raw),       cmocka_unit_test(test_output_and_flow),
+        cmocka_unit_test(test_long_line), cmocka_unit_test(test_packet_mode),
+        cmocka_unit_test(test_close),     cmocka_unit_test(test_numbers),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -135,10 +135,8 @@ static void test_splice_and_tee(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_full_and_resize),
-        cmocka_unit_test(test_packets),
-        cmocka_unit_test(test_stream_between_threads),
+        cmocka_unit_test(test_bytes),          cmocka_unit_test(test_full_and_resize),
+        cmocka_unit_test(test_packets),        cmocka_unit_test(test_stream_between_threads),
         cmocka_unit_test(test_splice_and_tee),
     };
 
