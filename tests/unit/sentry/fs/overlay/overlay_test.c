@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An overlay with a tmpfs above a gofer tree: what Linux's overlayfs does, plus directory renames. */
+/* An overlay with a tmpfs above a gofer tree: what Linux's overlayfs does, plus directory renames.
+ */
 #include "tests/support/gofer_fixture.h"
 
 #include <errno.h>
@@ -173,9 +174,8 @@ static void test_exchange(void **state)
 {
     (void)state;
     start();
-    assert_int_equal(vfs_rename(LX_AT_FDCWD, "/etc/sub", LX_AT_FDCWD, "/etc/passwd",
-                                LX_RENAME_EXCHANGE),
-                     0);
+    assert_int_equal(
+        vfs_rename(LX_AT_FDCWD, "/etc/sub", LX_AT_FDCWD, "/etc/passwd", LX_RENAME_EXCHANGE), 0);
     forget();
     assert_string_equal(read_text("/etc/sub"), "root");
     assert_string_equal(read_text("/etc/passwd/deep/leaf"), "leaf");
