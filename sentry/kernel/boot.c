@@ -52,6 +52,43 @@ static struct curr *service_curr(void)
     return &main_curr;
 }
 
+/* pivot_root(2) moves the roots of all tasks. */
+static void for_each_fs(void (*fn)(struct fs_ctx *, void *), void *arg)
+{
+    struct fs_ctx **all = NULL;
+    size_t count = 0, room = 0;
+    struct thread_group *tg;
+    struct task *t;
+
+    mutex_lock(&g_taskset.lock);
+    list_for_each_entry(tg, &g_processes, all_node) {
+        for_each_thread_locked(t, tg)
+        {
+            struct fs_ctx *fs;
+
+            if (count == room) {
+                struct fs_ctx **more = realloc(all, (room + 64) * sizeof(*all));
+
+                if (!more)
+                    continue;
+                all = more;
+                room += 64;
+            }
+            fs = task_fs_get(t);
+            if (fs)
+                all[count++] = fs;
+        }
+    }
+    mutex_unlock(&g_taskset.lock);
+    for (size_t i = 0; i < count; i++) {
+        fn(all[i], arg);
+        fs_ctx_put(all[i]);
+    }
+    free(all);
+}
+
+static const struct vfs_task_ops g_kernel_vfs_task_ops = {.for_each_fs = for_each_fs};
+
 int kernel_init(const struct platform_ops *ops, struct platform *p, uint32_t cpu_count)
 {
     struct sysinfo host;
@@ -67,6 +104,7 @@ int kernel_init(const struct platform_ops *ops, struct platform *p, uint32_t cpu
     g_curr_ops = &g_kernel_curr_ops;
     g_pid_ops = &g_kernel_pid_ops;
     g_signalfd_ops = &g_kernel_signalfd_ops;
+    g_vfs_task_ops = &g_kernel_vfs_task_ops;
     if (sysinfo(&host) == 0)
         g_host_memory = (uint64_t)host.totalram * host.mem_unit;
     cputime_init();
@@ -296,4 +334,21 @@ void kernel_process_abort(struct task *t)
     mutex_unlock(&g_taskset.lock);
     task_free_list(&dead);
     task_put(t);
+}
+
+long kernel_reboot(struct task *t, bool restart)
+{
+    struct pidns *ns = t->curr.pidns;
+
+    mutex_lock(&g_taskset.lock);
+    ns->reboot_signal = restart ? LX_SIGHUP : LX_SIGINT;
+    if (ns->reaper) {
+        mutex_lock(&ns->reaper->tg->lock);
+        (void)signal_send_locked(ns->reaper, LX_SIGKILL, NULL, true, true); /* never refused */
+        mutex_unlock(&ns->reaper->tg->lock);
+    }
+    mutex_unlock(&g_taskset.lock);
+    task_group_exit(t, 0);
+    atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);
+    return 0;
 }

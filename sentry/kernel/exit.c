@@ -439,6 +439,10 @@ static void zap_pid_namespace(struct task *t)
             if (child->k->exit_state == TASK_ZOMBIE && child->tg->thread_count == 1)
                 task_zombie_reap_locked(child, &dead);
         }
+        if (ns->reboot_signal) {
+            t->tg->exit_code = ns->reboot_signal;
+            atomic_fetch_or(&t->tg->flags, GROUP_EXIT);
+        }
         mine = task_is_leader(t) ? 1 : 2;
         left = ns->count;
         mutex_unlock(&g_taskset.lock);

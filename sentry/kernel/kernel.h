@@ -100,6 +100,10 @@ void kernel_pause(struct kcontainer *c);
 void kernel_resume(struct kcontainer *c);
 bool kernel_paused(struct kcontainer *c);
 
+/* reboot(2) inside a container: PID 1 dies of SIGHUP (restart) or SIGINT (halt), as in a pid
+ * namespace of Linux. The caller exits too. */
+long kernel_reboot(struct task *t, bool restart);
+
 /* uts namespace. Lifetime: refcounted. */
 int MUST_CHECK utsns_new(const char *hostname, const char *domainname, struct userns *owner,
                          struct utsns **out);

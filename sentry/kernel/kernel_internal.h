@@ -61,6 +61,7 @@ struct sigpending {
 #define GROUP_HAS_SUBREAPER  0x100u /* some ancestor is one */
 #define GROUP_DID_EXEC       0x200u
 #define GROUP_SESSION_LEADER 0x400u
+#define GROUP_MEMBARRIER     0x800u
 
 struct cpu_times {
     uint64_t utime, stime; /* ns */

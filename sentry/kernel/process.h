@@ -17,6 +17,7 @@ bool process_is_subreaper(struct task *t);
 bool process_is_single_threaded(struct task *t);
 /* exit(2) of one thread, exit_group(2). status: wait status. */
 void process_exit_thread(struct task *t, int status);
+void process_exit_group(struct task *t, int status);
 /* Calls fn for every process that which/who of getpriority(2) names: who 0 is the caller's own.
  * t is +1 for the call. Returns the number of calls. */
 int process_for_each(struct task *self, int which, lx_pid_t who, bool threads,

@@ -2,6 +2,7 @@
 /* Seccomp filters of guests. */
 #include "sentry/kernel/seccomp.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "sentry/kernel/kernel_internal.h"
@@ -34,4 +35,17 @@ void seccomp_task_exit(struct task *t)
 
     t->k->seccomp = NULL;
     seccomp_filter_put(f);
+}
+
+long seccomp_mode(struct task *t)
+{
+    return t->k->seccomp_mode;
+}
+
+long seccomp_prctl(struct task *t, uint64_t mode, uaddr_t filter)
+{
+    (void)t;
+    (void)mode;
+    (void)filter;
+    return -EINVAL;
 }

@@ -10,3 +10,7 @@ struct seccomp_filter;
 /* Lifetime: refcounted; a filter holds the one below it. NULL is fine. */
 struct seccomp_filter *seccomp_filter_get(struct seccomp_filter *f);
 void seccomp_filter_put(struct seccomp_filter *f);
+
+/* prctl(PR_GET_SECCOMP), prctl(PR_SET_SECCOMP), seccomp(2). */
+long seccomp_mode(struct task *t);
+long seccomp_prctl(struct task *t, uint64_t mode, uaddr_t filter);

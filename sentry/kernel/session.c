@@ -235,3 +235,9 @@ int process_for_each(struct task *self, int which, lx_pid_t who, bool threads,
     mutex_unlock(&g_taskset.lock);
     return count;
 }
+
+void process_exit_group(struct task *t, int status)
+{
+    task_group_exit(t, status);
+    atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);
+}

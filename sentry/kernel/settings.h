@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Per-task settings that system calls read and write one by one. */
+#pragma once
+
+#include "platform/base/compiler.h"
+#include "sentry/abi/types.h"
+
+struct task;
+
+/* Own thread only. */
+void task_set_clear_child_tid(struct task *t, uaddr_t addr);
+uaddr_t task_clear_child_tid(const struct task *t);
+uint32_t task_personality(const struct task *t);
+void task_set_personality(struct task *t, uint32_t p);
+bool task_no_new_privs(const struct task *t);
+void task_set_no_new_privs(struct task *t);
+int task_pdeath_signal(const struct task *t);
+void task_set_pdeath_signal(struct task *t, int signo);
+bool task_thp_disable(const struct task *t);
+void task_set_thp_disable(struct task *t, bool on);
+bool task_io_flusher(const struct task *t);
+void task_set_io_flusher(struct task *t, bool on);
+uint64_t task_timer_slack(struct task *t);
+/* rseq(2): 0, -EINVAL, -EBUSY, -EPERM. */
+int task_rseq(struct task *t, uaddr_t addr, uint32_t len, int flags, uint32_t sig);
+
+/* membarrier(2): every other thread of the process passes a full barrier before the return. */
+void task_membarrier(struct task *t);
+void task_membarrier_register(struct task *t, bool is_private);
+bool task_membarrier_registered(struct task *t);
+
+/* Any task; taken under its lock. */
+struct task_sched {
+    int policy, rt_priority, nice, ioprio;
+    bool reset_on_fork;
+};
+void task_sched_get(struct task *t, struct task_sched *out);
+void task_sched_set(struct task *t, const struct task_sched *s);
+enum { TASK_CPU_WORDS = 16 };
+void task_affinity_get(struct task *t, uint64_t mask[TASK_CPU_WORDS]);
+void task_affinity_set(struct task *t, const uint64_t mask[TASK_CPU_WORDS]);
