@@ -235,37 +235,36 @@ struct put_list {
     struct file **files; /* owned */
     size_t count, cap;
 };
-static _Thread_local struct put_list *putting;
+static _Thread_local struct put_list putting;
+static _Thread_local bool is_putting;
 
 static void put_files(struct file **files, size_t count)
 {
-    struct put_list list = {0}, *outer = putting;
+    if (is_putting) {
+        struct put_list *list = &putting;
+        size_t cap = list->count + count > list->cap ? (list->count + count) * 2 : list->cap;
+        struct file **grown = realloc(list->files, cap * sizeof(*grown));
 
-    if (outer) {
-        struct file **grown = outer->files;
-
-        if (outer->count + count > outer->cap) {
-            outer->cap = (outer->count + count) * 2;
-            grown = realloc(outer->files, outer->cap * sizeof(*grown));
-        }
         if (grown) {
-            outer->files = grown;
-            memcpy(grown + outer->count, files, count * sizeof(*files));
-            outer->count += count;
+            list->files = grown;
+            list->cap = cap;
+            memcpy(grown + list->count, files, count * sizeof(*files));
+            list->count += count;
             return;
         }
-        outer->cap = outer->count;
+        /* Out of memory: put them here, one level deeper. */
+        for (size_t i = 0; i < count; i++)
+            file_put(files[i]);
+        return;
     }
-    if (!outer)
-        putting = &list;
+    is_putting = true;
     for (size_t i = 0; i < count; i++)
         file_put(files[i]);
-    if (outer)
-        return;
-    while (list.count > 0)
-        file_put(list.files[--list.count]);
-    putting = NULL;
-    free(list.files);
+    while (putting.count > 0)
+        file_put(putting.files[--putting.count]);
+    is_putting = false;
+    free(putting.files);
+    putting = (struct put_list){0};
 }
 
 void scm_free(struct scm *scm)
