@@ -24,17 +24,19 @@ int proc_access_ptrace_read(struct pseudo_node *n);
 void proc_put_comm(struct pbuf *b, const char *comm, const char *esc);
 
 /* Tables, one per folder of /proc. */
-extern const struct pseudo_entry g_proc_pid_table[];     /* /proc/PID */
-extern const struct pseudo_entry g_proc_pid_entry;       /* /proc/PID itself */
-extern const struct pseudo_entry g_proc_tid_entry;       /* /proc/PID/task/TID itself */
-extern const struct pseudo_entry g_proc_sys_table[];     /* /proc/sys */
-extern const struct pseudo_entry g_proc_net_table[];     /* /proc/PID/net */
-extern const struct pseudo_entry g_proc_root_table[];    /* /proc, static part */
-extern const struct pseudo_entry g_proc_sysvipc_table[]; /* /proc/sysvipc */
-extern const struct pseudo_entry g_proc_ns_table[];      /* /proc/PID/ns */
-extern const struct pseudo_dir g_proc_fd_dir;            /* /proc/PID/fd */
-extern const struct pseudo_dir g_proc_fdinfo_dir;        /* /proc/PID/fdinfo */
-extern const struct pseudo_dir g_proc_task_dir;          /* /proc/PID/task */
+extern const struct pseudo_entry g_proc_pid_table[];      /* /proc/PID */
+extern const struct pseudo_entry g_proc_pid_more_table[]; /* /proc/PID and task/TID, second half */
+extern const struct pseudo_entry g_proc_sys_net_table[];  /* /proc/sys/net */
+extern const struct pseudo_entry g_proc_pid_entry;        /* /proc/PID itself */
+extern const struct pseudo_entry g_proc_tid_entry;        /* /proc/PID/task/TID itself */
+extern const struct pseudo_entry g_proc_sys_table[];      /* /proc/sys */
+extern const struct pseudo_entry g_proc_net_table[];      /* /proc/PID/net */
+extern const struct pseudo_entry g_proc_root_table[];     /* /proc, static part */
+extern const struct pseudo_entry g_proc_sysvipc_table[];  /* /proc/sysvipc */
+extern const struct pseudo_entry g_proc_ns_table[];       /* /proc/PID/ns */
+extern const struct pseudo_dir g_proc_fd_dir;             /* /proc/PID/fd */
+extern const struct pseudo_dir g_proc_fdinfo_dir;         /* /proc/PID/fdinfo */
+extern const struct pseudo_dir g_proc_task_dir;           /* /proc/PID/task */
 
 /* pid_stat.c */
 int proc_show_stat_process(struct pseudo_node *n, struct pbuf *b);

@@ -269,10 +269,6 @@ const struct pseudo_dir g_proc_task_dir = {
     {                                                                                              \
         .name = (n), .mode = 0100000 | (m), .show = (fn), .access = proc_access_ptrace_read        \
     }
-#define FILE_OPEN(n, m, fn)                                                                        \
-    {                                                                                              \
-        .name = (n), .mode = 0100000 | (m), .open = (fn)                                           \
-    }
 /* Rows that processes and threads have in common. */
 #define ROWS_COMMON                                                                                \
     {.name = "fd", .mode = 0040500, .dir = &g_proc_fd_dir},                                        \
@@ -307,10 +303,12 @@ const struct pseudo_entry g_proc_pid_entry = {
     .name = "PID",
     .mode = 0040555,
     .children = g_proc_pid_table,
+    .more = g_proc_pid_more_table,
 };
 
 const struct pseudo_entry g_proc_tid_entry = {
     .name = "TID",
     .mode = 0040555,
     .children = proc_tid_table,
+    .more = g_proc_pid_more_table,
 };

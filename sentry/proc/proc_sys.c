@@ -391,13 +391,10 @@ static const struct pseudo_entry user_table[] = {
 static const struct pseudo_entry empty_table[] = {{0}};
 
 const struct pseudo_entry g_proc_sys_table[] = {
-    PSEUDO_DIR("kernel", 0555, kernel_table),
-    PSEUDO_DIR("vm", 0555, vm_table),
-    PSEUDO_DIR("fs", 0555, fs_table),
-    PSEUDO_DIR("user", 0555, user_table),
-    PSEUDO_DIR("dev", 0555, empty_table),
-    PSEUDO_DIR("abi", 0555, empty_table),
-    {0},
+    PSEUDO_DIR("kernel", 0555, kernel_table), PSEUDO_DIR("vm", 0555, vm_table),
+    PSEUDO_DIR("fs", 0555, fs_table),         PSEUDO_DIR("net", 0555, g_proc_sys_net_table),
+    PSEUDO_DIR("user", 0555, user_table),     PSEUDO_DIR("dev", 0555, empty_table),
+    PSEUDO_DIR("abi", 0555, empty_table),     {0},
 };
 
 static const char sysvipc_msg[] =

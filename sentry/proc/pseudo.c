@@ -116,22 +116,47 @@ int pseudo_readlink_text(struct pseudo_node *n, char **out)
     return *out ? 0 : -ENOMEM;
 }
 
+/* Row number i of a directory's two tables, or NULL. */
+static const struct pseudo_entry *row_at(const struct pseudo_entry *dir, size_t i)
+{
+    const struct pseudo_entry *e;
+
+    for (e = dir->children; e && e->name; e++) {
+        if (i-- == 0)
+            return e;
+    }
+    for (e = dir->more; e && e->name; e++) {
+        if (i-- == 0)
+            return e;
+    }
+    return NULL;
+}
+
+static const struct pseudo_entry *table_find(const struct pseudo_entry *e, const char *name,
+                                             size_t len)
+{
+    for (; e && e->name; e++) {
+        if (strlen(e->name) == len && memcmp(e->name, name, len) == 0)
+            return e;
+    }
+    return NULL;
+}
+
 /* ---- inode ops ---------------------------------------------------------------------------- */
 
 static int pseudo_lookup(struct inode *inode, const char *name, size_t len, struct inode **out)
 {
     struct pseudo_node *dir = pseudo_node_of(inode), *n = NULL;
-    const struct pseudo_entry *e = dir->entry->children;
+    const struct pseudo_entry *e;
     int ret;
 
     *out = NULL;
     if (inode_type(inode) != 0040000)
         return -ENOTDIR;
-    for (; e && e->name; e++) {
-        if (strlen(e->name) == len && memcmp(e->name, name, len) == 0)
-            break;
-    }
-    if (e && e->name)
+    e = table_find(dir->entry->children, name, len);
+    if (!e)
+        e = table_find(dir->entry->more, name, len);
+    if (e)
         ret = pseudo_node_new(dir, e, name, len, &n);
     else if (dir->entry->dir)
         ret = dir->entry->dir->lookup(dir, name, len, &n);
@@ -306,11 +331,11 @@ static int pseudo_readdir(struct file *f, struct dir_emit *d)
 {
     struct pseudo_node *n = pseudo_node_of(f->inode);
     struct pseudo_super *ps = pseudo_super_of(n);
-    const struct pseudo_entry *e = n->entry->children;
+    const struct pseudo_entry *e;
     uint64_t ino = f->inode->attr.ino, cookie;
     struct dentry *parent = f->path.dentry->parent;
     struct pseudo_name name;
-    lx_loff_t pos = 2;
+    lx_loff_t pos;
     int ret;
 
     if (ps->valid && !ps->valid(n))
@@ -319,9 +344,7 @@ static int pseudo_readdir(struct file *f, struct dir_emit *d)
         return 0;
     if (f->pos <= 1 && !emit(f, d, "..", parent->inode ? parent->inode->attr.ino : ino, 0040000, 2))
         return 0;
-    for (; e && e->name; e++, pos++) {
-        if (pos < f->pos)
-            continue;
+    for (pos = MAX(f->pos, 2); (e = row_at(n->entry, (size_t)pos - 2)) != NULL; pos++) {
         if (!emit(f, d, e->name, child_ino(ino, e->name, strlen(e->name)), e->mode, pos + 1))
             return 0;
     }

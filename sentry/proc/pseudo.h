@@ -42,6 +42,7 @@ struct pseudo_entry {
     /* Additional check at open, readlink and follow (ptrace access). [0] */
     int (*access)(struct pseudo_node *n);
     const struct pseudo_entry *children;
+    const struct pseudo_entry *more; /* a second table, listed after the first */
     const struct pseudo_dir *dir;
     const void *data; /* for the functions: a sysctl's variable, a string */
 };

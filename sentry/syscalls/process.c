@@ -15,6 +15,7 @@
 #include "sentry/kernel/task_info.h"
 #include "sentry/kernel/wait.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/proc/nsfs.h"
 #if __has_include("gen/syscall_protos.h")
 #include "gen/syscall_protos.h"
 #endif
@@ -135,7 +136,10 @@ long sys_setns(struct task *t, int fd, int flags)
     if (ret < 0)
         return ret;
     pid = pidfd_pid(f);
-    ret = pid ? task_setns_pid(t, pid, (uint32_t)flags) : -EINVAL;
+    if (pid)
+        ret = task_setns_pid(t, pid, (uint32_t)flags);
+    else
+        ret = nsfs_setns(t, f, (uint32_t)flags);
     file_put(f);
     return ret;
 }

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Namespace files. An inode remembers the task it was reached through and the namespace's number;
+ * who uses it asks that task again, so that no namespace is kept alive here. DEVIATION: a namespace
+ * whose last task ended cannot be entered through a file that is still open.
+ */
+#include "sentry/proc/nsfs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sentry/abi/sched.h"
+#include "sentry/kernel/process.h"
+#include "sentry/kernel/task_info.h"
+
+/* Lifetime: the inode's. Keys: I immutable */
+struct ns_inode {
+    struct inode inode;
+    struct pid *pid;    /* I, +1 */
+    enum pid_kind kind; /* I */
+    const char *name;   /* I, static */
+};
+
+static const struct file_ops ns_file_ops;
+static const struct inode_ops ns_inode_ops;
+
+static void ns_file_release(struct file *f)
+{
+    file_destroy_generic(f);
+    free(f);
+}
+
+static const struct file_ops ns_file_ops = {.release = ns_file_release};
+
+static int ns_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct file **out)
+{
+    *out = calloc(1, sizeof(**out));
+    if (!*out)
+        return -ENOMEM;
+    file_init(*out, &ns_file_ops, flags);
+    return 0;
+}
+
+static void ns_destroy(struct inode *inode)
+{
+    struct ns_inode *n = container_of(inode, struct ns_inode, inode);
+
+    pid_put(n->pid);
+    inode_destroy_generic(inode);
+    free(n);
+}
+
+static const struct inode_ops ns_inode_ops = {.open = ns_open, .destroy = ns_destroy};
+
+static uint64_t ns_number(struct pid *p, enum pid_kind kind, const char *name)
+{
+    struct task *t = pid_task_get(p, kind);
+    uint64_t inum = t ? task_ns_inum(t, name) : 0;
+
+    if (t)
+        task_put(t);
+    return inum;
+}
+
+int nsfs_path(struct pid *p, enum pid_kind kind, const char *name, struct path *out)
+{
+    uint64_t inum = ns_number(p, kind, name);
+    struct ns_inode *n;
+    struct file *f;
+    char text[64];
+    int ret;
+
+    if (!inum)
+        return -ENOENT;
+    n = calloc(1, sizeof(*n));
+    f = calloc(1, sizeof(*f));
+    if (!n || !f) {
+        free(n);
+        free(f);
+        return -ENOMEM;
+    }
+    inode_init(&n->inode, vfs_anon_super(), &ns_inode_ops, 0100444);
+    n->inode.attr.mode = 0100444;
+    n->inode.attr.nlink = 1;
+    n->inode.attr.ino = inum;
+    n->pid = pid_get(p);
+    n->kind = kind;
+    n->name = name;
+    snprintf(text, sizeof(text), "%s:[%llu]", name, (unsigned long long)inum);
+    /* A file is the way to a path on the hidden mount; only its path is kept. */
+    file_init(f, &ns_file_ops, 0);
+    ret = file_set_anon(f, text, 0100444, &n->inode);
+    if (ret == 0) {
+        *out = f->path;
+        path_get(out);
+    }
+    file_put(f);
+    return ret;
+}
+
+bool nsfs_from_file(struct file *f, struct pid **out_pid, const char **out_name)
+{
+    struct ns_inode *n;
+
+    if (!f->inode || f->inode->ops != &ns_inode_ops)
+        return false;
+    n = container_of(f->inode, struct ns_inode, inode);
+    if (ns_number(n->pid, n->kind, n->name) != n->inode.attr.ino)
+        return false;
+    *out_pid = n->pid;
+    *out_name = n->name;
+    return true;
+}
+
+long nsfs_setns(struct task *t, struct file *f, uint32_t flags)
+{
+    static const struct {
+        const char *name;
+        uint64_t flag;
+    } kinds[] = {
+        {"mnt", LX_CLONE_NEWNS},        {"pid", LX_CLONE_NEWPID}, {"net", LX_CLONE_NEWNET},
+        {"uts", LX_CLONE_NEWUTS},       {"ipc", LX_CLONE_NEWIPC}, {"user", LX_CLONE_NEWUSER},
+        {"cgroup", LX_CLONE_NEWCGROUP},
+    };
+    struct pid *pid;
+    const char *name;
+
+    if (!nsfs_from_file(f, &pid, &name))
+        return -EINVAL;
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        if (strcmp(kinds[i].name, name) != 0)
+            continue;
+        if (flags && flags != kinds[i].flag)
+            return -EINVAL;
+        return task_setns_pid(t, pid, kinds[i].flag);
+    }
+    return -EINVAL;
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc/PID/net: the endpoints and the device of the process's network namespace, in the columns
+ * that netstat, ss, lsof and ifconfig parse. Tables of machinery that does not exist here are
+ * empty.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "sentry/net/inet/inet.h"
+#include "sentry/net/netns_internal.h"
+#include "sentry/net/unix/unix.h"
+#include "sentry/proc/proc_internal.h"
+
+static int netns_of(struct pseudo_node *n, struct netns **out)
+{
+    struct task *t;
+    int ret = proc_task_get(n, &t);
+
+    if (ret < 0)
+        return ret;
+    *out = task_netns_get(t);
+    task_put(t);
+    return *out ? 0 : -EINVAL;
+}
+
+struct walk {
+    struct pbuf *b;
+    uint32_t line;
+    int family, type, protocol;
+};
+
+/* Runs fn over the endpoints of n's namespace. */
+static int walk_socks(struct pseudo_node *n, struct walk *w, bool (*fn)(struct sock *, void *))
+{
+    struct netns *ns;
+    int ret = netns_of(n, &ns);
+
+    if (ret < 0)
+        return ret;
+    netns_for_each_sock(ns, fn, w);
+    netns_put(ns);
+    return 0;
+}
+
+/* ---- inet ----------------------------------------------------------------------------------- */
+
+static void put_addr(struct pbuf *b, bool v4, const struct inet_addr *a, uint16_t port)
+{
+    uint32_t word[4];
+
+    if (v4) {
+        pbuf_printf(b, "%08X:%04X", ia_v4(a), port);
+        return;
+    }
+    memcpy(word, a->b, sizeof(word));
+    pbuf_printf(b, "%08X%08X%08X%08X:%04X", word[0], word[1], word[2], word[3], port);
+}
+
+struct inet_line {
+    const struct inet_addr *laddr, *raddr;
+    uint16_t lport, rport;
+    uint32_t state, rx, tx;
+    lx_uid_t uid;
+    uint64_t ino;
+};
+
+static void put_inet_line(struct walk *w, const struct inet_line *l)
+{
+    bool v4 = w->family == LX_AF_INET;
+    struct pbuf *b = w->b;
+    size_t line = b->size;
+
+    pbuf_printf(b, w->type == LX_SOCK_STREAM ? "%4u: " : "%5u: ", w->line++);
+    put_addr(b, v4, l->laddr, l->lport);
+    pbuf_putc(b, ' ');
+    put_addr(b, v4, l->raddr, l->rport);
+    pbuf_printf(b, " %02X %08X:%08X 00:00000000 00000000 %5u %8d %llu", l->state, l->tx, l->rx,
+                userns_from_kuid(curr()->cred->userns, l->uid), 0, (unsigned long long)l->ino);
+    if (w->type == LX_SOCK_STREAM)
+        pbuf_puts(b, " 1 0000000000000000 100 0 0 10 0");
+    else
+        pbuf_puts(b, " 2 0000000000000000 0");
+    if (v4)
+        pbuf_pad(b, line, w->type == LX_SOCK_STREAM ? 148 : 126);
+    pbuf_putc(b, '\n');
+}
+
+static bool show_inet_sock(struct sock *sk, void *arg)
+{
+    struct walk *w = arg;
+    struct inet_sock *in;
+    struct inet_line l = {0};
+
+    if (sk->family != w->family || sk->type != w->type ||
+        (w->protocol >= 0 && (int)sk->protocol != w->protocol))
+        return true;
+    in = inet_of(sk);
+    /* A TCP endpoint that is in no table is not shown. */
+    if (!in->lport && w->type != LX_SOCK_RAW)
+        return true;
+    l.laddr = &in->laddr;
+    l.raddr = &in->raddr;
+    l.lport = in->lport;
+    l.rport = in->rport;
+    l.uid = sk->uid;
+    l.ino = sk->ino;
+    l.state = w->type == LX_SOCK_STREAM ? (uint32_t)tcp_state(sk) : in->rport ? 1 : 7;
+    if (w->type == LX_SOCK_STREAM && l.state == LX_TCP_CLOSE)
+        return true;
+    if (w->type != LX_SOCK_RAW)
+        inet_queue_sizes(sk, &l.rx, &l.tx);
+    put_inet_line(w, &l);
+    return true;
+}
+
+static void show_time_wait(const struct inet_bind *tw, void *arg)
+{
+    struct walk *w = arg;
+    struct inet_line l = {
+        .laddr = &tw->addr,
+        .raddr = &tw->raddr,
+        .lport = tw->port,
+        .rport = tw->rport,
+        .state = LX_TCP_TIME_WAIT,
+    };
+
+    if (ia_is_v4(&tw->addr) == (w->family == LX_AF_INET))
+        put_inet_line(w, &l);
+}
+
+#define TCP_HEAD4                                                                                  \
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "  \
+    "inode                                                     \n"
+#define TCP_HEAD6                                                                                  \
+    "  sl  local_address                         remote_address                        st "        \
+    "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+#define UDP_HEAD4                                                                                  \
+    "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout " \
+    "inode ref pointer drops             \n"
+#define UDP_HEAD6                                                                                  \
+    "  sl  local_address                         remote_address                        st "        \
+    "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"
+
+static int show_tcp(struct pseudo_node *n, struct pbuf *b, int family)
+{
+    struct walk w = {.b = b, .family = family, .type = LX_SOCK_STREAM, .protocol = -1};
+    struct netns *ns;
+    int ret = netns_of(n, &ns);
+
+    if (ret < 0)
+        return ret;
+    pbuf_puts(b, family == LX_AF_INET ? TCP_HEAD4 : TCP_HEAD6);
+    netns_for_each_sock(ns, show_inet_sock, &w);
+    inet_time_wait_for_each(ns, show_time_wait, &w);
+    netns_put(ns);
+    return 0;
+}
+
+static int show_tcp4(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_tcp(n, b, LX_AF_INET);
+}
+
+static int show_tcp6(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_tcp(n, b, LX_AF_INET6);
+}
+
+static int show_dgram(struct pseudo_node *n, struct pbuf *b, int family, int type, int protocol)
+{
+    struct walk w = {.b = b, .family = family, .type = type, .protocol = protocol};
+
+    pbuf_puts(b, family == LX_AF_INET ? UDP_HEAD4 : UDP_HEAD6);
+    return walk_socks(n, &w, show_inet_sock);
+}
+
+static int show_udp4(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET, LX_SOCK_DGRAM, LX_IPPROTO_UDP);
+}
+
+static int show_udp6(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET6, LX_SOCK_DGRAM, LX_IPPROTO_UDP);
+}
+
+static int show_icmp4(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET, LX_SOCK_DGRAM, LX_IPPROTO_ICMP);
+}
+
+static int show_icmp6(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET6, LX_SOCK_DGRAM, LX_IPPROTO_ICMPV6);
+}
+
+static int show_raw4(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET, LX_SOCK_RAW, -1);
+}
+
+static int show_raw6(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET6, LX_SOCK_RAW, -1);
+}
+
+/* ---- unix, netlink -------------------------------------------------------------------------- */
+
+static bool show_unix_sock(struct sock *sk, void *arg)
+{
+    struct walk *w = arg;
+    struct sockaddr_buf a;
+    uint32_t state;
+
+    if (sk->family != LX_AF_UNIX)
+        return true;
+    /* States of the old socket enum: 1 unconnected, 3 connected. */
+    state = unix_of(sk)->peer ? 3 : 1;
+    pbuf_printf(w->b, "%016x: %08X 00000000 %08X %04X %02X %5llu", 0, refs_read(&sk->refs) - 1,
+                unix_of(sk)->state == UNIX_LISTENING ? 0x10000u : 0u, sk->type, state,
+                (unsigned long long)sk->ino);
+    if (sk->ops->getname(sk, /*peer=*/false, &a) == 0 && a.len > 2) {
+        pbuf_putc(w->b, ' ');
+        for (uint32_t i = 2; i < a.len; i++) {
+            if (a.bytes[i] == '\0' && a.bytes[2] != '\0')
+                break;
+            pbuf_putc(w->b, a.bytes[i] ? (char)a.bytes[i] : '@');
+        }
+    }
+    pbuf_putc(w->b, '\n');
+    return true;
+}
+
+static int show_unix(struct pseudo_node *n, struct pbuf *b)
+{
+    struct walk w = {.b = b};
+
+    pbuf_puts(b, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+    return walk_socks(n, &w, show_unix_sock);
+}
+
+static bool show_netlink_sock(struct sock *sk, void *arg)
+{
+    struct walk *w = arg;
+    struct sockaddr_buf a;
+    uint32_t ids[2] = {0};
+
+    if (sk->family != LX_AF_NETLINK)
+        return true;
+    if (sk->ops->getname(sk, /*peer=*/false, &a) == 0)
+        memcpy(ids, a.bytes + 4, sizeof(ids));
+    pbuf_printf(
+        w->b, "0000000000000000 %-3u %-10u %08x 0        0        0     2        0        %-8llu\n",
+        sk->protocol, ids[0], ids[1], (unsigned long long)sk->ino);
+    return true;
+}
+
+static int show_netlink(struct pseudo_node *n, struct pbuf *b)
+{
+    struct walk w = {.b = b};
+
+    pbuf_puts(b,
+              "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    "
+              "Inode\n");
+    return walk_socks(n, &w, show_netlink_sock);
+}
+
+/* ---- the device ----------------------------------------------------------------------------- */
+
+static int show_dev(struct pseudo_node *n, struct pbuf *b)
+{
+    struct netns *ns;
+    unsigned long long bytes, packets;
+    int ret = netns_of(n, &ns);
+
+    if (ret < 0)
+        return ret;
+    bytes = ns->lo_bytes;
+    packets = ns->lo_packets;
+    pbuf_puts(b,
+              "Inter-|   Receive                                                |  Transmit\n"
+              " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets "
+              "errs drop fifo colls carrier compressed\n");
+    pbuf_printf(b,
+                "    lo: %7llu %7llu    0    0    0     0          0         0 %8llu %7llu    0    "
+                "0    0     0       0          0\n",
+                bytes, packets, bytes, packets);
+    netns_put(ns);
+    return 0;
+}
+
+static int show_if_inet6(struct pseudo_node *n, struct pbuf *b)
+{
+    struct netns *ns;
+    int ret = netns_of(n, &ns);
+
+    if (ret < 0)
+        return ret;
+    if (netns_lo_up(ns))
+        pbuf_puts(b, "00000000000000000000000000000001 01 80 10 80       lo\n");
+    netns_put(ns);
+    return 0;
+}
+
+static int show_ipv6_route(struct pseudo_node *n, struct pbuf *b)
+{
+    struct netns *ns;
+    int ret = netns_of(n, &ns);
+
+    if (ret < 0)
+        return ret;
+    if (netns_lo_up(ns))
+        pbuf_puts(
+            b, "00000000000000000000000000000001 80 00000000000000000000000000000000 00 "
+               "00000000000000000000000000000000 00000000 00000003 00000000 80200001       lo\n");
+    netns_put(ns);
+    return 0;
+}
+
+static int show_route(struct pseudo_node *n, struct pbuf *b)
+{
+    size_t line = b->size;
+
+    pbuf_puts(
+        b, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT");
+    pbuf_pad(b, line, 126);
+    pbuf_putc(b, '\n');
+    return 0;
+}
+
+/* ---- statistics ----------------------------------------------------------------------------- */
+
+struct counts {
+    uint32_t all, tcp[2], udp[2], raw[2], tw;
+};
+
+static bool count_sock(struct sock *sk, void *arg)
+{
+    struct counts *c = arg;
+    bool v6 = sk->family == LX_AF_INET6;
+
+    c->all++;
+    if (sk->family != LX_AF_INET && !v6)
+        return true;
+    if (sk->type == LX_SOCK_STREAM)
+        c->tcp[v6]++;
+    else if (sk->protocol == LX_IPPROTO_UDP)
+        c->udp[v6]++;
+    else
+        c->raw[v6]++;
+    return true;
+}
+
+static int counts_get(struct pseudo_node *n, struct counts *c)
+{
+    struct netns *ns;
+    int ret = netns_of(n, &ns);
+
+    if (ret < 0)
+        return ret;
+    netns_for_each_sock(ns, count_sock, c);
+    c->tw = ns->time_wait_count;
+    netns_put(ns);
+    return 0;
+}
+
+static int show_sockstat(struct pseudo_node *n, struct pbuf *b)
+{
+    struct counts c = {0};
+    int ret = counts_get(n, &c);
+
+    if (ret < 0)
+        return ret;
+    pbuf_printf(b, "sockets: used %u\nTCP: inuse %u orphan 0 tw %u alloc %u mem 0\n", c.all,
+                c.tcp[0], c.tw, c.tcp[0] + c.tcp[1]);
+    pbuf_printf(b, "UDP: inuse %u mem 0\nUDPLITE: inuse 0\nRAW: inuse %u\nFRAG: inuse 0 memory 0\n",
+                c.udp[0], c.raw[0]);
+    return 0;
+}
+
+static int show_sockstat6(struct pseudo_node *n, struct pbuf *b)
+{
+    struct counts c = {0};
+    int ret = counts_get(n, &c);
+
+    if (ret == 0)
+        pbuf_printf(b,
+                    "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse 0\nRAW6: inuse %u\n"
+                    "FRAG6: inuse 0 memory 0\n",
+                    c.tcp[1], c.udp[1], c.raw[1]);
+    return ret;
+}
+
+static const char snmp_text[] =
+    "Ip: Forwarding DefaultTTL InReceives InHdrErrors InAddrErrors ForwDatagrams InUnknownProtos "
+    "InDiscards InDelivers OutRequests OutDiscards OutNoRoutes ReasmTimeout ReasmReqds ReasmOKs "
+    "ReasmFails FragOKs FragFails FragCreates\n"
+    "Ip: 2 64 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+    "Icmp: InMsgs InErrors InCsumErrors InDestUnreachs InTimeExcds InParmProbs InSrcQuenchs "
+    "InRedirects InEchos InEchoReps InTimestamps InTimestampReps InAddrMasks InAddrMaskReps "
+    "OutMsgs "
+    "OutErrors OutRateLimitGlobal OutRateLimitHost OutDestUnreachs OutTimeExcds OutParmProbs "
+    "OutSrcQuenchs OutRedirects OutEchos OutEchoReps OutTimestamps OutTimestampReps OutAddrMasks "
+    "OutAddrMaskReps\n"
+    "Icmp: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+    "Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets "
+    "CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors\n"
+    "Tcp: 1 200 120000 -1 0 0 0 0 0 0 0 0 0 0 0\n"
+    "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors "
+    "IgnoredMulti MemErrors\n"
+    "Udp: 0 0 0 0 0 0 0 0 0\n"
+    "UdpLite: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors "
+    "IgnoredMulti MemErrors\n"
+    "UdpLite: 0 0 0 0 0 0 0 0 0\n";
+
+static const char netstat_text[] =
+    "TcpExt: SyncookiesSent SyncookiesRecv SyncookiesFailed ListenOverflows ListenDrops "
+    "TCPTimeouts\n"
+    "TcpExt: 0 0 0 0 0 0\n"
+    "IpExt: InNoRoutes InTruncatedPkts InMcastPkts OutMcastPkts InBcastPkts OutBcastPkts InOctets "
+    "OutOctets InMcastOctets OutMcastOctets InBcastOctets OutBcastOctets InCsumErrors InNoECTPkts "
+    "InECT1Pkts InECT0Pkts InCEPkts ReasmOverlaps\n"
+    "IpExt: 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+
+static const char protocols_text[] =
+    "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se "
+    "re bi br ha uh gp em\n";
+
+const struct pseudo_entry g_proc_net_table[] = {
+    PSEUDO_FILE("tcp", 0444, show_tcp4),
+    PSEUDO_FILE("tcp6", 0444, show_tcp6),
+    PSEUDO_FILE("udp", 0444, show_udp4),
+    PSEUDO_FILE("udp6", 0444, show_udp6),
+    PSEUDO_TEXT("udplite", 0444, UDP_HEAD4),
+    PSEUDO_TEXT("udplite6", 0444, UDP_HEAD6),
+    PSEUDO_FILE("icmp", 0444, show_icmp4),
+    PSEUDO_FILE("icmp6", 0444, show_icmp6),
+    PSEUDO_FILE("raw", 0444, show_raw4),
+    PSEUDO_FILE("raw6", 0444, show_raw6),
+    PSEUDO_FILE("unix", 0444, show_unix),
+    PSEUDO_FILE("netlink", 0444, show_netlink),
+    PSEUDO_TEXT("packet", 0444,
+                "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"),
+    PSEUDO_FILE("dev", 0444, show_dev),
+    PSEUDO_TEXT("dev_mcast", 0444, ""),
+    PSEUDO_FILE("if_inet6", 0444, show_if_inet6),
+    PSEUDO_FILE("route", 0444, show_route),
+    PSEUDO_FILE("ipv6_route", 0444, show_ipv6_route),
+    PSEUDO_TEXT("arp", 0444,
+                "IP address       HW type     Flags       HW address            Mask     Device\n"),
+    PSEUDO_TEXT("igmp", 0444,
+                "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+                "1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"),
+    PSEUDO_TEXT("igmp6", 0444,
+                "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"),
+    PSEUDO_TEXT("mcfilter", 0444, ""),
+    PSEUDO_TEXT("mcfilter6", 0444, ""),
+    PSEUDO_TEXT("anycast6", 0444, ""),
+    PSEUDO_FILE("sockstat", 0444, show_sockstat),
+    PSEUDO_FILE("sockstat6", 0444, show_sockstat6),
+    PSEUDO_TEXT("snmp", 0444, snmp_text),
+    PSEUDO_TEXT("snmp6", 0444, "Ip6InReceives                   \t0\n"),
+    PSEUDO_TEXT("netstat", 0444, netstat_text),
+    PSEUDO_TEXT("protocols", 0444, protocols_text),
+    PSEUDO_TEXT("ptype", 0444, "Type Device      Function\n"),
+    PSEUDO_TEXT("fib_trie", 0444, ""),
+    PSEUDO_TEXT("fib_triestat", 0444, ""),
+    PSEUDO_TEXT("psched", 0444, "000003e8 00000040 000f4240 3b9aca00\n"),
+    PSEUDO_TEXT("rt_cache", 0444, ""),
+    PSEUDO_TEXT("rt6_stats", 0444, "0000 0001 0000 0001 0000 0000 0000\n"),
+    PSEUDO_TEXT("softnet_stat", 0444, ""),
+    PSEUDO_TEXT(
+        "wireless", 0444,
+        "Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE\n"
+        " face | tus | link level noise |  nwid  crypt   frag  retry   misc | beacon | 22\n"),
+    {0},
+};
