@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "sentry/abi/sched.h"
-#include "sentry/kernel/process.h"
+#include "sentry/kernel/clone.h"
 #include "sentry/kernel/task_info.h"
 
 /* Lifetime: the inode's. Keys: I immutable */
