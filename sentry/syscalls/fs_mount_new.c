@@ -252,7 +252,7 @@ static int atime_flags(uint64_t attr, uint32_t *out)
 
 long sys_fsmount(struct task *t, int fs_fd, uint32_t flags, uint32_t attr)
 {
-    uint32_t mount_bits, atime;
+    uint32_t mount_bits, atime = 0;
     struct fd_borrow b;
     struct mount *m;
     struct file *f;
@@ -305,7 +305,7 @@ long sys_fspick(struct task *t, int dfd, uaddr_t path, uint32_t flags)
 static int setattr_decode(const struct lx_mount_attr *a, uint32_t *set, uint32_t *clear)
 {
     const uint64_t propagation = LX_MS_UNBINDABLE | LX_MS_PRIVATE | LX_MS_SLAVE | LX_MS_SHARED;
-    uint32_t atime;
+    uint32_t atime = 0;
     int ret;
 
     if ((a->propagation & ~propagation) || (a->propagation & (a->propagation - 1)))
