@@ -32,6 +32,7 @@
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/host/console.h"
+#include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
@@ -133,6 +134,7 @@ static int step_subsystems(const struct boot_config *c)
         (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p, 0)) < 0 || (ret = vfs_init()) < 0 ||
         (ret = shmem_init()) < 0)
         return ret;
+    signalfd_init();
     if (c->strace_fd >= 0)
         return strace_init(c->strace_fd, c->strace_json);
     return 0;
