@@ -116,7 +116,7 @@ TEST(ignored_signals_do_not)
 TEST(stop_and_continue_keep_the_deadline)
 {
     long long start = test_now_ms();
-    pid_t pid = fork(), waiter = getpid();
+    pid_t waiter = getpid(), pid = fork();
     int status;
 
     if (pid == 0) {
