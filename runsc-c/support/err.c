@@ -43,8 +43,10 @@ int err_wrap(struct err *e, const char *fmt, ...)
     va_start(ap, fmt);
     n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(e->msg))
-        snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %s", old);
+    /* The oldest text is cut when the wrapped message is too long. */
+    if (n >= 0 && (size_t)n + 3 < sizeof(e->msg))
+        snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %.*s",
+                 (int)(sizeof(e->msg) - (size_t)n - 3), old);
     return -1;
 }
 
