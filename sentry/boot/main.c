@@ -118,11 +118,6 @@ static int start_platform(const struct boot_config *c, const struct platform_ops
     return ret;
 }
 
-struct step {
-    const char *name;
-    int (*run)(const struct boot_config *c);
-};
-
 static int step_subsystems(const struct boot_config *c)
 {
     const struct platform_ops *ops;
