@@ -93,7 +93,7 @@ foreach(source ${guest_sources})
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${base}
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/guest/${family})
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
-    target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+    target_compile_definitions(${target} PRIVATE _GNU_SOURCE=)
     target_compile_options(${target} PRIVATE -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter
         -Wno-missing-field-initializers)
     target_link_options(${target} PRIVATE -static -pthread)
