@@ -155,10 +155,17 @@ static int range_check(struct file *in, lx_loff_t in_pos, struct file *out, lx_l
     return 0;
 }
 
+/* A donated host file keeps its position on the host: only its seek op knows it. */
+static lx_loff_t own_position(struct file *f)
+{
+    return f->kind & FILE_SEEKABLE ? f->pos : vfs_lseek(f, 0, LX_SEEK_CUR);
+}
+
 static ssize_t do_copy_range(struct file *in, lx_loff_t *in_pos, struct file *out,
                              lx_loff_t *out_pos, size_t len)
 {
-    lx_loff_t from = in_pos ? *in_pos : in->pos, to = out_pos ? *out_pos : out->pos;
+    lx_loff_t from = in_pos ? *in_pos : own_position(in);
+    lx_loff_t to = out_pos ? *out_pos : own_position(out);
     ssize_t ret;
 
     if (len > LX_MAX_RW_COUNT)
