@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/loader/vdso.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/uaccess.h"
@@ -118,7 +119,9 @@ static void handle_syscall(struct task *t)
     long ret;
 
     k->syscall_nr = (int64_t)t->regs.orig_rax;
-    if (unlikely(g_syscall_trace_ops))
+    if (unlikely(k->seccomp_mode) && !seccomp_allows(t, &ret))
+        ; /* ret is the answer */
+    else if (unlikely(g_syscall_trace_ops))
         ret = dispatch_traced(t);
     else
         ret = syscall_dispatch(t, &t->regs);

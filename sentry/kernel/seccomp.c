@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Seccomp filters of guests. */
+/*
+ * Seccomp for guests. Filters form a chain towards the oldest; all run, the most restrictive
+ * verdict counts. A task's chain only grows, by its own call or by TSYNC of a sibling (under the
+ * group's lock); a task reads its own without a lock.
+ */
 #include "sentry/kernel/seccomp.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/kernel/bpf.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/mm/uaccess.h"
+
+enum { CHAIN_INSNS_MAX = 32768, PER_FILTER_COST = 4 };
 
 struct seccomp_filter {
     struct refs refs;
-    struct seccomp_filter *below; /* I, +1 */
+    struct seccomp_filter *below;  /* I, +1 */
+    uint32_t count, chain_cost;    /* I */
+    struct lx_sock_filter insns[]; /* I */
 };
 
 struct seccomp_filter *seccomp_filter_get(struct seccomp_filter *f)
@@ -31,10 +41,255 @@ void seccomp_filter_put(struct seccomp_filter *f)
 
 void seccomp_task_exit(struct task *t)
 {
-    struct seccomp_filter *f = t->k->seccomp;
+    struct seccomp_filter *f;
 
+    mutex_lock(&t->tg->lock);
+    f = t->k->seccomp;
     t->k->seccomp = NULL;
+    mutex_unlock(&t->tg->lock);
     seccomp_filter_put(f);
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static void kill_caller(struct task *t, bool process, const struct lx_siginfo *info)
+{
+    if (process || t->tg->live == 1) {
+        signal_force(t, LX_SIGSYS, info);
+        task_group_exit(t, LX_SIGSYS);
+    } else {
+        t->k->exit_code = LX_SIGSYS;
+        t->k->die = true;
+    }
+    atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);
+}
+
+static bool strict_allows(struct task *t, long *out_ret)
+{
+    enum { NR_READ = 0, NR_WRITE = 1, NR_SIGRETURN = 15, NR_EXIT = 60 };
+
+    switch (t->regs.orig_rax) {
+    case NR_READ:
+    case NR_WRITE:
+    case NR_SIGRETURN:
+    case NR_EXIT:
+        return true;
+    default:
+        t->k->exit_code = LX_SIGKILL;
+        t->k->die = true;
+        if (t->tg->live == 1)
+            task_group_exit(t, LX_SIGKILL);
+        atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);
+        *out_ret = -ENOSYS;
+        return false;
+    }
+}
+
+bool seccomp_allows(struct task *t, long *out_ret)
+{
+    const struct lx_regs *r = &t->regs;
+    struct lx_seccomp_data data = {
+        .nr = (int32_t)r->orig_rax,
+        .arch = LX_AUDIT_ARCH_X86_64,
+        .instruction_pointer = r->rip,
+        .args = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
+    };
+    struct lx_siginfo info = {.signo = LX_SIGSYS, .code = LX_SYS_SECCOMP};
+    uint32_t verdict = LX_SECCOMP_RET_ALLOW;
+
+    if (t->k->seccomp_mode == LX_SECCOMP_MODE_STRICT)
+        return strict_allows(t, out_ret);
+    for (struct seccomp_filter *f = t->k->seccomp; f; f = f->below) {
+        uint32_t one = bpf_run(f->insns, &data);
+
+        /* Actions are ordered as signed numbers: KILL_PROCESS is the smallest. */
+        if ((int32_t)(one & LX_SECCOMP_RET_ACTION_FULL) <
+            (int32_t)(verdict & LX_SECCOMP_RET_ACTION_FULL))
+            verdict = one;
+    }
+    info.err = (int32_t)(verdict & LX_SECCOMP_RET_DATA);
+    info.sys.call_addr = r->rip;
+    info.sys.syscall = data.nr;
+    info.sys.arch = data.arch;
+    switch (verdict & LX_SECCOMP_RET_ACTION_FULL) {
+    case LX_SECCOMP_RET_ALLOW:
+    case LX_SECCOMP_RET_LOG:
+        return true;
+    case LX_SECCOMP_RET_ERRNO:
+        *out_ret = -(long)MIN(verdict & LX_SECCOMP_RET_DATA, 4095u);
+        return false;
+    case LX_SECCOMP_RET_TRAP:
+        /* The handler sees the registers as at the call and may set rax itself. */
+        signal_force(t, LX_SIGSYS, &info);
+        *out_ret = (long)r->orig_rax;
+        t->regs.orig_rax = (uint64_t)-1;
+        return false;
+    case LX_SECCOMP_RET_TRACE:
+    case LX_SECCOMP_RET_USER_NOTIF:
+        *out_ret = -ENOSYS; /* nobody listens */
+        return false;
+    case LX_SECCOMP_RET_KILL_THREAD:
+        kill_caller(t, /*process=*/false, &info);
+        break;
+    default:
+        kill_caller(t, /*process=*/true, &info);
+        break;
+    }
+    *out_ret = -ENOSYS;
+    return false;
+}
+
+/* ---- installing -------------------------------------------------------------------------------
+ */
+
+static int filter_from_user(struct task *t, uaddr_t addr, struct seccomp_filter **out)
+{
+    struct lx_sock_fprog prog;
+    struct seccomp_filter *f;
+    int ret;
+
+    if (get_user(&prog, addr) < 0)
+        return -EFAULT;
+    if (!prog.len || prog.len > LX_BPF_MAXINSNS)
+        return -EINVAL;
+    if (!t->k->no_new_privs &&
+        !cred_ns_capable(t->curr.cred, t->curr.cred->userns, LX_CAP_SYS_ADMIN))
+        return -EACCES;
+    f = calloc(1, sizeof(*f) + prog.len * sizeof(f->insns[0]));
+    if (!f)
+        return -ENOMEM;
+    refs_init(&f->refs);
+    f->count = prog.len;
+    ret = copy_in(f->insns, prog.filter, prog.len * sizeof(f->insns[0]));
+    if (ret == 0)
+        ret = bpf_check(f->insns, f->count);
+    if (ret < 0) {
+        free(f);
+        return ret;
+    }
+    *out = f;
+    return 0;
+}
+
+/* Is the chain of t an ancestor (or the same) of head? */
+static bool chain_contains(const struct seccomp_filter *head, const struct seccomp_filter *t)
+{
+    for (; head; head = head->below)
+        if (head == t)
+            return true;
+    return t == NULL;
+}
+
+/* TSYNC: 0, or the tid of a thread whose filters have gone another way. */
+static lx_pid_t sync_conflict_locked(struct task *self)
+{
+    struct task *t;
+
+    for_each_thread_locked(t, self->tg)
+    {
+        if (t == self || t->k->exiting)
+            continue;
+        if (t->k->seccomp_mode == LX_SECCOMP_MODE_STRICT ||
+            !chain_contains(self->k->seccomp, t->k->seccomp))
+            return pid_nr(t->curr.tid);
+    }
+    return 0;
+}
+
+static void sync_threads_locked(struct task *self)
+{
+    struct task *t;
+
+    for_each_thread_locked(t, self->tg)
+    {
+        struct seccomp_filter *old = t->k->seccomp;
+
+        if (t == self || t->k->exiting)
+            continue;
+        t->k->seccomp = seccomp_filter_get(self->k->seccomp);
+        t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
+        if (self->k->no_new_privs)
+            t->k->no_new_privs = true;
+        /* The old chain is part of the new one, which holds it: never the last reference. A thread
+         * that runs a filter this moment goes on with memory that stays. */
+        seccomp_filter_put(old);
+    }
+}
+
+static long set_filter(struct task *t, uint32_t flags, uaddr_t addr)
+{
+    struct seccomp_filter *f;
+    lx_pid_t other = 0;
+    int ret;
+
+    if (flags & ~(LX_SECCOMP_FILTER_FLAG_TSYNC | LX_SECCOMP_FILTER_FLAG_LOG |
+                  LX_SECCOMP_FILTER_FLAG_SPEC_ALLOW | LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+        return -EINVAL;
+    if (t->k->seccomp_mode == LX_SECCOMP_MODE_STRICT)
+        return -EINVAL;
+    ret = filter_from_user(t, addr, &f);
+    if (ret < 0)
+        return ret;
+    mutex_lock(&t->tg->lock);
+    if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
+        other = sync_conflict_locked(t);
+    f->chain_cost = f->count + PER_FILTER_COST + (t->k->seccomp ? t->k->seccomp->chain_cost : 0);
+    if (other)
+        ret = flags & LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : other;
+    else if (f->chain_cost > CHAIN_INSNS_MAX)
+        ret = -ENOMEM;
+    if (ret == 0) {
+        f->below = t->k->seccomp; /* the task's reference moves into the new filter */
+        t->k->seccomp = f;
+        t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
+        if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
+            sync_threads_locked(t);
+    }
+    mutex_unlock(&t->tg->lock);
+    if (ret != 0)
+        free(f);
+    return ret;
+}
+
+static long set_strict(struct task *t)
+{
+    if (t->k->seccomp_mode == LX_SECCOMP_MODE_FILTER)
+        return -EINVAL;
+    t->k->seccomp_mode = LX_SECCOMP_MODE_STRICT;
+    return 0;
+}
+
+static long action_available(uaddr_t arg)
+{
+    uint32_t action;
+
+    if (get_user(&action, arg) < 0)
+        return -EFAULT;
+    switch (action) {
+    case LX_SECCOMP_RET_KILL_PROCESS:
+    case LX_SECCOMP_RET_KILL_THREAD:
+    case LX_SECCOMP_RET_TRAP:
+    case LX_SECCOMP_RET_ERRNO:
+    case LX_SECCOMP_RET_LOG:
+    case LX_SECCOMP_RET_ALLOW:
+        return 0;
+    default:
+        return -EOPNOTSUPP;
+    }
+}
+
+long seccomp_op(struct task *t, uint32_t op, uint32_t flags, uaddr_t arg)
+{
+    switch (op) {
+    case LX_SECCOMP_SET_MODE_STRICT:
+        return flags || arg ? -EINVAL : set_strict(t);
+    case LX_SECCOMP_SET_MODE_FILTER:
+        return set_filter(t, flags, arg);
+    case LX_SECCOMP_GET_ACTION_AVAIL:
+        return flags ? -EINVAL : action_available(arg);
+    default:
+        return -EINVAL;
+    }
 }
 
 long seccomp_mode(struct task *t)
@@ -44,8 +299,12 @@ long seccomp_mode(struct task *t)
 
 long seccomp_prctl(struct task *t, uint64_t mode, uaddr_t filter)
 {
-    (void)t;
-    (void)mode;
-    (void)filter;
-    return -EINVAL;
+    switch (mode) {
+    case LX_SECCOMP_MODE_STRICT:
+        return set_strict(t);
+    case LX_SECCOMP_MODE_FILTER:
+        return set_filter(t, 0, filter);
+    default:
+        return -EINVAL;
+    }
 }

@@ -2,7 +2,8 @@
 /* seccomp(2) of guests: filters are run by an interpreter of our own before dispatch. */
 #pragma once
 
-#include "sentry/abi/types.h"
+#include "platform/base/compiler.h"
+#include "sentry/abi/seccomp.h"
 
 struct task;
 struct seccomp_filter;
@@ -14,3 +15,8 @@ void seccomp_filter_put(struct seccomp_filter *f);
 /* prctl(PR_GET_SECCOMP), prctl(PR_SET_SECCOMP), seccomp(2). */
 long seccomp_mode(struct task *t);
 long seccomp_prctl(struct task *t, uint64_t mode, uaddr_t filter);
+long seccomp_op(struct task *t, uint32_t op, uint32_t flags, uaddr_t arg);
+
+/* The call in t->regs against the task's mode. true: dispatch it; false: *out_ret is the result (a
+ * signal may be pending). Called only when a mode is set. */
+bool seccomp_allows(struct task *t, long *out_ret);

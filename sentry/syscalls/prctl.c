@@ -391,3 +391,8 @@ long sys_arch_prctl(struct task *t, int option, uint64_t arg2)
         return -EINVAL;
     }
 }
+
+long sys_seccomp(struct task *t, uint32_t op, uint32_t flags, uaddr_t uargs)
+{
+    return seccomp_op(t, op, flags, uargs);
+}
