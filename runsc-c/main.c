@@ -176,6 +176,19 @@ static int run(int argc, char **argv, struct err *e)
     return err_set(e, "unknown command \"%s\"; `runsc-c help` lists the commands", argv[index]);
 }
 
+/* Descriptors 0-2 that are closed would be given to the next file that is opened, and then to the
+ * program as its standard output. */
+static void reserve_stdio(void)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        g_options.stdio_closed[fd] = true;
+        if (open("/dev/null", O_RDWR) != fd)
+            exit(1);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {0};
@@ -185,6 +198,7 @@ int main(int argc, char **argv)
         return sandbox_sentry_main(argc, argv);
     if (argc == 3 && !strcmp(argv[1], "internal-gofer"))
         return sandbox_gofer_main(argc, argv);
+    reserve_stdio();
     ret = run(argc, argv, &e);
     if (ret >= 0)
         return ret;

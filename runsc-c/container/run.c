@@ -139,6 +139,11 @@ static int open_strace(struct err *e)
     return fd < 0 ? err_errno(e, errno, "--strace=%s", g_options.strace) : fd;
 }
 
+static int stdio_or_closed(int fd)
+{
+    return g_options.stdio_closed[fd] ? -1 : fd;
+}
+
 static int launch(const struct container_run *rq, struct foreground *f, int listen_fd,
                   struct err *e)
 {
@@ -146,7 +151,7 @@ static int launch(const struct container_run *rq, struct foreground *f, int list
         .id = rq->id,
         .spec = rq->spec,
         .bundle = rq->bundle,
-        .stdio = {0, 1, 2},
+        .stdio = {stdio_or_closed(0), stdio_or_closed(1), stdio_or_closed(2)},
         .console_fd = f->console_fd,
         .listen_fd = listen_fd,
         .strace_fd = open_strace(e),

@@ -152,20 +152,22 @@ static json_t *gofer_config(struct launch *l, struct err *e)
 static json_t *sentry_config(struct launch *l, struct err *e)
 {
     const struct launch_request *rq = l->rq;
-    json_t *config, *preserved = json_array();
+    json_t *config, *preserved = json_array(), *closed = json_array();
     json_t *spec = json_deep_copy(rq->spec);
 
     for (int i = 0; i < rq->preserve_fds; i++)
         json_array_append_new(preserved, json_integer(fdset_add(&l->sentry_fds, 3 + i, e)));
-    config =
-        json_pack("{s:s, s:b, s:o, s:s, s:s, s:s, s:O, s:i, s:i, s:i, s:o, s:o, s:{s:i, s:s}}",
-                  "id", rq->id, "standalone", rq->standalone, "spec", spec, "platform",
-                  g_options.platform, "network", g_options.network, "overlay", g_options.overlay,
-                  "trees", l->tree_list, "control", fdset_add(&l->sentry_fds, l->control[1], e),
-                  "listen", fdset_add(&l->sentry_fds, rq->listen_fd, e), "console",
-                  fdset_add(&l->sentry_fds, rq->console_fd, e), "log",
-                  log_config(&l->sentry_fds, l->log_fd, e), "preserved", preserved, "strace", "fd",
-                  fdset_add(&l->sentry_fds, rq->strace_fd, e), "format", g_options.strace_format);
+    for (int i = 0; i < 3; i++)
+        json_array_append_new(closed, json_boolean(rq->stdio[i] < 0));
+    config = json_pack(
+        "{s:s, s:o, s:b, s:o, s:s, s:s, s:s, s:O, s:i, s:i, s:i, s:o, s:o, s:{s:i, s:s}}", "id",
+        rq->id, "closed", closed, "standalone", rq->standalone, "spec", spec, "platform",
+        g_options.platform, "network", g_options.network, "overlay", g_options.overlay, "trees",
+        l->tree_list, "control", fdset_add(&l->sentry_fds, l->control[1], e), "listen",
+        fdset_add(&l->sentry_fds, rq->listen_fd, e), "console",
+        fdset_add(&l->sentry_fds, rq->console_fd, e), "log",
+        log_config(&l->sentry_fds, l->log_fd, e), "preserved", preserved, "strace", "fd",
+        fdset_add(&l->sentry_fds, rq->strace_fd, e), "format", g_options.strace_format);
     if (!config)
         (void)err_errno(e, ENOMEM, "sentry configuration");
     return config;

@@ -14,6 +14,7 @@ struct globals {
     const char *strace;     /* NULL off, "" stderr, else file */
     const char *strace_format;
     bool debug, systemd_cgroup, rootless;
+    bool stdio_closed[3]; /* descriptors that the caller left closed; /dev/null holds their place */
 };
 
 extern struct globals g_options;

@@ -123,5 +123,7 @@ int boot_config_load(int fd, struct boot_config *c)
     c->log_json = !strcmp(boot_string(log, "format", "text"), "json");
     c->debug = json_is_true(json_object_get(log, "debug"));
     c->standalone = json_is_true(json_object_get(c->json, "standalone"));
+    for (size_t i = 0; i < 3; i++)
+        c->closed[i] = json_is_true(json_array_get(json_object_get(c->json, "closed"), i));
     return load_trees(c);
 }

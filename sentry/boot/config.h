@@ -26,6 +26,7 @@ struct boot_config {
     size_t tree_count;
     int control_fd, listen_fd, console_fd, strace_fd, log_fd; /* -1: none */
     bool strace_json, log_json, debug;
+    bool closed[3];  /* standard descriptors that the program starts without */
     bool standalone; /* `do`: the first process has no pid-1 protection */
 };
 

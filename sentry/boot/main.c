@@ -170,7 +170,7 @@ static int make_process(const struct boot_config *c, const struct boot_mounts *m
                         const struct lx_rlimit *limits, struct control_target *target,
                         struct boot_error *e)
 {
-    static const int stdio[3] = {0, 1, 2};
+    const int stdio[3] = {c->closed[0] ? -1 : 0, c->closed[1] ? -1 : 1, c->closed[2] ? -1 : 2};
     struct container_process cp = {
         .process = json_object_get(c->spec, "process"),
         .hostname = boot_string(c->spec, "hostname", NULL),
