@@ -108,6 +108,8 @@ int handle_setattr(struct op *op, struct rbuf *in, struct wbuf *out)
 
     if (!rbuf_ok_at_end(in) || !n || (mask & ~GP_SET_ALL) || size > INT64_MAX || (mode & ~07777u))
         return OP_VIOLATION;
+    if (n->foreign)
+        return -EACCES;
     if (mask & GP_SET_SIZE) {
         ret = set_size(sv, n, size);
         if (ret < 0)
@@ -178,7 +180,7 @@ static int xattr_begin(struct op *op, struct rbuf *in, const struct node **out_n
     *out_node = n;
     if (!n)
         return OP_VIOLATION;
-    if (!S_ISREG(n->mode) && !S_ISDIR(n->mode))
+    if (n->foreign || (!S_ISREG(n->mode) && !S_ISDIR(n->mode)))
         return -EOPNOTSUPP;
     return 0;
 }

@@ -82,6 +82,12 @@ static int created_by_name(struct op *op, struct wbuf *out, const struct creatio
     return fd < 0 ? fd : created_take(op, out, c, fd, type);
 }
 
+/* A host file system that is not served is only a place: nothing in it can be changed. */
+static int dir_changeable(const struct node *dir)
+{
+    return dir->foreign ? -EACCES : 0;
+}
+
 static bool creation_head(struct op *op, struct rbuf *in, struct creation *c)
 {
     c->dir = fid_lookup(op->session, rbuf_u32(in));
@@ -102,6 +108,8 @@ int handle_create(struct op *op, struct rbuf *in, struct wbuf *out)
     if (!copy_name(in, c.name) || !rbuf_ok_at_end(in) || !fine || (c.mode & ~07777u) ||
         (c.open & ~(GP_OPEN_READ | GP_OPEN_WRITE)))
         return OP_VIOLATION;
+    if (dir_changeable(c.dir) < 0)
+        return -EACCES;
     fd = hostfs_open_beneath(c.dir->fd, c.name, O_CREAT | O_EXCL | O_RDWR, c.mode);
     if (fd < 0)
         return fd;
@@ -121,6 +129,8 @@ int handle_mkdir(struct op *op, struct rbuf *in, struct wbuf *out)
     c.gid = rbuf_u32(in);
     if (!copy_name(in, c.name) || !rbuf_ok_at_end(in) || !fine || (c.mode & ~07777u))
         return OP_VIOLATION;
+    if (dir_changeable(c.dir) < 0)
+        return -EACCES;
     if (mkdirat(c.dir->fd, c.name, c.mode) < 0)
         return -errno;
     return created_by_name(op, out, &c, S_IFDIR);
@@ -144,6 +154,8 @@ int handle_mknod(struct op *op, struct rbuf *in, struct wbuf *out)
         return -EPERM;
     if (type != S_IFCHR && type != S_IFIFO && type != S_IFSOCK && type != S_IFREG)
         return OP_VIOLATION;
+    if (dir_changeable(c.dir) < 0)
+        return -EACCES;
     if (mknodat(c.dir->fd, c.name, c.mode, 0) < 0)
         return -errno;
     return created_by_name(op, out, &c, type);
@@ -165,6 +177,8 @@ int handle_symlink(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     memcpy(target, s.data, s.len);
     target[s.len] = '\0';
+    if (dir_changeable(c.dir) < 0)
+        return -EACCES;
     if (symlinkat(target, c.dir->fd, c.name) < 0)
         return -errno;
     return created_by_name(op, out, &c, S_IFLNK);
@@ -183,6 +197,8 @@ int handle_link(struct op *op, struct rbuf *in, struct wbuf *out)
         return -EPERM;
     if (proc_fd < 0)
         return -EPERM;
+    if (dir_changeable(dir) < 0)
+        return -EACCES;
     snprintf(link, sizeof(link), "%d", n->fd);
     if (linkat(proc_fd, link, dir->fd, name, AT_SYMLINK_FOLLOW) < 0)
         return -errno;
@@ -198,6 +214,8 @@ int handle_unlink(struct op *op, struct rbuf *in, struct wbuf *out)
     (void)out;
     if (!copy_name(in, name) || !rbuf_ok_at_end(in) || !dir || (flags & ~GP_UNLINK_DIR))
         return OP_VIOLATION;
+    if (dir_changeable(dir) < 0)
+        return -EACCES;
     return unlinkat(dir->fd, name, flags & GP_UNLINK_DIR ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
 }
 
@@ -213,6 +231,8 @@ int handle_rename(struct op *op, struct rbuf *in, struct wbuf *out)
     if (!copy_name(in, old_name) || !copy_name(in, new_name) || !rbuf_ok_at_end(in) || !old_dir ||
         !new_dir || (flags & ~(GP_RENAME_NOREPLACE | GP_RENAME_EXCHANGE)))
         return OP_VIOLATION;
+    if (dir_changeable(old_dir) < 0 || dir_changeable(new_dir) < 0)
+        return -EACCES;
     if (flags & GP_RENAME_NOREPLACE)
         how |= RENAME_NOREPLACE;
     if (flags & GP_RENAME_EXCHANGE)

@@ -233,8 +233,11 @@ static int remove_name(struct inode *dir, struct dentry *child)
     ret = remove_at(upper, child->name, child->name_len, /*only_whiteout=*/false, &removed);
     if (ret == 0 && below)
         ret = make_at(upper, child->name, child->name_len, &g_whiteout, NULL);
-    if (ret == 0 && !removed)
+    if (ret == 0 && !removed) {
         inode_touch(upper->inode, /*atime=*/false, /*mtime=*/true, /*ctime=*/true);
+        if (LX_S_ISDIR(child->inode->attr.mode))
+            upper->inode->attr.nlink--; /* still counted below: merged_attr */
+    }
     mutex_unlock(&upper->inode->lock);
     if (ret < 0)
         return ret;
@@ -344,8 +347,14 @@ static int move_upper(const struct move *m)
             flags &= ~LX_RENAME_WHITEOUT;
         }
     }
-    if (ret == 0)
+    if (ret == 0) {
+        const struct inode *victim = m->target->inode;
+
         dentry_replace(d, t, m->exchange);
+        if (!m->exchange && victim && LX_S_ISDIR(victim->attr.mode) &&
+            !ovl_inode(m->target->inode)->upper)
+            to->inode->attr.nlink--; /* covered, but counted below: merged_attr */
+    }
     dentry_put(t);
     dentry_put(d);
     if (ret == 0 && flags == LX_RENAME_WHITEOUT)

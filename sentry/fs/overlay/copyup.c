@@ -244,6 +244,8 @@ static int copy_up_named(struct ovl_inode *oi, struct dentry *dir, const char *n
         ret = make_named(dir->inode, child, lower);
         if (ret < 0)
             dentry_put(child);
+        else if (LX_S_ISDIR(lower->attr.mode))
+            dir->inode->attr.nlink--; /* counted below already: merged_attr */
     }
     mutex_unlock(&dir->inode->lock);
     if (ret < 0)
@@ -254,8 +256,8 @@ static int copy_up_named(struct ovl_inode *oi, struct dentry *dir, const char *n
         return 0;
     }
     mutex_lock(&dir->inode->lock);
-    if ((LX_S_ISDIR(lower->attr.mode) ? dir->inode->ops->rmdir : dir->inode->ops->unlink)(
-            dir->inode, child) == 0)
+    if ((LX_S_ISDIR(lower->attr.mode) ? dir->inode->ops->rmdir
+                                      : dir->inode->ops->unlink)(dir->inode, child) == 0)
         dentry_delete(child);
     mutex_unlock(&dir->inode->lock);
     dentry_put(child);

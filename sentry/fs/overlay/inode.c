@@ -148,15 +148,33 @@ static bool newer(struct fs_time a, struct fs_time b)
     return a.sec != b.sec ? a.sec > b.sec : a.nsec > b.nsec;
 }
 
+/*
+ * Directories with lower parts. The link count of a merged one is the lower one's plus what the
+ * upper part counts beyond 2: it counts changes (copying a subdirectory up takes one away, see
+ * copyup.c), so find(1), which trusts link counts, sees the truth. Size and blocks stay those of
+ * the lower part.
+ */
+static void merged_attr(const struct ovl_inode *oi, struct fs_attr *to)
+{
+    const struct fs_attr *lower = &oi->lowers[0]->inode->attr;
+    struct dentry *upper = oi->upper;
+
+    to->nlink = upper ? upper->inode->attr.nlink - 2 : 0;
+    for (uint32_t i = 0; i < oi->lower_count; i++)
+        to->nlink += oi->lowers[i]->inode->attr.nlink - (i > 0 ? 2 : 0);
+    to->size = lower->size;
+    to->blocks = lower->blocks;
+    to->blksize = lower->blksize;
+}
+
 void ovl_attr_sync(struct ovl_inode *oi)
 {
     const struct fs_attr *from = &ovl_real_inode(oi)->attr;
     struct fs_attr *to = &oi->inode.attr;
-    bool merged = LX_S_ISDIR(from->mode) && oi->lower_count + (oi->upper ? 1u : 0u) > 1;
 
     to->mask = from->mask;
     to->mode = from->mode;
-    to->nlink = merged ? 1 : from->nlink; /* Linux: find(1) must not count on it then */
+    to->nlink = from->nlink;
     if (!oi->upper && !oi->name && oi->parent && to->nlink > 0)
         to->nlink--; /* unlinked here, not below */
     to->uid = from->uid;
@@ -165,6 +183,8 @@ void ovl_attr_sync(struct ovl_inode *oi)
     to->size = from->size;
     to->blocks = from->blocks;
     to->blksize = from->blksize;
+    if (LX_S_ISDIR(from->mode) && oi->lower_count > 0)
+        merged_attr(oi, to);
     /* Reads move only our atime. */
     if (newer(from->atime, to->atime))
         to->atime = from->atime;
