@@ -5,6 +5,14 @@
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/fs_path.h"
 
+/* Linux checks the whole range that was named before it cuts it to MAX_RW_COUNT. */
+static int buffer_init(struct iov_iter *it, uaddr_t buf, size_t count)
+{
+    if (count > LX_TASK_SIZE || buf > LX_TASK_SIZE - count)
+        return -EFAULT;
+    return iov_iter_init_user(it, buf, count);
+}
+
 long sys_read(struct task *t, int fd, uaddr_t buf, size_t count)
 {
     struct fd_borrow b;
@@ -15,7 +23,7 @@ long sys_read(struct task *t, int fd, uaddr_t buf, size_t count)
         return ret;
     ret = -EBADF;
     if (file_readable(b.file)) {
-        ret = iov_iter_init_user(&it, buf, count);
+        ret = buffer_init(&it, buf, count);
         if (ret == 0)
             ret = file_read(b.file, &it);
     }
@@ -33,7 +41,7 @@ long sys_write(struct task *t, int fd, uaddr_t buf, size_t count)
         return ret;
     ret = -EBADF;
     if (file_writable(b.file)) {
-        ret = iov_iter_init_user(&it, buf, count);
+        ret = buffer_init(&it, buf, count);
         if (ret == 0)
             ret = file_write(b.file, &it);
     }
@@ -58,7 +66,7 @@ long sys_pread64(struct task *t, int fd, uaddr_t buf, size_t count, lx_loff_t po
     } else if (!file_readable(b.file)) {
         ret = -EBADF;
     } else {
-        ret = iov_iter_init_user(&it, buf, count);
+        ret = buffer_init(&it, buf, count);
         if (ret == 0)
             ret = file_read_at(b.file, &it, &pos);
     }
@@ -82,7 +90,7 @@ long sys_pwrite64(struct task *t, int fd, uaddr_t buf, size_t count, lx_loff_t p
     } else if (!file_writable(b.file)) {
         ret = -EBADF;
     } else {
-        ret = iov_iter_init_user(&it, buf, count);
+        ret = buffer_init(&it, buf, count);
         if (ret == 0)
             ret = file_write_at(b.file, &it, &pos);
     }

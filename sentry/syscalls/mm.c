@@ -4,6 +4,7 @@
 
 #include "gen/syscall_protos.h"
 #include "sentry/abi/mman.h"
+#include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
@@ -62,8 +63,15 @@ long sys_mmap(struct task *t, uaddr_t addr, size_t len, uint64_t prot, uint64_t 
         goto out;
     }
     if (f) {
+        bool no_write;
+
+        ret = shmem_check_mmap(f, (flags & LX_MAP_SHARED) != 0, prot & LX_PROT_WRITE, &no_write);
+        if (ret < 0)
+            goto out;
         a.file = f;
         a.max_prot = file_prot(f);
+        if (no_write)
+            a.max_prot &= ~LX_PROT_WRITE;
     } else {
         a.offset = 0;
     }
