@@ -291,7 +291,7 @@ static void reset_task_state(struct task *t, struct exec_job *job)
     bool dumpable = c->euid == c->ruid && c->egid == c->rgid && job->image.exe_readable;
     char name[16] = {0};
 
-    strncpy(name, basename_of(job->filename), sizeof(name) - 1);
+    snprintf(name, sizeof(name), "%.15s", basename_of(job->filename));
     task_set_comm(t, name);
     k->altstack = (struct lx_stack){.flags = LX_SS_DISABLE};
     k->restart.fn = NULL;

@@ -167,7 +167,7 @@ long futex_wait(uaddr_t addr, bool is_private, uint32_t val, uint32_t bitset, ui
         return -EINVAL;
     if (addr & 3)
         return -EINVAL;
-    ret = user_futex_key(addr, is_private, /*write=*/false, &key);
+    ret = futex_key_get(addr, is_private, /*write=*/false, &key);
     if (ret < 0)
         return ret;
     futex_enqueue(&w, &key, bitset);
@@ -192,7 +192,7 @@ long futex_wake(uaddr_t addr, bool is_private, int count, uint32_t bitset)
 
     if (!bitset || (addr & 3))
         return -EINVAL;
-    ret = user_futex_key(addr, is_private, /*write=*/false, &key);
+    ret = futex_key_get(addr, is_private, /*write=*/false, &key);
     if (ret < 0)
         return ret;
     return futex_wake_key(&key, count < 1 ? 1 : count, bitset);
@@ -222,10 +222,10 @@ long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move
 
     if (wake < 0 || move < 0 || (from & 3) || (to & 3))
         return -EINVAL;
-    ret = user_futex_key(from, is_private, /*write=*/false, &src);
+    ret = futex_key_get(from, is_private, /*write=*/false, &src);
     if (ret < 0)
         return ret;
-    ret = user_futex_key(to, is_private, /*write=*/false, &dst);
+    ret = futex_key_get(to, is_private, /*write=*/false, &dst);
     if (ret < 0)
         return ret;
     if (cmp) {
@@ -344,10 +344,10 @@ long futex_wake_op(uaddr_t a, uaddr_t b, bool is_private, int wake_a, int wake_b
 
     if ((a & 3) || (b & 3))
         return -EINVAL;
-    ret = user_futex_key(a, is_private, /*write=*/false, &key_a);
+    ret = futex_key_get(a, is_private, /*write=*/false, &key_a);
     if (ret < 0)
         return ret;
-    ret = user_futex_key(b, is_private, /*write=*/true, &key_b);
+    ret = futex_key_get(b, is_private, /*write=*/true, &key_b);
     if (ret < 0)
         return ret;
     ret = wake_op_apply(b, op, &old);
@@ -396,7 +396,7 @@ long futex_wait_many(const struct futex_wait_entry *entries, uint32_t count, uin
     for (; queued < count; queued++) {
         const struct futex_wait_entry *e = &entries[queued];
 
-        ret = user_futex_key(e->addr, e->is_private, /*write=*/false, &key);
+        ret = futex_key_get(e->addr, e->is_private, /*write=*/false, &key);
         if (ret < 0)
             break;
         futex_enqueue(&ws[queued], &key, LX_FUTEX_BITSET_ANY);

@@ -32,6 +32,17 @@ static inline bool futex_key_equal(const struct futex_key *x, const struct futex
     return x->a == y->a && x->b == y->b;
 }
 
+/* The key of a futex word; private and shared operations on one word do not meet, as in Linux. */
+static inline int MUST_CHECK futex_key_get(uaddr_t addr, bool is_private, bool write,
+                                           struct futex_key *out)
+{
+    int ret = user_futex_key(addr, is_private, write, out);
+
+    if (ret == 0 && is_private)
+        out->b |= 1; /* words are aligned: the bit is free */
+    return ret;
+}
+
 struct futex_bucket *futex_bucket_of(const struct futex_key *key);
 void futex_enqueue(struct futex_waiter *w, const struct futex_key *key, uint32_t bitset);
 /* Takes w off its queue; false: it was woken before. */

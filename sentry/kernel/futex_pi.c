@@ -180,7 +180,7 @@ long futex_lock_pi(struct task *t, uaddr_t addr, bool is_private, uint64_t deadl
 
     if (addr & 3)
         return -EINVAL;
-    ret = user_futex_key(addr, is_private, /*write=*/true, &key);
+    ret = futex_key_get(addr, is_private, /*write=*/true, &key);
     if (ret < 0)
         return ret;
     for (;;) {
@@ -242,7 +242,7 @@ long futex_unlock_pi(struct task *t, uaddr_t addr, bool is_private)
 
     if (addr & 3)
         return -EINVAL;
-    ret = user_futex_key(addr, is_private, /*write=*/true, &key);
+    ret = futex_key_get(addr, is_private, /*write=*/true, &key);
     if (ret < 0)
         return ret;
     mutex_lock(&g_pi_lock);
@@ -284,9 +284,9 @@ long futex_wait_requeue_pi(struct task *t, uaddr_t cond, uaddr_t mutex, bool is_
 
     if (cond == mutex || !bitset || (cond & 3) || (mutex & 3))
         return -EINVAL;
-    ret = user_futex_key(cond, is_private, /*write=*/false, &key);
+    ret = futex_key_get(cond, is_private, /*write=*/false, &key);
     if (ret == 0)
-        ret = user_futex_key(mutex, is_private, /*write=*/true, &w.pi_key);
+        ret = futex_key_get(mutex, is_private, /*write=*/true, &w.pi_key);
     if (ret < 0)
         return ret;
     futex_enqueue(&w, &key, bitset);
@@ -314,9 +314,9 @@ long futex_cmp_requeue_pi(struct task *t, uaddr_t cond, uaddr_t mutex, bool is_p
     (void)t;
     if (cond == mutex || wake != 1 || move < 0 || (cond & 3) || (mutex & 3))
         return -EINVAL;
-    ret = user_futex_key(cond, is_private, /*write=*/false, &src);
+    ret = futex_key_get(cond, is_private, /*write=*/false, &src);
     if (ret == 0)
-        ret = user_futex_key(mutex, is_private, /*write=*/true, &dst);
+        ret = futex_key_get(mutex, is_private, /*write=*/true, &dst);
     if (ret == 0)
         ret = user_atomic_load32(cond, &now);
     if (ret < 0)

@@ -6,6 +6,7 @@
 #include "sentry/kernel/namespace.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,14 +23,16 @@
 
 /* ---- uts ------------------------------------------------------------------------------------ */
 
+enum { UTS_NAME_SIZE = 65 };
+
 /* Lifetime: refcounted. Keys: I immutable; u ->lock */
 struct utsns {
     struct refs refs;
     struct mutex lock;    /* rank LEAF */
     struct userns *owner; /* I, +1 */
     uint64_t inum;        /* I */
-    char hostname[65];    /* u */
-    char domainname[65];  /* u */
+    char hostname[UTS_NAME_SIZE];    /* u */
+    char domainname[UTS_NAME_SIZE];  /* u */
 };
 
 int utsns_new(const char *hostname, const char *domainname, struct userns *owner,
@@ -43,8 +46,8 @@ int utsns_new(const char *hostname, const char *domainname, struct userns *owner
     mutex_init(&ns->lock, RANK_LEAF);
     ns->owner = userns_get(owner);
     ns->inum = ns_inum_new();
-    strncpy(ns->hostname, hostname, sizeof(ns->hostname) - 1);
-    strncpy(ns->domainname, domainname, sizeof(ns->domainname) - 1);
+    snprintf(ns->hostname, sizeof(ns->hostname), "%s", hostname);
+    snprintf(ns->domainname, sizeof(ns->domainname), "%s", domainname);
     *out = ns;
     return 0;
 }
@@ -95,8 +98,8 @@ void utsns_domainname(struct utsns *ns, char *buf)
 static void set_name(struct utsns *ns, char *field, const char *name)
 {
     mutex_lock(&ns->lock);
-    memset(field, 0, 65);
-    strncpy(field, name, 64);
+    memset(field, 0, UTS_NAME_SIZE);
+    snprintf(field, UTS_NAME_SIZE, "%s", name);
     mutex_unlock(&ns->lock);
 }
 

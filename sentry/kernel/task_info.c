@@ -3,6 +3,7 @@
 #include "sentry/kernel/task_info.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sentry/fs/devpts/tty.h"
@@ -266,7 +267,7 @@ void task_set_comm(struct task *t, const char *comm)
 {
     char name[16] = {0};
 
-    strncpy(name, comm, sizeof(name) - 1);
+    snprintf(name, sizeof(name), "%.15s", comm);
     mutex_lock(&t->lock);
     memcpy(t->comm, name, sizeof(t->comm));
     mutex_unlock(&t->lock);
