@@ -57,6 +57,8 @@ int fifo_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct
 {
     uint32_t access = flags & LX_O_ACCMODE;
     bool nonblock = flags & LX_O_NONBLOCK;
+    /* Linux: a pipe opened again through /proc/PID/fd never waits for the other side. */
+    bool named = inode->super != vfs_anon_super();
     struct pipe_file *pf = NULL;
     struct pipe *p = NULL;
     uint32_t seen_r, seen_w;
@@ -69,7 +71,7 @@ int fifo_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct
     ret = fifo_pipe_get(inode, &p);
     if (ret < 0)
         return ret;
-    if (access == LX_O_WRONLY && nonblock && atomic_load(&p->readers) == 0) {
+    if (named && access == LX_O_WRONLY && nonblock && atomic_load(&p->readers) == 0) {
         ret = -ENXIO;
         goto out;
     }
@@ -85,12 +87,12 @@ int fifo_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct
     if (ret < 0)
         goto out;
     waitq_wake(&p->wq, WAKE_IN | WAKE_OUT);
-    if (access == LX_O_RDONLY && atomic_load(&p->writers) == 0) {
+    if (named && access == LX_O_RDONLY && atomic_load(&p->writers) == 0) {
         if (nonblock)
             pf->seen_writers = seen_w + 1;
         else
             ret = fifo_wait_partner(p, &p->w_counter, seen_w);
-    } else if (access == LX_O_WRONLY && atomic_load(&p->readers) == 0) {
+    } else if (named && access == LX_O_WRONLY && atomic_load(&p->readers) == 0) {
         ret = fifo_wait_partner(p, &p->r_counter, seen_r);
     }
     if (ret < 0)

@@ -48,6 +48,24 @@ TEST(nonblocking_open)
     close(w);
 }
 
+/* An anonymous pipe opened through its magic link does not wait for the other side. */
+TEST(anonymous_through_proc)
+{
+    char path[64], c = 0;
+    int p[2], fd;
+
+    REQUIRE(pipe(p) == 0);
+    CHECK_EQ(write(p[1], "x", 1), 1);
+    close(p[1]);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", p[0]);
+    fd = open(path, O_RDONLY);
+    REQUIRE(fd >= 0);
+    CHECK_EQ(read(fd, &c, 1), 1);
+    CHECK_EQ(c, 'x');
+    close(p[0]);
+    close(fd);
+}
+
 TEST(rendezvous)
 {
     char c = 0;
