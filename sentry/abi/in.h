@@ -120,12 +120,15 @@ static_assert(sizeof(struct lx_sockaddr_in6) == 28, "sockaddr_in6");
 #define LX_TCP_INQ                  36
 #define LX_TCP_TX_DELAY             37
 
-#define LX_UDP_CORK         1
-#define LX_UDP_ENCAP        100
-#define LX_UDP_NO_CHECK6_TX 101
-#define LX_UDP_NO_CHECK6_RX 102
-#define LX_UDP_SEGMENT      103
-#define LX_UDP_GRO          104
+#define LX_SOL_UDPLITE        136
+#define LX_UDPLITE_SEND_CSCOV 10
+#define LX_UDPLITE_RECV_CSCOV 11
+#define LX_UDP_CORK           1
+#define LX_UDP_ENCAP          100
+#define LX_UDP_NO_CHECK6_TX   101
+#define LX_UDP_NO_CHECK6_RX   102
+#define LX_UDP_SEGMENT        103
+#define LX_UDP_GRO            104
 
 /* Values of TCP_INFO's state and of /proc/net/tcp. */
 enum lx_tcp_state {

@@ -436,7 +436,7 @@ uint64_t task_ns_inum(struct task *t, const char *name)
     else if (!strcmp(name, "time") || !strcmp(name, "time_for_children"))
         inum = 4026531834u;
     else if (!strcmp(name, "net") && t->curr.netns)
-        inum = 0x100000000u | ((uintptr_t)t->curr.netns >> 6 & 0xffffffu);
+        inum = netns_inum(t->curr.netns);
     else if (!strcmp(name, "mnt") && t->curr.mntns)
         inum = 0x200000000u | ((uintptr_t)t->curr.mntns >> 6 & 0xffffffu);
     mutex_unlock(&t->lock);

@@ -186,6 +186,16 @@ static int show_udp6(struct pseudo_node *n, struct pbuf *b)
     return show_dgram(n, b, LX_AF_INET6, LX_SOCK_DGRAM, LX_IPPROTO_UDP);
 }
 
+static int show_udplite4(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET, LX_SOCK_DGRAM, LX_IPPROTO_UDPLITE);
+}
+
+static int show_udplite6(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_dgram(n, b, LX_AF_INET6, LX_SOCK_DGRAM, LX_IPPROTO_UDPLITE);
+}
+
 static int show_icmp4(struct pseudo_node *n, struct pbuf *b)
 {
     return show_dgram(n, b, LX_AF_INET, LX_SOCK_DGRAM, LX_IPPROTO_ICMP);
@@ -433,8 +443,8 @@ const struct pseudo_entry g_proc_net_table[] = {
     PSEUDO_FILE("tcp6", 0444, show_tcp6),
     PSEUDO_FILE("udp", 0444, show_udp4),
     PSEUDO_FILE("udp6", 0444, show_udp6),
-    PSEUDO_TEXT("udplite", 0444, UDP_HEAD4),
-    PSEUDO_TEXT("udplite6", 0444, UDP_HEAD6),
+    PSEUDO_FILE("udplite", 0444, show_udplite4),
+    PSEUDO_FILE("udplite6", 0444, show_udplite6),
     PSEUDO_FILE("icmp", 0444, show_icmp4),
     PSEUDO_FILE("icmp6", 0444, show_icmp6),
     PSEUDO_FILE("raw", 0444, show_raw4),

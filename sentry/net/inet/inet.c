@@ -77,9 +77,9 @@ int inet_create(struct netns *ns, int family, int type, int protocol, struct soc
     case LX_SOCK_DGRAM:
         if (protocol == (family == LX_AF_INET ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6))
             return raw_create(ns, family, type, protocol, out);
-        if (protocol != 0 && protocol != LX_IPPROTO_UDP)
+        if (protocol != 0 && protocol != LX_IPPROTO_UDP && protocol != LX_IPPROTO_UDPLITE)
             return -EPROTONOSUPPORT;
-        return udp_create(ns, family, LX_IPPROTO_UDP, out);
+        return udp_create(ns, family, protocol ? protocol : LX_IPPROTO_UDP, out);
     case LX_SOCK_RAW:
         if (protocol == 0)
             return -EPROTONOSUPPORT;

@@ -139,11 +139,11 @@ void inet_port_update(struct inet_sock *in);
 /* Best listener for dst:port, +1 or NULL. */
 struct inet_sock *inet_port_find_listener(struct netns *ns, const struct inet_addr *dst,
                                           uint16_t port);
-/* Best datagram endpoint for src:sport -> dst:port, +1 or NULL. */
-struct inet_sock *inet_port_find_udp(struct netns *ns, const struct inet_addr *src, uint16_t sport,
+/* Best endpoint of from's protocol for a datagram from src to dst:port, +1 or NULL. */
+struct inet_sock *inet_port_find_udp(struct inet_sock *from, const struct inet_addr *src,
                                      const struct inet_addr *dst, uint16_t port);
-/* All datagram endpoints that take a multicast or broadcast to dst:port: *out is an array of +1. */
-size_t inet_port_find_multicast(struct netns *ns, const struct inet_addr *dst, uint16_t port,
+/* All that take a multicast or broadcast to dst:port: *out is an array of +1. */
+size_t inet_port_find_multicast(struct inet_sock *from, const struct inet_addr *dst, uint16_t port,
                                 struct inet_sock ***out);
 void inet_time_wait_free_all(struct netns *ns);
 /* Calls fn for each TIME_WAIT entry under the table lock (/proc/net/tcp). */

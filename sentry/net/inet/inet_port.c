@@ -113,7 +113,8 @@ static void bind_describe(struct inet_sock *in, struct inet_bind *b, uint16_t po
 
 static bool conflicts(struct inet_sock *in, const struct inet_bind *a, const struct inet_bind *b)
 {
-    if (a == b || b->port != a->port || !overlap(a, b))
+    if (a == b || b->port != a->port || !overlap(a, b) ||
+        (b->sk && b->sk->sk.protocol != in->sk.protocol))
         return false;
     if (a->reuseport && b->reuseport && a->uid == b->uid)
         return false;
@@ -413,9 +414,11 @@ struct inet_sock *inet_port_find_listener(struct netns *ns, const struct inet_ad
     return found;
 }
 
-struct inet_sock *inet_port_find_udp(struct netns *ns, const struct inet_addr *src, uint16_t sport,
+struct inet_sock *inet_port_find_udp(struct inet_sock *from, const struct inet_addr *src,
                                      const struct inet_addr *dst, uint16_t port)
 {
+    struct netns *ns = from->sk.netns;
+    uint16_t sport = from->lport;
     struct inet_sock *found = NULL;
     struct inet_bind *b;
     uint32_t seen = 0;
@@ -423,7 +426,8 @@ struct inet_sock *inet_port_find_udp(struct netns *ns, const struct inet_addr *s
 
     mutex_lock(&ns->table_lock);
     list_for_each_entry(b, bucket_of(&ns->udp, port), node) {
-        int points = b->port == port && b->sk ? score(b, dst) : 0;
+        int points =
+            b->port == port && b->sk && b->sk->sk.protocol == from->sk.protocol ? score(b, dst) : 0;
 
         if (!points)
             continue;
@@ -443,9 +447,10 @@ struct inet_sock *inet_port_find_udp(struct netns *ns, const struct inet_addr *s
     return found;
 }
 
-size_t inet_port_find_multicast(struct netns *ns, const struct inet_addr *dst, uint16_t port,
+size_t inet_port_find_multicast(struct inet_sock *from, const struct inet_addr *dst, uint16_t port,
                                 struct inet_sock ***out)
 {
+    struct netns *ns = from->sk.netns;
     struct inet_bind *b;
     size_t count = 0, cap = 0;
 
@@ -455,7 +460,7 @@ size_t inet_port_find_multicast(struct netns *ns, const struct inet_addr *dst, u
     *out = cap ? calloc(cap, sizeof(struct inet_sock *)) : NULL;
     if (*out) {
         list_for_each_entry(b, bucket_of(&ns->udp, port), node) {
-            if (b->port == port && b->sk &&
+            if (b->port == port && b->sk && b->sk->sk.protocol == from->sk.protocol &&
                 (b->wildcard ? covers(b, dst) : ia_equal(&b->addr, dst)) &&
                 refs_get_not_zero(&b->sk->sk.refs))
                 (*out)[count++] = b->sk;

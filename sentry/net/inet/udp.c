@@ -22,7 +22,7 @@ struct udp_sock {
     size_t rcv_bytes;    /* l */
     uint32_t drops;      /* l */
     struct list errq;    /* l: struct nbuf: the datagram that failed, meta is the error */
-    int cork;            /* l */
+    int cscov[2];        /* l: UDP-Lite: checksum coverage sent, received */
 };
 
 /* What a datagram carries beside its bytes (nbuf.meta). */
@@ -54,7 +54,9 @@ static void udp_close(struct sock *sk, bool linger)
 
 uint32_t udp_queued(struct sock *sk)
 {
-    return sk->protocol == LX_IPPROTO_UDP ? (uint32_t)udp_of(sk)->rcv_truesize : 0;
+    return sk->protocol == LX_IPPROTO_UDP || sk->protocol == LX_IPPROTO_UDPLITE
+               ? (uint32_t)udp_of(sk)->rcv_truesize
+               : 0;
 }
 
 /* ---- connect -------------------------------------------------------------------------------- */
@@ -144,7 +146,7 @@ static int udp_dest_cmsgs(struct inet_sock *in, const struct net_msg *m, struct 
         } else if (h.level == LX_SOL_IPV6 && h.type == LX_IPV6_HOPLIMIT && size == sizeof(v)) {
             d->ttl = v < 0 ? 64 : v;
         } else if (h.level == LX_SOL_IPV6 && h.type == LX_IPV6_TCLASS && size == sizeof(v)) {
-            d->tos = v;
+            d->tos = v < 0 ? 0 : v;
         }
     }
     return ret;
@@ -275,7 +277,7 @@ static void udp_send_many(struct inet_sock *in, const struct udp_dest *d, const 
                           size_t size)
 {
     struct inet_sock **to;
-    size_t count = inet_port_find_multicast(in->sk.netns, &d->dst, d->port, &to);
+    size_t count = inet_port_find_multicast(in, &d->dst, d->port, &to);
     bool mc = ia_is_multicast(&d->dst), joined = !mc;
 
     for (size_t i = 0; i < count; i++)
@@ -321,7 +323,7 @@ static ssize_t udp_sendmsg(struct sock *sk, struct net_msg *m)
     } else if (ia_is_multicast(&d.dst) || ia_is_broadcast(&d.dst)) {
         udp_send_many(in, &d, data, size);
     } else {
-        to = inet_port_find_udp(sk->netns, &d.src, in->lport, &d.dst, d.port);
+        to = inet_port_find_udp(in, &d.src, &d.dst, d.port);
         if (to) {
             udp_deliver(in, to, &d, data, size);
             sock_put(&to->sk);
@@ -489,11 +491,17 @@ static int udp_setsockopt(struct sock *sk, int level, int name, const void *val,
 
     if (level == LX_SOL_SOCKET)
         return -ENOPROTOOPT;
-    if (level != LX_SOL_UDP)
+    if (level != LX_SOL_UDP && level != LX_SOL_UDPLITE)
         return inet_setsockopt(inet_of(sk), level, name, val, len);
     ret = sockopt_get_int(val, len, &v);
     if (ret < 0)
         return ret;
+    if (sk->protocol == LX_IPPROTO_UDPLITE &&
+        (name == LX_UDPLITE_SEND_CSCOV || name == LX_UDPLITE_RECV_CSCOV)) {
+        /* Linux: coverage is at least the header, 0 means all. */
+        udp_of(sk)->cscov[name == LX_UDPLITE_RECV_CSCOV] = v && v < 8 ? 8 : MIN(v, 65535);
+        return 0;
+    }
     switch (name) {
     case LX_UDP_NO_CHECK6_TX:
     case LX_UDP_NO_CHECK6_RX:
@@ -509,8 +517,11 @@ static int udp_getsockopt(struct sock *sk, int level, int name, void *val, uint3
 {
     if (level == LX_SOL_SOCKET)
         return name == LX_SO_ACCEPTCONN ? sockopt_put_int(val, len, 0) : -ENOPROTOOPT;
-    if (level != LX_SOL_UDP)
+    if (level != LX_SOL_UDP && level != LX_SOL_UDPLITE)
         return inet_getsockopt(inet_of(sk), level, name, val, len);
+    if (sk->protocol == LX_IPPROTO_UDPLITE &&
+        (name == LX_UDPLITE_SEND_CSCOV || name == LX_UDPLITE_RECV_CSCOV))
+        return sockopt_put_int(val, len, udp_of(sk)->cscov[name == LX_UDPLITE_RECV_CSCOV]);
     switch (name) {
     case LX_UDP_CORK:
     case LX_UDP_NO_CHECK6_TX:
