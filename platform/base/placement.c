@@ -16,6 +16,7 @@
 enum {
     TICK_NS = 4000000, /* with few pairs; grows with their number */
     PAIRS_PER_TICK_UNIT = 16,
+    RUNS_ALONE = 16,           /* runs of a lone pair that wake the balancer once */
     IDLE_TICKS = 3,            /* quiet ticks before the balancer sleeps */
     STARVED_TICKS = 2,         /* before a move to a CPU with less to do */
     STARVED_TICKS_ROTATE = 25, /* before a move that only makes the sharing fair */
@@ -291,6 +292,11 @@ void placement_unpin_self(void)
 
 void placement_wake(void)
 {
+    static _Thread_local unsigned runs;
+
+    /* A pair alone competes with foreign programs only, and matters only when it is busy. */
+    if (g.count < 2 && ++runs % RUNS_ALONE != 0)
+        return;
     if (g.balancer && atomic_exchange(&g_placement_idle, 0))
         (void)syscall(SYS_futex, &g_placement_idle, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }

@@ -101,7 +101,8 @@ struct platform_ctx {
 
 /* Addresses of stub code in guest address spaces. */
 struct stub_entry {
-    uaddr_t park, park_end, call, call_end, clone, clone_end, batch, batch_end;
+    uaddr_t park, park_end, call, call_end, clone, clone_end, batch, batch_end, pair, pair_end,
+        pair_fail_end;
 };
 extern struct stub_entry g_stub_entry;
 void stub_entry_init(uaddr_t stub_base);
@@ -125,6 +126,12 @@ int MUST_CHECK stub_run(struct stub *s, struct lx_regs *r);
 void stub_regs_init(struct lx_regs *r, uaddr_t rip);
 /* One system call. Its result, or -ESRCH when the stub died. */
 long stub_syscall(struct stub *s, long nr, const uint64_t args[6]);
+/* Two system calls, the second only if the first succeeded. Returns how many succeeded and the
+ * error of the other, or -ESRCH, -EFAULT. */
+struct stub_args {
+    uint64_t nr, arg[6];
+};
+int MUST_CHECK stub_syscall_pair(struct stub *s, const struct stub_args calls[2], int *out_error);
 /* A child of the stub: a process that shares its memory, or has a copy. */
 int MUST_CHECK stub_clone(struct stub *s, bool share_memory, struct stub *out);
 

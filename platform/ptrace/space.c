@@ -278,7 +278,8 @@ void space_leave(struct platform_space *s, struct platform_ctx *c)
     }
     c->stub = (struct stub){0};
     atomic_store(&c->host_pid, 0);
-    cond_wake_all(&s->left_guest);
+    if (atomic_load(&s->barrier_waiters))
+        cond_wake_all(&s->left_guest);
     mutex_unlock(&s->lock);
 }
 
@@ -406,12 +407,17 @@ static void request_fill(struct request *r, const struct change *ch)
     }
 }
 
+static struct stub_args request_args(const struct request *r)
+{
+    return (struct stub_args){
+        r->nr, {r->addr, r->size, r->prot, r->flags, (uint64_t)(int64_t)r->fd, r->off}};
+}
+
 static long request_call(struct stub *stub, const struct request *r)
 {
-    const uint64_t args[6] = {r->addr, r->size, r->prot, r->flags, (uint64_t)(int64_t)r->fd,
-                              r->off};
+    const struct stub_args args = request_args(r);
 
-    return stub_syscall(stub, r->nr, args);
+    return stub_syscall(stub, (long)args.nr, args.arg);
 }
 
 /* Makes the space's request page visible in the stub. Not inherited by forks: a child would read
@@ -419,74 +425,85 @@ static long request_call(struct stub *stub, const struct request *r)
 static int slot_map_locked(struct platform_space *s, struct stub *stub) REQUIRES(s->lock)
 {
     const struct platform *p = s->platform;
-    uaddr_t at = p->stub_base + STUB_REQUEST_OFF;
-    long ret;
+    const uaddr_t at = p->stub_base + STUB_REQUEST_OFF;
+    int ret, error;
 
     if (s->slot == SLOT_NONE)
         s->slot = slot_get(s->platform);
     if (s->slot == SLOT_NONE)
         return -EAGAIN;
-    ret = stub_syscall(stub, SYS_mmap,
-                       (const uint64_t[6]){at, STUB_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED,
-                                           (uint64_t)p->request_fd, (uint64_t)s->slot * STUB_PAGE});
-    if (ret == (long)at)
-        ret = stub_syscall(stub, SYS_madvise, (const uint64_t[6]){at, STUB_PAGE, MADV_DONTFORK});
-    if (ret == 0)
-        s->slot_mapped = true;
-    return (int)ret;
+    ret = stub_syscall_pair(
+        stub,
+        (const struct stub_args[2]){{SYS_mmap,
+                                     {at, STUB_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED,
+                                      (uint64_t)p->request_fd, (uint64_t)s->slot * STUB_PAGE}},
+                                    {SYS_madvise, {at, STUB_PAGE, MADV_DONTFORK}}},
+        &error);
+    if (ret < 0)
+        return ret;
+    s->slot_mapped = ret == 2;
+    return error;
 }
 
-/* Runs up to count requests in one go. Returns how many succeeded, *out_error what stopped it. */
+/* The first one or two changes by registers. Returns how many succeeded, *out_error what stopped
+ * it, -ESRCH when the stub died. */
+static int run_registers(struct stub *stub, const struct change *ch, uint32_t count, int *out_error)
+{
+    struct request r[2];
+    long ret;
+
+    request_fill(&r[0], &ch[0]);
+    if (count > 1) {
+        request_fill(&r[1], &ch[1]);
+        return stub_syscall_pair(
+            stub, (const struct stub_args[2]){request_args(&r[0]), request_args(&r[1])}, out_error);
+    }
+    ret = request_call(stub, &r[0]);
+    if (ret == -ESRCH)
+        return -ESRCH;
+    *out_error = ret < 0 && ret > -4096 ? (int)ret : 0;
+    return *out_error ? 0 : 1;
+}
+
+/* Runs up to count requests in one go. Returns as run_registers. */
 static int run_batch_locked(struct platform_space *s, struct stub *stub, const struct change *ch,
                             uint32_t count, int *out_error) REQUIRES(s->lock)
 {
     const struct platform *p = s->platform;
     uaddr_t base = p->stub_base + STUB_REQUEST_OFF;
-    struct request single;
+    struct request *page;
     struct lx_regs r;
-    long ret;
+    uint32_t done;
+    int ret;
 
     *out_error = 0;
-    if (count > 1 && !s->slot_mapped) {
+    if (count <= 2)
+        return run_registers(stub, ch, count, out_error);
+    if (!s->slot_mapped) {
         ret = slot_map_locked(s, stub);
         if (ret == -ESRCH)
             return -ESRCH;
-        if (ret < 0)
-            count = 1; /* slower, not wrong */
+        if (ret < 0) /* slower, not wrong */
+            return run_registers(stub, ch, 2, out_error);
     }
-    if (count > 1) {
-        /* SAFETY: the slot is a page of the request file that only this space uses, under s->lock.
-         */
-        struct request *page =
-            (struct request *)(void *)(p->requests + (size_t)s->slot * STUB_PAGE);
-
-        count = MIN(count, (uint32_t)BATCH_MAX);
-        for (uint32_t i = 0; i < count; i++)
-            request_fill(&page[i], &ch[i]);
-        stub_regs_init(&r, g_stub_entry.batch);
-        r.r12 = base;
-        r.r13 = base + count * REQUEST_SIZE;
-        ret = stub_run(stub, &r);
-        if (ret == 0) {
-            uint32_t done = (uint32_t)((r.r12 - base) / REQUEST_SIZE);
-
-            if (done < count)
-                *out_error = (int)r.rax;
-            return (int)MIN(done, count);
-        }
-        if (ret == -ESRCH)
-            return -ESRCH;
-        /* The guest closed its protection keys to the page: registers need no memory. */
-    }
-    request_fill(&single, ch);
-    ret = request_call(stub, &single);
-    if (ret == -ESRCH)
-        return -ESRCH;
-    if (ret < 0 && ret > -4096) {
-        *out_error = (int)ret;
-        return 0;
-    }
-    return 1;
+    /* SAFETY: the slot is a page of the request file that only this space uses, under s->lock. */
+    page = (struct request *)(void *)(p->requests + (size_t)s->slot * STUB_PAGE);
+    count = MIN(count, (uint32_t)BATCH_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        request_fill(&page[i], &ch[i]);
+    stub_regs_init(&r, g_stub_entry.batch);
+    r.r12 = base;
+    r.r13 = base + count * REQUEST_SIZE;
+    ret = stub_run(stub, &r);
+    /* The guest closed its protection keys to the page: registers need no memory. */
+    if (ret == -EFAULT)
+        return run_registers(stub, ch, 2, out_error);
+    if (ret < 0)
+        return ret;
+    done = (uint32_t)((r.r12 - base) / REQUEST_SIZE);
+    if (done < count)
+        *out_error = (int)r.rax;
+    return (int)MIN(done, count);
 }
 
 /* What to do with a change the host refused. Never leaves an old mapping behind. */

@@ -31,7 +31,8 @@ enum {
 struct stub_entry g_stub_entry;
 
 extern const uint8_t g_stub_code[], g_stub_park[], g_stub_park_end[], g_stub_batch[],
-    g_stub_batch_end[], g_stub_call[], g_stub_call_end[], g_stub_clone[], g_stub_clone_end[];
+    g_stub_batch_end[], g_stub_call[], g_stub_call_end[], g_stub_clone[], g_stub_clone_end[],
+    g_stub_pair[], g_stub_pair_end[], g_stub_pair_fail_end[];
 
 void stub_entry_init(uaddr_t stub_base)
 {
@@ -44,6 +45,9 @@ void stub_entry_init(uaddr_t stub_base)
         .clone_end = stub_base + (uaddr_t)(g_stub_clone_end - g_stub_code),
         .batch = stub_base + (uaddr_t)(g_stub_batch - g_stub_code),
         .batch_end = stub_base + (uaddr_t)(g_stub_batch_end - g_stub_code),
+        .pair = stub_base + (uaddr_t)(g_stub_pair - g_stub_code),
+        .pair_end = stub_base + (uaddr_t)(g_stub_pair_end - g_stub_code),
+        .pair_fail_end = stub_base + (uaddr_t)(g_stub_pair_fail_end - g_stub_code),
     };
 }
 
@@ -147,7 +151,8 @@ static int classify_stop(struct stub *s, const struct lx_regs *r)
     siginfo_t si;
 
     if (r->rip == g_stub_entry.call_end || r->rip == g_stub_entry.clone_end ||
-        r->rip == g_stub_entry.batch_end)
+        r->rip == g_stub_entry.batch_end || r->rip == g_stub_entry.pair_end ||
+        r->rip == g_stub_entry.pair_fail_end)
         return 0; /* the trap instruction in front of it was executed */
     if (host_ptrace(PTRACE_GETSIGINFO, s->pid, 0, (unsigned long)&si) < 0)
         return -ESRCH;
@@ -197,6 +202,37 @@ long stub_syscall(struct stub *s, long nr, const uint64_t args[6])
     r.r9 = args[5];
     ret = stub_run(s, &r);
     return ret < 0 ? ret : (long)r.rax;
+}
+
+int stub_syscall_pair(struct stub *s, const struct stub_args calls[2], int *out_error)
+{
+    const uint64_t *a = calls[0].arg, *b = calls[1].arg;
+    struct lx_regs r;
+    int ret;
+
+    stub_regs_init(&r, g_stub_entry.pair);
+    r.rax = calls[0].nr;
+    r.rdi = a[0];
+    r.rsi = a[1];
+    r.rdx = a[2];
+    r.r10 = a[3];
+    r.r8 = a[4];
+    r.r9 = a[5];
+    r.rbx = calls[1].nr;
+    r.r12 = b[0];
+    r.r13 = b[1];
+    r.r14 = b[2];
+    r.r15 = b[3];
+    r.rbp = b[4];
+    r.rsp = b[5];
+    ret = stub_run(s, &r);
+    if (ret < 0)
+        return ret;
+    *out_error = 0;
+    if (r.rip == g_stub_entry.pair_end && r.rax < (uint64_t)-4095)
+        return 2;
+    *out_error = (int)r.rax;
+    return r.rip == g_stub_entry.pair_end ? 1 : 0;
 }
 
 int stub_clone(struct stub *s, bool share_memory, struct stub *out)

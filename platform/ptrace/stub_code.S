@@ -19,6 +19,8 @@
     .globl g_stub_code, g_stub_code_end
     .globl g_stub_park, g_stub_park_end, g_stub_batch, g_stub_call, g_stub_call_end, g_stub_clone
     .globl g_stub_first, g_stub_clone_end, g_stub_batch_end
+    .globl g_stub_pair, g_stub_pair_end, g_stub_pair_fail_end
+    .hidden g_stub_pair, g_stub_pair_end, g_stub_pair_fail_end
     .hidden g_stub_code, g_stub_code_end
     .hidden g_stub_park, g_stub_park_end, g_stub_batch, g_stub_call, g_stub_call_end, g_stub_clone
     .hidden g_stub_first, g_stub_clone_end, g_stub_batch_end
@@ -63,7 +65,27 @@ g_stub_call:
     int3
 g_stub_call_end:
 
-/* The same for clone; the child parks. */
+/* Two system calls: the second one's number and arguments are in rbx, r12, r13, r14, r15, rbp, rsp (in
+ * the order of the first). Stops at the failure if the first fails. */
+g_stub_pair:
+    syscall
+    cmpq $-4095, %rax
+    jae 1f
+    movq %rbx, %rax
+    movq %r12, %rdi
+    movq %r13, %rsi
+    movq %r14, %rdx
+    movq %r15, %r10
+    movq %rbp, %r8
+    movq %rsp, %r9
+    syscall
+    int3
+g_stub_pair_end:
+1:
+    int3
+g_stub_pair_fail_end:
+
+/* clone; the child parks. */
 g_stub_clone:
     syscall
     testq %rax, %rax

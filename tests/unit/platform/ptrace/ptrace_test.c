@@ -51,8 +51,6 @@ __asm__(".pushsection .rodata.guest, \"a\"\n"
         "guest_jump: jmp *%rdi\n"
         "guest_vsyscall: mov $0xffffffffff600400, %rax; call *%rax; mov $3, %eax; syscall\n"
         "guest_fpu: movq %xmm7, %rdi; movq %rsi, %xmm7; mov $4, %eax; syscall; jmp guest_fpu\n"
-        "guest_wrpkru: xor %ecx, %ecx; xor %edx, %edx; mov $0xffffffff, %eax;"
-        " .byte 0x0f, 0x01, 0xef; mov $39, %eax; syscall; jmp guest_wrpkru\n"
         "guest_code_end:\n"
         ".popsection\n");
 extern const uint8_t guest_code[], guest_code_end[], guest_calls[], guest_load[], guest_store[],
