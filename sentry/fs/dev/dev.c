@@ -138,6 +138,15 @@ static const struct file_ops random_ops = {
     .release = mem_release,
 };
 
+/* Linux: only /dev/random can be polled. */
+static const struct file_ops urandom_ops = {
+    .read = random_read,
+    .write = random_write,
+    .seek = mem_seek,
+    .ioctl = random_ioctl,
+    .release = mem_release,
+};
+
 bool dev_file_is_zero(const struct file *f)
 {
     return f->ops == &zero_ops;
@@ -146,7 +155,7 @@ bool dev_file_is_zero(const struct file *f)
 static int mem_open(uint32_t minor, uint32_t flags, struct file **out)
 {
     static const struct file_ops *const by_minor[] = {
-        [3] = &null_ops, [5] = &zero_ops, [7] = &full_ops, [8] = &random_ops, [9] = &random_ops,
+        [3] = &null_ops, [5] = &zero_ops, [7] = &full_ops, [8] = &random_ops, [9] = &urandom_ops,
     };
     struct file *f;
 

@@ -173,9 +173,9 @@ int tty_open_slave(struct tty *t, uint32_t flags, struct file **out)
     return 0;
 }
 
-void tty_hangup(struct tty *t, bool leader_exit)
+void tty_hangup(struct tty *t)
 {
-    struct pid *session = NULL, *pgrp = NULL;
+    struct pid *session = NULL;
 
     mutex_lock(&g_tty_list.lock);
     tty_lock(t);
@@ -183,23 +183,17 @@ void tty_hangup(struct tty *t, bool leader_exit)
     ldisc_flush_input_locked(t);
     t->stopped = false;
     session = pid_get(t->session);
-    pgrp = pid_get(t->pgrp);
     if (session)
         t->session_hung_up = true;
     tty_unlock(t);
     mutex_unlock(&g_tty_list.lock);
     waitq_wake(&t->slave_wq, WAKE_IN | WAKE_OUT | WAKE_ERR | WAKE_HUP | WAKE_RDNORM | WAKE_WRNORM);
-    /* -ESRCH: the leader or its group is gone already. */
-    if (session && !leader_exit) {
+    /* -ESRCH: the leader is gone already. */
+    if (session) {
         (void)g_pid_ops->signal(session, PID_TGID, LX_SIGHUP, NULL);
         (void)g_pid_ops->signal(session, PID_TGID, LX_SIGCONT, NULL);
     }
-    if (pgrp && leader_exit) {
-        (void)g_pid_ops->signal(pgrp, PID_PGRP, LX_SIGHUP, NULL);
-        (void)g_pid_ops->signal(pgrp, PID_PGRP, LX_SIGCONT, NULL);
-    }
     pid_put(session);
-    pid_put(pgrp);
 }
 
 static void tty_file_release(struct file *f)
@@ -216,7 +210,7 @@ static void tty_file_release(struct file *f)
     tty_unlock(t);
     if (tf->master) {
         devpts_tty_removed(t);
-        tty_hangup(t, /*leader_exit=*/false);
+        tty_hangup(t);
     } else if (last) {
         waitq_wake(&t->master_wq, WAKE_IN | WAKE_HUP | WAKE_RDNORM);
     }

@@ -112,7 +112,7 @@ int MUST_CHECK tty_file_new(struct tty *t, bool master, uint32_t flags, struct f
  * session leader without one. */
 int MUST_CHECK tty_open_slave(struct tty *t, uint32_t flags, struct file **out);
 /* Every open slave file is dead from here on; the session leader hears SIGHUP and SIGCONT. */
-void tty_hangup(struct tty *t, bool leader_exit);
+void tty_hangup(struct tty *t);
 /* /dev/tty: -ENXIO without a controlling terminal. /dev/console. By number of an old-style node. */
 int MUST_CHECK tty_open_current(uint32_t flags, struct file **out);
 int MUST_CHECK tty_open_console(uint32_t flags, struct file **out);

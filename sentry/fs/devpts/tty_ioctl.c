@@ -317,7 +317,7 @@ static long ioctl_misc(struct tty *t, uint32_t cmd, uaddr_t arg)
     case LX_TIOCVHANGUP:
         if (!cred_capable(curr()->cred, LX_CAP_SYS_ADMIN))
             return -EPERM;
-        tty_hangup(t, /*leader_exit=*/false);
+        tty_hangup(t);
         return 0;
     default:
         return -ENOTTY;

@@ -132,13 +132,27 @@ void tty_open_acquire(struct tty *t, uint32_t flags)
     pid_put(pgrp);
 }
 
+static bool tty_session_hung_up(struct tty *t)
+{
+    bool hung_up;
+
+    tty_lock(t);
+    hung_up = t->session_hung_up;
+    tty_unlock(t);
+    return hung_up;
+}
+
 void tty_session_leader_exit(struct pid *session)
 {
     struct tty *t = tty_of_session_get(session, /*hung_up_too=*/true);
 
     if (!t)
         return;
-    tty_hangup(t, /*leader_exit=*/true);
+    /* Linux: the end of its leader does not hang up a pty; the foreground hears SIGHUP, and after a
+     * hang-up that already happened SIGCONT as well, so that a stopped job can die. */
+    tty_signal_foreground(t, LX_SIGHUP);
+    if (tty_session_hung_up(t))
+        tty_signal_foreground(t, LX_SIGCONT);
     associate(t, NULL, NULL);
     tty_put(t);
 }
@@ -149,7 +163,7 @@ void tty_vhangup_current(void)
 
     if (!t)
         return;
-    tty_hangup(t, /*leader_exit=*/false);
+    tty_hangup(t);
     tty_put(t);
 }
 

@@ -397,6 +397,7 @@ static size_t epoll_fdinfo(struct file *f, char *buf, size_t size)
 static const struct file_ops epoll_file_ops = {
     .poll = epoll_poll,
     .fdinfo = epoll_fdinfo,
+    .seek = file_seek_nowhere,
     .release = epoll_release,
 };
 
@@ -409,7 +410,6 @@ int epoll_create_file(struct file **out)
         return -ENOMEM;
     file_init(&ep->file, &epoll_file_ops, LX_O_RDWR);
     waitq_init_rank(&ep->file.own_wq, RANK_WAITQ2);
-    ep->file.kind |= FILE_STREAM;
     refs_init(&ep->mem_refs);
     mutex_init(&ep->lock, RANK_EPOLL);
     mutex_init(&ep->ready_lock, RANK_LEAF);

@@ -139,6 +139,7 @@ static const struct file_ops eventfd_file_ops = {
     .write = eventfd_write,
     .poll = eventfd_poll,
     .fdinfo = eventfd_fdinfo,
+    .seek = file_seek_nowhere,
     .release = eventfd_release,
 };
 
@@ -151,7 +152,6 @@ int eventfd_create(uint64_t initial, uint32_t flags, struct file **out)
     if (!e)
         return -ENOMEM;
     file_init(&e->file, &eventfd_file_ops, LX_O_RDWR | (flags & LX_EFD_NONBLOCK));
-    e->file.kind |= FILE_STREAM;
     atomic_init(&e->count, initial);
     e->semaphore = flags & LX_EFD_SEMAPHORE;
     e->id = atomic_fetch_add(&next_id, 1);

@@ -66,7 +66,7 @@ static void console_gone(struct console *c)
     tty_lock(c->tty);
     c->tty->master_open = false;
     tty_unlock(c->tty);
-    tty_hangup(c->tty, /*leader_exit=*/false);
+    tty_hangup(c->tty);
 }
 
 static void console_in(void *arg)

@@ -408,6 +408,7 @@ static const struct file_ops inotify_file_ops = {
     .poll = inotify_poll,
     .ioctl = inotify_ioctl,
     .fdinfo = inotify_fdinfo,
+    .seek = file_seek_nowhere,
     .release = inotify_release,
 };
 
@@ -426,7 +427,6 @@ int inotify_create(uint32_t flags, struct file **out)
         return -ENOMEM;
     }
     file_init(&in->file, &inotify_file_ops, LX_O_RDONLY | (flags & LX_IN_NONBLOCK));
-    in->file.kind |= FILE_STREAM;
     list_init(&in->watches);
     list_init(&in->queue);
     ret = file_set_anon(&in->file, "anon_inode:inotify", 0600, NULL);

@@ -169,6 +169,7 @@ static const struct file_ops signalfd_file_ops = {
     .read = signalfd_read,
     .poll = signalfd_poll,
     .fdinfo = signalfd_fdinfo,
+    .seek = file_seek_nowhere,
     .release = signalfd_release,
 };
 
@@ -186,7 +187,6 @@ int signalfd_create(uint64_t mask, uint32_t flags, struct file **out)
     if (!s)
         return -ENOMEM;
     file_init(&s->file, &signalfd_file_ops, LX_O_RDWR | (flags & LX_SFD_NONBLOCK));
-    s->file.kind |= FILE_STREAM;
     s->file.wq = &g_signalfd_wq;
     atomic_init(&s->mask, mask);
     ret = file_set_anon(&s->file, "anon_inode:[signalfd]", 0600, NULL);

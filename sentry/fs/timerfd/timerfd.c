@@ -209,6 +209,7 @@ static const struct file_ops timerfd_file_ops = {
     .poll = timerfd_poll,
     .ioctl = timerfd_ioctl,
     .fdinfo = timerfd_fdinfo,
+    .seek = file_seek_nowhere,
     .release = timerfd_release,
 };
 
@@ -255,7 +256,6 @@ int timerfd_create_file(int clockid, uint32_t flags, struct file **out)
     if (!t)
         return -ENOMEM;
     file_init(&t->file, &timerfd_file_ops, LX_O_RDWR | (flags & LX_TFD_NONBLOCK));
-    t->file.kind |= FILE_STREAM;
     mutex_init(&t->lock, RANK_LEAF);
     ktimer_init(&t->timer, timerfd_expire);
     t->clockid = clockid;

@@ -98,7 +98,7 @@ TEST(poll_and_epoll)
     CHECK_EQ(p.revents, POLLIN | POLLOUT);
     CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, p.fd, &ev), EPERM);
     close(p.fd);
-    p.fd = open("/dev/urandom", O_RDONLY);
+    p.fd = open("/dev/random", O_RDONLY);
     CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, p.fd, &ev), 0);
     close(p.fd);
     close(ep);
