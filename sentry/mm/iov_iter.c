@@ -20,10 +20,11 @@ static bool range_ok(uint64_t base, uint64_t len)
 int iov_iter_init_user(struct iov_iter *it, uaddr_t buf, size_t size)
 {
     memset(it, 0, offsetof(struct iov_iter, one));
-    if (size > LX_MAX_RW_COUNT)
-        size = LX_MAX_RW_COUNT;
+    /* Linux: access_ok sees the whole size, before it is clamped. */
     if (!range_ok(buf, size))
         return -EFAULT;
+    if (size > LX_MAX_RW_COUNT)
+        size = LX_MAX_RW_COUNT;
     it->one[0] = (struct lx_iovec){.base = buf, .len = size};
     it->segs = it->one;
     it->nseg = 1;

@@ -29,6 +29,15 @@ static void dump_and_panic(int signo, const siginfo_t *si, const greg_t *g)
           g[REG_R10], g[REG_R11], g[REG_R12], g[REG_R13], g[REG_R14], g[REG_R15]);
 }
 
+/* Whatever faults from here on ends the process at once. */
+static void restore_default(void)
+{
+    struct sigaction sa = {.sa_handler = SIG_DFL};
+
+    if (host_sigaction(SIGSEGV, &sa, NULL) < 0 || host_sigaction(SIGBUS, &sa, NULL) < 0)
+        host_exit_group(127);
+}
+
 static void on_fault(int signo, siginfo_t *si, void *context)
 {
     ucontext_t *uc = context;
@@ -41,6 +50,7 @@ static void on_fault(int signo, siginfo_t *si, void *context)
             return;
         }
     }
+    restore_default();
     dump_and_panic(signo, si, uc->uc_mcontext.gregs);
 }
 

@@ -4,6 +4,7 @@
 
 #include "gen/syscall_protos.h"
 #include "sentry/abi/mman.h"
+#include "sentry/fs/dev/dev.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/task.h"
@@ -36,6 +37,22 @@ static long map_hugetlb(uint64_t flags, size_t len, bool file)
     if (file || len == 0 || (log2 != 0 && log2 != 21 && log2 != 30))
         return -EINVAL;
     return -ENOMEM;
+}
+
+/* /dev/zero is anonymous memory once the descriptor's mode was checked. */
+static long map_dev_zero(struct mmap_args *a)
+{
+    bool shared = (a->flags & LX_MAP_TYPE) != LX_MAP_PRIVATE;
+
+    if (!(a->max_prot & LX_PROT_READ))
+        return -EACCES;
+    if (shared && (a->prot & LX_PROT_WRITE) && !(a->max_prot & LX_PROT_WRITE))
+        return -EACCES;
+    a->file = NULL;
+    a->max_prot = 0;
+    a->offset = 0;
+    a->flags |= LX_MAP_ANONYMOUS;
+    return 0;
 }
 
 long sys_mmap(struct task *t, uaddr_t addr, size_t len, uint64_t prot, uint64_t flags, int fd,
@@ -72,6 +89,11 @@ long sys_mmap(struct task *t, uaddr_t addr, size_t len, uint64_t prot, uint64_t 
         a.max_prot = file_prot(f);
         if (no_write)
             a.max_prot &= ~LX_PROT_WRITE;
+        if (len != 0 && dev_file_is_zero(f)) {
+            ret = map_dev_zero(&a);
+            if (ret < 0)
+                goto out;
+        }
     } else {
         a.offset = 0;
     }
