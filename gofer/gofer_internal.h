@@ -197,6 +197,9 @@ int reply_attr(struct wbuf *out, const struct node *n);
 /* io.c: opens the object again by its descriptor with real access; never a special file. */
 int node_reopen(struct server *sv, const struct node *n, int flags);
 
+/* Entries of directory n from cookie on, as READDIR's reply has them. 0 or -errno. */
+int list_reply(struct op *op, struct node *n, uint64_t cookie, uint32_t flags, struct wbuf *out);
+
 /* isolate.c */
 struct gofer_isolation {
     int *root_fds; /* count entries, set by isolate_tree: O_PATH descriptor of each tree's top */

@@ -119,18 +119,23 @@ static bool list_entry_put(struct node *n, struct wbuf *out, const struct host_d
 
 int handle_readdir(struct op *op, struct rbuf *in, struct wbuf *out)
 {
-    struct server *sv = op->session->server;
     struct node *n = fid_lookup(op->session, rbuf_u32(in));
     uint64_t cookie = rbuf_u64(in);
-    uint32_t flags = rbuf_u32(in), count = 0;
+    uint32_t flags = rbuf_u32(in);
+
+    if (!rbuf_ok_at_end(in) || !n || (flags & ~GP_READDIR_ATTR) || cookie > INT64_MAX)
+        return OP_VIOLATION;
+    return S_ISDIR(n->mode) ? list_reply(op, n, cookie, flags, out) : -ENOTDIR;
+}
+
+int list_reply(struct op *op, struct node *n, uint64_t cookie, uint32_t flags, struct wbuf *out)
+{
+    struct server *sv = op->session->server;
+    uint32_t count = 0;
     size_t head = out->off;
     bool full = false, eof = false;
     int ret;
 
-    if (!rbuf_ok_at_end(in) || !n || (flags & ~GP_READDIR_ATTR) || cookie > INT64_MAX)
-        return OP_VIOLATION;
-    if (!S_ISDIR(n->mode))
-        return -ENOTDIR;
     if (n->foreign) {
         wbuf_u8(out, /*eof=*/1);
         wbuf_u32(out, /*count=*/0);

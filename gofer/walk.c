@@ -139,6 +139,19 @@ static void walk_donate(struct op *op)
         op_donate_take(op, fd);
 }
 
+static void walk_list(struct op *op, struct wbuf *out)
+{
+    struct node *n = op->walk.found[op->walk.done - 1];
+    size_t mark = out->off;
+
+    wbuf_u8(out, 1);
+    if (!S_ISDIR(n->mode) || list_reply(op, n, 0, GP_READDIR_ATTR, out) < 0 || out->bad) {
+        out->off = mark;
+        out->bad = false;
+        wbuf_u8(out, 0);
+    }
+}
+
 /* true: the walk has ended (w->stop says how); false: an open is pending. */
 static bool walk_go(struct op *op, struct wbuf *out)
 {
@@ -176,6 +189,8 @@ static bool walk_go(struct op *op, struct wbuf *out)
     w->stop = GP_STOP_ALL;
     if (w->flags & GP_WALK_DONATE)
         walk_donate(op);
+    if (w->flags & GP_WALK_LIST)
+        walk_list(op, out);
     return true;
 }
 
@@ -219,7 +234,7 @@ int handle_walk(struct op *op, struct rbuf *in, struct wbuf *out)
     w->stop = GP_STOP_ALL;
     w->flags = rbuf_u16(in);
     w->count = gp_get_walk_parts(in, w->parts, GP_WALK_MAX);
-    if (!rbuf_ok_at_end(in) || w->count == 0 || !dir || (w->flags & ~GP_WALK_DONATE) ||
+    if (!rbuf_ok_at_end(in) || w->count == 0 || !dir || (w->flags & ~GP_WALK_FLAGS) ||
         !walk_fids_fine(op->session, w))
         return OP_VIOLATION;
     w->count_off = out->off;

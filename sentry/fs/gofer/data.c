@@ -106,35 +106,56 @@ static struct hostmem *kept_get(struct gofer_inode *gi, bool write)
     return h;
 }
 
-static int open_remote(struct gofer_inode *gi, bool write, struct hostmem **out)
+/* A descriptor that came with the walk. */
+struct donated {
+    struct gi_extra extra;
+    int fd;
+};
+
+static int take_donated(struct gi_extra *extra, struct gofer_slot *c)
+{
+    struct donated *d = container_of(extra, struct donated, extra);
+
+    d->fd = session_take_fd(c);
+    extra->took = d->fd >= 0;
+    return 0;
+}
+
+static int open_call(struct gofer_inode *gi, uint32_t fid, bool write, int *out_fd)
 {
     struct gofer_slot *c;
     struct gp_attr attr;
-    uint32_t fid;
-    int fd = -1, ret = gi_pin(gi, &fid);
+    int ret = session_begin(gi->gs->session, GP_OPEN, &c);
 
     if (ret < 0)
         return ret;
-    ret = session_begin(gi->gs->session, GP_OPEN, &c);
+    wbuf_u32(&c->out, fid);
+    wbuf_u32(&c->out, write ? GP_OPEN_READ | GP_OPEN_WRITE : GP_OPEN_READ);
+    ret = session_call(c);
     if (ret == 0) {
-        wbuf_u32(&c->out, fid);
-        wbuf_u32(&c->out, write ? GP_OPEN_READ | GP_OPEN_WRITE : GP_OPEN_READ);
-        ret = session_call(c);
-        if (ret == 0) {
-            gp_get_attr(&c->in, &attr);
-            fd = session_take_fd(c);
-        }
-        ret = session_end(c, ret);
+        gp_get_attr(&c->in, &attr);
+        *out_fd = session_take_fd(c);
     }
-    gi_unpin(gi);
-    if (ret < 0 || fd < 0) {
-        if (fd >= 0)
-            host_close(fd);
-        return ret < 0 ? ret : -EIO;
+    ret = session_end(c, ret);
+    return ret == 0 && *out_fd < 0 ? -EIO : ret;
+}
+
+static int open_remote(struct gofer_inode *gi, bool write, struct hostmem **out)
+{
+    struct donated d = {.extra = {.flags = GP_WALK_DONATE, .take = take_donated}, .fd = -1};
+    uint32_t fid;
+    int ret = gi_pin_extra(gi, write ? NULL : &d.extra, &fid);
+
+    if (ret == 0) {
+        if (d.fd < 0)
+            ret = open_call(gi, fid, write, &d.fd);
+        gi_unpin(gi);
     }
-    ret = fd_is_regular(fd) ? hostmem_new_take(fd, write, out) : -EIO;
+    if (ret == 0)
+        ret = fd_is_regular(d.fd) ? hostmem_new_take(d.fd, write, out) : -EIO;
     if (ret < 0) {
-        host_close(fd);
+        if (d.fd >= 0)
+            host_close(d.fd);
         return ret;
     }
     keep_take(gi, hostmem_get(*out));

@@ -143,30 +143,50 @@ static int decode_page(struct gofer_super *gs, struct rbuf *in, struct listing *
     return 0;
 }
 
+struct first_page {
+    struct gi_extra extra;
+    struct gofer_super *gs;
+    struct listing *l;
+    bool eof;
+    uint64_t cookie;
+};
+
+static int take_first_page(struct gi_extra *extra, struct gofer_slot *c)
+{
+    struct first_page *p = container_of(extra, struct first_page, extra);
+    uint8_t there = rbuf_u8(&c->in);
+
+    if (there > 1)
+        c->in.bad = true;
+    if (there != 1)
+        return 0;
+    extra->took = true;
+    return decode_page(p->gs, &c->in, p->l, &p->eof, &p->cookie);
+}
+
 static int fetch(struct gofer_inode *dir, struct listing *l)
 {
     struct gofer_super *gs = dir->gs;
-    uint64_t cookie = 0;
-    bool eof = false;
+    bool attr = gs->exclusive && gs->readonly;
+    struct first_page p = {
+        .extra = {.flags = GP_WALK_LIST, .take = take_first_page}, .gs = gs, .l = l};
     uint32_t fid;
-    int ret = gi_pin(dir, &fid);
+    int ret = gi_pin_extra(dir, attr ? &p.extra : NULL, &fid);
 
     if (ret < 0)
         return ret;
-    while (ret == 0 && !eof) {
+    while (ret == 0 && !p.eof) {
         struct gofer_slot *c;
 
         ret = session_begin(gs->session, GP_READDIR, &c);
         if (ret < 0)
             break;
         wbuf_u32(&c->out, fid);
-        wbuf_u64(&c->out, cookie);
-        wbuf_u32(&c->out, gs->exclusive && gs->readonly ? GP_READDIR_ATTR : 0);
+        wbuf_u64(&c->out, p.cookie);
+        wbuf_u32(&c->out, attr ? GP_READDIR_ATTR : 0);
         ret = session_call(c);
         if (ret == 0)
-            ret = decode_page(gs, &c->in, l, &eof, &cookie);
-        if (ret < 0)
-            rbuf_init(&c->in, NULL, 0);
+            ret = decode_page(gs, &c->in, l, &p.eof, &p.cookie);
         ret = session_end(c, ret);
     }
     gi_unpin(dir);

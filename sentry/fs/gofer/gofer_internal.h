@@ -80,6 +80,14 @@ int MUST_CHECK gi_obtain(struct gofer_super *gs, struct gofer_inode *parent, con
  */
 int MUST_CHECK gi_pin(struct gofer_inode *gi, uint32_t *out_fid);
 void gi_unpin(struct gofer_inode *gi);
+/* What a request that binds a fid can bring along. take reads it from the reply, when there was
+ * such a request (the inode may have a fid already). */
+struct gi_extra {
+    uint16_t flags; /* GP_WALK_* */
+    bool took;
+    int (*take)(struct gi_extra *extra, struct gofer_slot *c);
+};
+int MUST_CHECK gi_pin_extra(struct gofer_inode *gi, struct gi_extra *extra, uint32_t *out_fid);
 /* A fid number for a request that binds one; makes room when too many are bound. */
 int MUST_CHECK gs_fid_alloc(struct gofer_super *gs, uint32_t *out);
 /* The object got another name / lost this name. gi may be NULL for "not known". */

@@ -266,8 +266,9 @@ int gs_fid_alloc(struct gofer_super *gs, uint32_t *out)
     return -EMFILE;
 }
 
-/* Walks to the object again by its parent and name. */
-static int rebind(struct gofer_inode *gi, uint32_t *out_fid)
+/* Walks to the object again by its parent and name. A fid that is told back is bound, even when an
+ * error is. */
+static int rebind(struct gofer_inode *gi, struct gi_extra *extra, uint32_t *out_fid)
 {
     struct gofer_super *gs = gi->gs;
     struct gofer_inode *parent;
@@ -296,7 +297,7 @@ static int rebind(struct gofer_inode *gi, uint32_t *out_fid)
     if (ret < 0)
         goto out_fid;
     wbuf_u32(&c->out, dir_fid);
-    wbuf_u16(&c->out, 0);
+    wbuf_u16(&c->out, extra ? extra->flags : 0);
     wbuf_u16(&c->out, 1);
     wbuf_u32(&c->out, fid);
     gp_put_string(&c->out, name, strlen(name));
@@ -313,17 +314,15 @@ static int rebind(struct gofer_inode *gi, uint32_t *out_fid)
         gp_get_attr(&c->in, &attr);
         if (LX_S_ISLNK(attr.mode))
             (void)gp_get_string(&c->in, GP_TARGET_MAX);
+        if (attr.dev != gi->host_dev || attr.ino != gi->host_ino)
+            ret = -ESTALE;
+        else if (extra)
+            ret = extra->take(extra, c);
+        *out_fid = fid;
+        ret = session_end(c, ret);
+        goto out_unpin;
     }
     ret = session_end(c, ret);
-    if (ret < 0)
-        goto out_fid;
-    if (attr.dev == gi->host_dev && attr.ino == gi->host_ino) {
-        *out_fid = fid;
-    } else {
-        session_fid_clunk(gs->session, fid, /*now=*/false);
-        ret = -ESTALE;
-    }
-    goto out_unpin;
 out_fid:
     session_fid_unused(gs->session, fid);
 out_unpin:
@@ -333,33 +332,50 @@ out_put:
     return ret;
 }
 
-int gi_pin(struct gofer_inode *gi, uint32_t *out_fid)
+/* The pinned fid, or GP_FID_NONE. Gives fid_take to gi when it has none. */
+static uint32_t try_pin(struct gofer_inode *gi, uint32_t fid_take)
 {
     struct gofer_super *gs = gi->gs;
+    uint32_t fid;
+
+    mutex_lock(&gs->lock);
+    if (gi->fid == GP_FID_NONE && fid_take != GP_FID_NONE) {
+        fid_attach_locked(gi, fid_take);
+        fid_take = GP_FID_NONE;
+    }
+    fid = gi->fid;
+    if (fid != GP_FID_NONE) {
+        gi->fid_pins++;
+        list_del(&gi->fid_link);
+        list_add(&gs->fids, &gi->fid_link);
+    }
+    mutex_unlock(&gs->lock);
+    if (fid_take != GP_FID_NONE)
+        session_fid_clunk(gs->session, fid_take, /*now=*/false);
+    return fid;
+}
+
+int gi_pin_extra(struct gofer_inode *gi, struct gi_extra *extra, uint32_t *out_fid)
+{
     uint32_t fid = GP_FID_NONE;
     int ret;
 
-    for (;;) {
-        mutex_lock(&gs->lock);
-        if (gi->fid == GP_FID_NONE && fid != GP_FID_NONE) {
-            fid_attach_locked(gi, fid);
-            fid = GP_FID_NONE;
-        }
-        if (gi->fid != GP_FID_NONE) {
-            gi->fid_pins++;
-            *out_fid = gi->fid;
-            list_del(&gi->fid_link);
-            list_add(&gs->fids, &gi->fid_link);
-            mutex_unlock(&gs->lock);
-            if (fid != GP_FID_NONE)
-                session_fid_clunk(gs->session, fid, /*now=*/false);
-            return 0;
-        }
-        mutex_unlock(&gs->lock);
-        ret = rebind(gi, &fid);
-        if (ret < 0)
-            return ret;
+    *out_fid = try_pin(gi, GP_FID_NONE);
+    if (*out_fid != GP_FID_NONE)
+        return 0;
+    ret = rebind(gi, extra, &fid);
+    if (ret < 0) {
+        if (fid != GP_FID_NONE)
+            session_fid_clunk(gi->gs->session, fid, /*now=*/false);
+        return ret;
     }
+    *out_fid = try_pin(gi, fid);
+    return 0;
+}
+
+int gi_pin(struct gofer_inode *gi, uint32_t *out_fid)
+{
+    return gi_pin_extra(gi, NULL, out_fid);
 }
 
 void gi_unpin(struct gofer_inode *gi)
