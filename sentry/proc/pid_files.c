@@ -369,13 +369,24 @@ static int show_children(struct pseudo_node *n, struct pbuf *b)
 
 /* ---- attr/ ---------------------------------------------------------------------------------- */
 
+/* Linux: without a security module the files are there and every read fails. */
+static int show_attr(struct pseudo_node *n, struct pbuf *b)
+{
+    return -EINVAL;
+}
+
+static ssize_t store_attr(struct pseudo_node *n, char *data, size_t size)
+{
+    return -EINVAL;
+}
+
 static const struct pseudo_entry attr_table[] = {
-    PSEUDO_TEXT("current", 0444, ""),
-    PSEUDO_TEXT("prev", 0444, ""),
-    PSEUDO_TEXT("exec", 0444, ""),
-    PSEUDO_TEXT("fscreate", 0444, ""),
-    PSEUDO_TEXT("keycreate", 0444, ""),
-    PSEUDO_TEXT("sockcreate", 0444, ""),
+    PSEUDO_RW("current", 0666, show_attr, store_attr),
+    PSEUDO_FILE("prev", 0444, show_attr),
+    PSEUDO_RW("exec", 0666, show_attr, store_attr),
+    PSEUDO_RW("fscreate", 0666, show_attr, store_attr),
+    PSEUDO_RW("keycreate", 0666, show_attr, store_attr),
+    PSEUDO_RW("sockcreate", 0666, show_attr, store_attr),
     {0},
 };
 

@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/abi/sock_diag.h"
 #include "sentry/core/cred.h"
 #include "sentry/mm/uaccess.h"
 
-#define REPLY_MAX   16384
+#define REPLY_MIN   16384
+#define REPLY_MAX   (4u << 20)
+#define PIECE_MAX   16384
 #define REQUEST_MAX 65536
 
 /* Keys: l sk.lock */
@@ -205,25 +208,58 @@ static void nl_queue_error(struct netlink_sock *n, const struct lx_nlmsghdr *req
     nl_queue(n, buf, w.off);
 }
 
+/* Messages of a reply go out in pieces that readers' buffers can hold, cut between messages. */
+static void nl_queue_reply(struct netlink_sock *n, const uint8_t *data, size_t size)
+{
+    size_t start = 0, end = 0;
+    uint32_t len;
+
+    while (end < size) {
+        memcpy(&len, data + end, sizeof(len));
+        if (end > start && end + len - start > PIECE_MAX) {
+            nl_queue(n, data + start, end - start);
+            start = end;
+        }
+        end += LX_NLMSG_ALIGN(len);
+    }
+    if (end > start)
+        nl_queue(n, data + start, end - start);
+}
+
+static int nl_dispatch(struct netlink_sock *n, const struct lx_nlmsghdr *h, struct rbuf *r,
+                       struct wbuf *w)
+{
+    if (h->type < LX_NLMSG_MIN_TYPE)
+        return 0;
+    return n->sk.protocol == LX_NETLINK_SOCK_DIAG
+               ? sock_diag_request(n->sk.netns, h, r, n->portid, w)
+               : rtnetlink_request(n->sk.netns, h, r, n->portid, w);
+}
+
 static void nl_request(struct netlink_sock *n, const struct lx_nlmsghdr *h, const uint8_t *body,
                        size_t size)
 {
-    uint8_t *reply;
+    uint8_t *reply = NULL;
     struct rbuf r;
-    struct wbuf w;
-    int ret = 0;
+    struct wbuf w = {.bad = true};
+    int ret = -ENOMEM;
 
     if (!(h->flags & LX_NLM_F_REQUEST))
         return;
-    reply = malloc(REPLY_MAX);
-    wbuf_init(&w, reply, reply ? REPLY_MAX : 0);
-    rbuf_init(&r, body, size);
-    if (!reply)
-        ret = -ENOMEM;
-    else if (h->type >= LX_NLMSG_MIN_TYPE)
-        ret = rtnetlink_request(n->sk.netns, h, &r, n->portid, &w);
-    if (ret >= 0 && w.off && !w.bad)
-        nl_queue(n, reply, w.off);
+    /* A reply that does not fit is made again with more room. */
+    for (size_t room = REPLY_MIN; w.bad && room <= REPLY_MAX; room *= 4) {
+        free(reply);
+        reply = malloc(room);
+        if (!reply)
+            break;
+        wbuf_init(&w, reply, room);
+        rbuf_init(&r, body, size);
+        ret = nl_dispatch(n, h, &r, &w);
+    }
+    if (ret >= 0 && w.bad)
+        ret = -ENOBUFS;
+    if (ret >= 0 && w.off)
+        nl_queue_reply(n, reply, w.off);
     if (ret == 1)
         nl_queue_done(n, h);
     else if (ret < 0 || (h->flags & LX_NLM_F_ACK))
@@ -264,7 +300,7 @@ static ssize_t nl_sendmsg(struct sock *sk, struct net_msg *m)
         free(data);
         return -EFAULT;
     }
-    while (sk->protocol == LX_NETLINK_ROUTE && size - off >= sizeof(h)) {
+    while (sk->protocol != LX_NETLINK_KOBJECT_UEVENT && size - off >= sizeof(h)) {
         memcpy(&h, data + off, sizeof(h));
         if (h.len < sizeof(h) || h.len > size - off)
             break;
@@ -424,7 +460,8 @@ int netlink_create(struct netns *ns, int type, int protocol, struct sock **out)
 
     if (type != LX_SOCK_RAW && type != LX_SOCK_DGRAM)
         return -ESOCKTNOSUPPORT;
-    if (protocol != LX_NETLINK_ROUTE && protocol != LX_NETLINK_KOBJECT_UEVENT)
+    if (protocol != LX_NETLINK_ROUTE && protocol != LX_NETLINK_SOCK_DIAG &&
+        protocol != LX_NETLINK_KOBJECT_UEVENT)
         return -EPROTONOSUPPORT;
     n = calloc(1, sizeof(*n));
     if (!n)

@@ -14,3 +14,6 @@ int MUST_CHECK netlink_create(struct netns *ns, int type, int protocol, struct s
  * 0; 1: it was a dump, to be ended by NLMSG_DONE; -errno for NLMSG_ERROR. body: what follows h. */
 int rtnetlink_request(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body,
                       uint32_t portid, struct wbuf *out);
+/* The same for NETLINK_SOCK_DIAG. */
+int sock_diag_request(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body,
+                      uint32_t portid, struct wbuf *out);

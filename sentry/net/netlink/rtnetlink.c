@@ -8,54 +8,8 @@
 
 #include "sentry/core/cred.h"
 #include "sentry/net/inet/inet.h"
+#include "sentry/net/netlink/message.h"
 #include "sentry/net/netlink/netlink.h"
-
-#define OUT_FLAGS(h)                                                                               \
-    ((uint16_t)(((h)->flags & LX_NLM_F_DUMP) == LX_NLM_F_DUMP ? LX_NLM_F_MULTI : 0))
-
-struct message {
-    struct wbuf *out;
-    size_t start;
-};
-
-static void message_begin(struct message *m, struct wbuf *out, const struct lx_nlmsghdr *req,
-                          uint16_t type, uint32_t portid, const void *body, size_t size)
-{
-    struct lx_nlmsghdr h = {.type = type, .flags = OUT_FLAGS(req), .seq = req->seq, .pid = portid};
-
-    m->out = out;
-    m->start = out->off;
-    wbuf_put(out, &h, sizeof(h));
-    wbuf_put(out, body, size);
-}
-
-static void message_attr(struct message *m, uint16_t type, const void *data, size_t size)
-{
-    struct lx_rtattr a = {.len = (uint16_t)(sizeof(a) + size), .type = type};
-
-    wbuf_put(m->out, &a, sizeof(a));
-    wbuf_put(m->out, data, size);
-    if (size % 4)
-        (void)wbuf_reserve(m->out, 4 - size % 4);
-}
-
-static void message_attr32(struct message *m, uint16_t type, uint32_t v)
-{
-    message_attr(m, type, &v, sizeof(v));
-}
-
-static void message_attr8(struct message *m, uint16_t type, uint8_t v)
-{
-    message_attr(m, type, &v, sizeof(v));
-}
-
-static void message_end(struct message *m)
-{
-    uint32_t len = (uint32_t)(m->out->off - m->start);
-
-    if (!m->out->bad)
-        memcpy(m->out->data + m->start, &len, sizeof(len));
-}
 
 static void put_link(struct netns *ns, const struct lx_nlmsghdr *req, uint32_t portid,
                      struct wbuf *out)
@@ -64,33 +18,33 @@ static void put_link(struct netns *ns, const struct lx_nlmsghdr *req, uint32_t p
     uint64_t stats64[24] = {0};
     uint32_t stats[24];
     uint8_t mac[6] = {0};
-    struct message m;
+    struct nl_message m;
 
     if (netns_lo_up(ns))
         ifi.flags |= LX_IFF_UP | LX_IFF_RUNNING | LX_IFF_LOWER_UP;
-    message_begin(&m, out, req, LX_RTM_NEWLINK, portid, &ifi, sizeof(ifi));
-    message_attr(&m, 3, "lo", 3);                   /* IFLA_IFNAME */
-    message_attr32(&m, 13, 1000);                   /* IFLA_TXQLEN */
-    message_attr8(&m, 16, netns_lo_up(ns) ? 0 : 2); /* IFLA_OPERSTATE: unknown, down */
-    message_attr8(&m, 17, 0);                       /* IFLA_LINKMODE */
-    message_attr32(&m, 4, 65536);                   /* IFLA_MTU */
-    message_attr32(&m, 50, 0);                      /* IFLA_MIN_MTU */
-    message_attr32(&m, 51, 0);                      /* IFLA_MAX_MTU */
-    message_attr32(&m, 27, 0);                      /* IFLA_GROUP */
-    message_attr32(&m, 30, 0);                      /* IFLA_PROMISCUITY */
-    message_attr32(&m, 31, 1);                      /* IFLA_NUM_TX_QUEUES */
-    message_attr32(&m, 32, 1);                      /* IFLA_NUM_RX_QUEUES */
-    message_attr8(&m, 33, 1);                       /* IFLA_CARRIER */
-    message_attr(&m, 6, "noqueue", 8);              /* IFLA_QDISC */
-    message_attr(&m, 1, mac, 6);                    /* IFLA_ADDRESS */
-    message_attr(&m, 2, mac, 6);                    /* IFLA_BROADCAST */
+    nl_message_begin(&m, out, req, LX_RTM_NEWLINK, portid, &ifi, sizeof(ifi));
+    nl_message_attr(&m, 3, "lo", 3);                   /* IFLA_IFNAME */
+    nl_message_attr32(&m, 13, 1000);                   /* IFLA_TXQLEN */
+    nl_message_attr8(&m, 16, netns_lo_up(ns) ? 0 : 2); /* IFLA_OPERSTATE: unknown, down */
+    nl_message_attr8(&m, 17, 0);                       /* IFLA_LINKMODE */
+    nl_message_attr32(&m, 4, 65536);                   /* IFLA_MTU */
+    nl_message_attr32(&m, 50, 0);                      /* IFLA_MIN_MTU */
+    nl_message_attr32(&m, 51, 0);                      /* IFLA_MAX_MTU */
+    nl_message_attr32(&m, 27, 0);                      /* IFLA_GROUP */
+    nl_message_attr32(&m, 30, 0);                      /* IFLA_PROMISCUITY */
+    nl_message_attr32(&m, 31, 1);                      /* IFLA_NUM_TX_QUEUES */
+    nl_message_attr32(&m, 32, 1);                      /* IFLA_NUM_RX_QUEUES */
+    nl_message_attr8(&m, 33, 1);                       /* IFLA_CARRIER */
+    nl_message_attr(&m, 6, "noqueue", 8);              /* IFLA_QDISC */
+    nl_message_attr(&m, 1, mac, 6);                    /* IFLA_ADDRESS */
+    nl_message_attr(&m, 2, mac, 6);                    /* IFLA_BROADCAST */
     stats64[0] = stats64[1] = ns->lo_packets;
     stats64[2] = stats64[3] = ns->lo_bytes;
     for (size_t i = 0; i < ARRAY_COUNT(stats); i++)
         stats[i] = (uint32_t)stats64[i];
-    message_attr(&m, 23, stats64, sizeof(stats64)); /* IFLA_STATS64 */
-    message_attr(&m, 7, stats, sizeof(stats));      /* IFLA_STATS */
-    message_end(&m);
+    nl_message_attr(&m, 23, stats64, sizeof(stats64)); /* IFLA_STATS64 */
+    nl_message_attr(&m, 7, stats, sizeof(stats));      /* IFLA_STATS */
+    nl_message_end(&m);
 }
 
 static void put_addr(const struct lx_nlmsghdr *req, uint32_t portid, bool v4, struct wbuf *out)
@@ -104,17 +58,17 @@ static void put_addr(const struct lx_nlmsghdr *req, uint32_t portid, bool v4, st
         .index = 1,
     };
     uint32_t cache[4] = {~0u, ~0u, 0, 0};
-    struct message m;
+    struct nl_message m;
 
-    message_begin(&m, out, req, LX_RTM_NEWADDR, portid, &ifa, sizeof(ifa));
-    message_attr(&m, 1, v4 ? a4 : a6, v4 ? 4 : 16); /* IFA_ADDRESS */
+    nl_message_begin(&m, out, req, LX_RTM_NEWADDR, portid, &ifa, sizeof(ifa));
+    nl_message_attr(&m, 1, v4 ? a4 : a6, v4 ? 4 : 16); /* IFA_ADDRESS */
     if (v4) {
-        message_attr(&m, 2, a4, 4);   /* IFA_LOCAL */
-        message_attr(&m, 3, "lo", 3); /* IFA_LABEL */
+        nl_message_attr(&m, 2, a4, 4);   /* IFA_LOCAL */
+        nl_message_attr(&m, 3, "lo", 3); /* IFA_LABEL */
     }
-    message_attr32(&m, 8, 0x80);               /* IFA_FLAGS */
-    message_attr(&m, 6, cache, sizeof(cache)); /* IFA_CACHEINFO */
-    message_end(&m);
+    nl_message_attr32(&m, 8, 0x80);               /* IFA_FLAGS */
+    nl_message_attr(&m, 6, cache, sizeof(cache)); /* IFA_CACHEINFO */
+    nl_message_end(&m);
 }
 
 struct local_route {
@@ -142,17 +96,17 @@ static void put_route(const struct lx_nlmsghdr *req, uint32_t portid, const stru
         .scope = r->scope,
         .type = r->type,
     };
-    struct message m;
+    struct nl_message m;
 
-    message_begin(&m, out, req, LX_RTM_NEWROUTE, portid, &rt, sizeof(rt));
-    message_attr32(&m, 15, 255);                 /* RTA_TABLE */
-    message_attr(&m, 1, r->dst, r->v4 ? 4 : 16); /* RTA_DST */
+    nl_message_begin(&m, out, req, LX_RTM_NEWROUTE, portid, &rt, sizeof(rt));
+    nl_message_attr32(&m, 15, 255);                 /* RTA_TABLE */
+    nl_message_attr(&m, 1, r->dst, r->v4 ? 4 : 16); /* RTA_DST */
     if (r->v4)
-        message_attr(&m, 7, src4, 4); /* RTA_PREFSRC */
+        nl_message_attr(&m, 7, src4, 4); /* RTA_PREFSRC */
     else
-        message_attr32(&m, 6, 0); /* RTA_PRIORITY */
-    message_attr32(&m, 4, 1);     /* RTA_OIF */
-    message_end(&m);
+        nl_message_attr32(&m, 6, 0); /* RTA_PRIORITY */
+    nl_message_attr32(&m, 4, 1);     /* RTA_OIF */
+    nl_message_end(&m);
 }
 
 /* Family byte of a dump request; 0 (all) when the request has none. */
