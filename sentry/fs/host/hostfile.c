@@ -585,6 +585,27 @@ static int host_inode_new(struct hostfd *h, struct inode **out)
     return ret;
 }
 
+/* What /proc/PID/fd/N shows: the host's path is not ours to know. */
+static const char *host_name(const struct hostfd *h, lx_dev_t rdev)
+{
+    static const char *const memory_devices[] = {
+        [3] = "/dev/null",   [5] = "/dev/zero",    [7] = "/dev/full",
+        [8] = "/dev/random", [9] = "/dev/urandom",
+    };
+    uint32_t minor = lx_dev_minor(rdev);
+
+    if (h->type == S_IFIFO)
+        return "pipe:";
+    if (h->type == S_IFSOCK)
+        return "socket:";
+    if (h->tty)
+        return "/dev/console";
+    if (h->type == S_IFCHR && lx_dev_major(rdev) == 1 && minor < ARRAY_COUNT(memory_devices) &&
+        memory_devices[minor])
+        return memory_devices[minor];
+    return "host:";
+}
+
 int hostfile_new_take(int host_fd, uint32_t flags, struct file **out)
 {
     struct hostfile *hf = NULL;
@@ -608,12 +629,7 @@ int hostfile_new_take(int host_fd, uint32_t flags, struct file **out)
         inode_put(inode);
         goto out;
     }
-    ret = file_set_anon(&hf->file,
-                        h->type == S_IFIFO    ? "pipe:"
-                        : h->type == S_IFSOCK ? "socket:"
-                        : h->tty              ? "/dev/console"
-                                              : "host:",
-                        inode->attr.mode, inode);
+    ret = file_set_anon(&hf->file, host_name(h, inode->attr.rdev), inode->attr.mode, inode);
     if (ret < 0)
         file_put(&hf->file);
     else
