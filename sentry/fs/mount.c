@@ -135,6 +135,53 @@ struct mount *mount_child_at(const struct mount *m, const struct dentry *d)
     return lookup(m, d);
 }
 
+/* First mount on d of namespace ns (NULL: of any). Both sides of the hash are read under the dcache
+ * lock; m->ns may change meanwhile, which is the race that umount against rmdir is anyway. */
+static struct mount *find_on_locked(const struct dentry *d, const struct mntns *ns)
+    REQUIRES(g_dcache.lock)
+{
+    struct mount *m;
+    uint32_t i;
+
+    for (i = 0; i < MOUNT_BUCKETS; i++) {
+        for (m = g_mount_hash[i]; m; m = m->hash_next) {
+            if (m->mountpoint == d && (!ns || m->ns == ns))
+                return m;
+        }
+    }
+    return NULL;
+}
+
+bool dentry_is_mountpoint_here(const struct dentry *d)
+{
+    bool here;
+
+    if (!(d->flags & DENTRY_MOUNTED))
+        return false;
+    mutex_lock(&g_dcache.lock);
+    here = find_on_locked(d, curr()->mntns) != NULL;
+    mutex_unlock(&g_dcache.lock);
+    return here;
+}
+
+void mounts_leave_dentry(struct dentry *d)
+{
+    struct list gone;
+    struct mount *m;
+
+    if (!(d->flags & DENTRY_MOUNTED))
+        return;
+    list_init(&gone);
+    mutex_lock(&g_mount_lock);
+    do {
+        mutex_lock(&g_dcache.lock);
+        m = find_on_locked(d, NULL);
+        mutex_unlock(&g_dcache.lock);
+    } while (m && umount_tree(m, &gone) == 0);
+    mutex_unlock(&g_mount_lock);
+    umount_list_put(&gone);
+}
+
 void path_follow_mounts(struct path *p)
 {
     while (p->dentry->flags & DENTRY_MOUNTED) {
@@ -177,9 +224,6 @@ void mount_attach(struct mount *m, struct mount *parent, struct dentry *at)
 void mount_detach(struct mount *m, struct path *gone)
 {
     struct mount **b;
-    bool still = false;
-    struct mount *c;
-    uint32_t i;
 
     ASSERT_HELD(&g_mount_lock);
     gone->mnt = NULL;
@@ -196,11 +240,7 @@ void mount_detach(struct mount *m, struct path *gone)
     m->parent = NULL;
     m->mountpoint = NULL;
     /* Another namespace may have something on the same dentry. */
-    for (i = 0; i < MOUNT_BUCKETS && !still; i++) {
-        for (c = g_mount_hash[i]; c && !still; c = c->hash_next)
-            still = c->mountpoint == gone->dentry;
-    }
-    if (!still)
+    if (!find_on_locked(gone->dentry, NULL))
         gone->dentry->flags &= ~DENTRY_MOUNTED;
     mutex_unlock(&g_dcache.lock);
     list_del(&m->child);

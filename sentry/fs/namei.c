@@ -227,12 +227,6 @@ int vfs_link(int old_dirfd, const char *old_name, int new_dirfd, const char *new
     return ret;
 }
 
-/* Something is mounted on d as this task sees it: it cannot go. */
-static bool is_mountpoint(const struct dentry *d)
-{
-    return d->flags & DENTRY_MOUNTED;
-}
-
 /* The name goes from the tree; the file system's part is done. */
 static int remove_child(struct inode *dir, struct dentry *d, bool is_dir)
 {
@@ -241,7 +235,7 @@ static int remove_child(struct inode *dir, struct dentry *d, bool is_dir)
 
     if (ret < 0)
         return ret;
-    if (is_mountpoint(d))
+    if (dentry_is_mountpoint_here(d))
         return -EBUSY;
     if (!op)
         return -EPERM;
@@ -291,6 +285,7 @@ static int remove_name(int dirfd, const char *name, bool is_dir)
     }
     mutex_unlock(&dir->lock);
     if (ret == 0) {
+        mounts_leave_dentry(d);
         fs_notify_dir(dir, LX_IN_DELETE | (is_dir ? LX_IN_ISDIR : 0), d->name, 0);
         if (inode->attr.nlink == 0 || is_dir)
             fs_notify_dir(inode, LX_IN_DELETE_SELF, NULL, 0);

@@ -98,7 +98,7 @@ static int rename_check(struct rename_op *r)
                 return ret;
         }
     }
-    if ((r->old->flags & DENTRY_MOUNTED) || (r->new_child->flags & DENTRY_MOUNTED))
+    if (dentry_is_mountpoint_here(r->old) || dentry_is_mountpoint_here(r->new_child))
         return -EBUSY;
     return 0;
 }
@@ -173,6 +173,8 @@ static int rename_run(struct rename_op *r)
     if (cross)
         mutex_unlock(&s->rename_lock);
     if (ret == 1) {
+        if (!(r->flags & LX_RENAME_EXCHANGE))
+            mounts_leave_dentry(r->new_child);
         notify_moved(r, old_name, new_name, moved, target);
         inode_put(moved);
         if (target)

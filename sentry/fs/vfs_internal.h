@@ -113,6 +113,10 @@ static inline bool mount_is_readonly(const struct mount *m)
 {
     return (m->flags & MOUNT_READONLY) || (m->super->flags & SUPER_READONLY);
 }
+/* Has the caller's namespace something mounted on d? Then it cannot be removed or renamed. */
+bool dentry_is_mountpoint_here(const struct dentry *d);
+/* d was removed: what other namespaces have mounted on it goes. No lock held. */
+void mounts_leave_dentry(struct dentry *d);
 /* Follows mounts stacked on *p (owned reference moves along). */
 void path_follow_mounts(struct path *p);
 
