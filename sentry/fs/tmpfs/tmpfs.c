@@ -21,14 +21,11 @@ static int tmpfs_statfs(struct super *s, struct fs_statfs *out)
                               .frsize = LX_PAGE_SIZE,
                               .namelen = LX_NAME_MAX,
                               .fsid = s->dev};
-    if (ts->max_pages) {
-        out->blocks = ts->max_pages;
-        out->bfree = out->bavail = used < ts->max_pages ? ts->max_pages - used : 0;
-    }
-    if (ts->max_inodes) {
-        out->files = ts->max_inodes;
-        out->ffree = iused < ts->max_inodes ? ts->max_inodes - iused : 0;
-    }
+    /* Without a limit of its own, what the default would be: installers refuse a disk of size 0. */
+    out->blocks = ts->max_pages ? ts->max_pages : used + DEFAULT_SIZE / LX_PAGE_SIZE;
+    out->bfree = out->bavail = used < out->blocks ? out->blocks - used : 0;
+    out->files = ts->max_inodes ? ts->max_inodes : iused + DEFAULT_SIZE / LX_PAGE_SIZE;
+    out->ffree = iused < out->files ? out->files - iused : 0;
     return 0;
 }
 
