@@ -85,6 +85,7 @@ static void vma_info(struct mm *mm, struct vma *v, struct mm_vma_info *out)
     out->grows_down = v->flags & VMA_GROWSDOWN;
     out->locked = v->flags & VMA_LOCKED;
     out->file = v->file;
+    out->object = v->object;
     out->offset = v->offset;
     out->name = vma_label(mm, v);
     while ((e = page_map_next(&mm->pages, &addr, v->end)) != NULL) {
