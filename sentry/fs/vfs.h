@@ -535,6 +535,8 @@ int vfs_fsync(struct file *f, bool data_only);
 /* relatime and friends after a read. */
 void file_accessed(struct file *f);
 lx_loff_t file_seek_generic(struct file *f, lx_loff_t off, int whence);
+/* Linux's noop_llseek: accepted, without effect (eventfd, epoll). */
+lx_loff_t file_seek_nowhere(struct file *f, lx_loff_t off, int whence);
 /* RLIMIT_FSIZE and s_maxbytes: how many of size bytes may be written at pos; -EFBIG (+SIGXFSZ). */
 ssize_t file_write_limit(struct file *f, lx_loff_t pos, size_t size);
 /* Sends SIGIO/the F_SETSIG signal when O_ASYNC is on. Any lock below TASKSET's rank order free. */
