@@ -102,7 +102,7 @@ struct mm_vma_info {
     uint32_t prot;
     bool shared, grows_down, locked;
     struct file *file; /* borrowed during cb; NULL for anonymous */
-    struct mappable *object; /* borrowed during cb; NULL for anonymous private */
+    struct mappable *object; /* borrowed during cb; NULL for private anonymous memory */
     uint64_t offset;
     const char *name;
     uint64_t rss, anon, swap;
