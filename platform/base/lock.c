@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,40 @@ static long futex(atomic_uint *word, int op, unsigned val, const struct timespec
     return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, val, ts, NULL, FUTEX_BITSET_MATCH_ANY);
 }
 
+static const char *const g_rank_texts[RANK_COUNT] = {
+#define RANK(name, field, text) [RANK_##name] = text,
+#include "platform/base/lockrank.def"
+#undef RANK
+};
+
+/* Wakes that wait until this thread holds no brief lock. */
+enum { LATER_MAX = 8 };
+static _Thread_local struct {
+    unsigned depth; /* brief locks held */
+    unsigned count;
+    struct {
+        atomic_uint *word;
+        int count;
+    } wake[LATER_MAX];
+} g_later;
+
+static void later_flush(void)
+{
+    for (unsigned i = 0; i < g_later.count; i++)
+        (void)futex(g_later.wake[i].word, FUTEX_WAKE, (unsigned)g_later.wake[i].count, NULL);
+    g_later.count = 0;
+}
+
+void wake_later(atomic_uint *word, int count)
+{
+    if (g_later.depth == 0 || g_later.count == LATER_MAX) {
+        (void)futex(word, FUTEX_WAKE, (unsigned)count, NULL);
+        return;
+    }
+    g_later.wake[g_later.count].word = word;
+    g_later.wake[g_later.count++].count = count;
+}
+
 #ifdef RUNSC_DEBUG
 
 enum { HELD_MAX = 32 };
@@ -34,12 +69,6 @@ static _Thread_local struct {
 
 static const char *const g_rank_names[RANK_COUNT] = {
 #define RANK(name, field, text) [RANK_##name] = #name,
-#include "platform/base/lockrank.def"
-#undef RANK
-};
-
-static const char *const g_rank_texts[RANK_COUNT] = {
-#define RANK(name, field, text) [RANK_##name] = text,
 #include "platform/base/lockrank.def"
 #undef RANK
 };
@@ -128,7 +157,8 @@ void lock_dump_held(void)
 
 void mutex_init(struct mutex *m, enum lock_rank rank)
 {
-    *m = (struct mutex){.rank = (uint16_t)rank};
+    *m = (struct mutex){.rank = (uint16_t)rank,
+                        .brief = strstr(g_rank_texts[rank], "may_block") == NULL};
 }
 
 void mutex_destroy(struct mutex *m)
@@ -147,6 +177,7 @@ static void lock_slow(struct mutex *m)
             return;
         __builtin_ia32_pause();
     }
+    later_flush(); /* about to sleep: nobody waits for that longer than needed */
     while (atomic_exchange(&m->word, 2) != 0)
         (void)futex(&m->word, FUTEX_WAIT, 2, NULL); /* EAGAIN, EINTR: look again */
 }
@@ -163,6 +194,7 @@ void mutex_lock(struct mutex *m) NO_THREAD_SAFETY
 {
     held_check(m, false);
     lock_word(m);
+    g_later.depth += m->brief;
     held_push(m);
 }
 
@@ -172,15 +204,21 @@ bool mutex_trylock(struct mutex *m) NO_THREAD_SAFETY
 
     if (!atomic_compare_exchange_strong(&m->word, &c, 1))
         return false;
+    g_later.depth += m->brief;
     held_push(m);
     return true;
 }
 
 void mutex_unlock(struct mutex *m) NO_THREAD_SAFETY
 {
+    bool brief = m->brief; /* read before the release: the next holder may free it */
+
     held_pop(m);
     if (unlikely(atomic_exchange(&m->word, 0) == 2))
         (void)futex(&m->word, FUTEX_WAKE, 1, NULL);
+    g_later.depth -= brief;
+    if (unlikely(g_later.count) && g_later.depth == 0)
+        later_flush();
 }
 
 void mutex_lock_pair(struct mutex *a, struct mutex *b)
@@ -193,6 +231,7 @@ void mutex_lock_pair(struct mutex *a, struct mutex *b)
         return;
     held_check(second, true);
     lock_word(second);
+    g_later.depth += second->brief;
     held_push(second);
 }
 
@@ -213,6 +252,7 @@ void cond_wait(struct cond *c, struct mutex *m) NO_THREAD_SAFETY
     unsigned seq = atomic_load(&c->seq);
 
     mutex_unlock(m);
+    later_flush();
     (void)futex(&c->seq, FUTEX_WAIT, seq, NULL); /* spurious returns are allowed */
     mutex_lock(m);
 }
@@ -229,6 +269,7 @@ bool cond_wait_until(struct cond *c, struct mutex *m, uint64_t deadline_ns) NO_T
         return true;
     }
     mutex_unlock(m);
+    later_flush();
     ret = futex(&c->seq, FUTEX_WAIT_BITSET, seq, &ts);
     timed_out = ret < 0 && errno == ETIMEDOUT;
     mutex_lock(m);
@@ -238,11 +279,11 @@ bool cond_wait_until(struct cond *c, struct mutex *m, uint64_t deadline_ns) NO_T
 void cond_wake_one(struct cond *c)
 {
     atomic_fetch_add(&c->seq, 1);
-    (void)futex(&c->seq, FUTEX_WAKE, 1, NULL);
+    wake_later(&c->seq, 1);
 }
 
 void cond_wake_all(struct cond *c)
 {
     atomic_fetch_add(&c->seq, 1);
-    (void)futex(&c->seq, FUTEX_WAKE, INT32_MAX, NULL);
+    wake_later(&c->seq, INT32_MAX);
 }

@@ -21,7 +21,7 @@ enum lock_rank {
 struct TS_CAPABILITY("mutex") mutex {
     atomic_uint word; /* 0 free, 1 held, 2 held and somebody may wait */
     uint16_t rank;    /* enum lock_rank */
-    uint16_t spare;
+    bool brief;       /* never held across blocking calls: wakes wait for its release */
 #ifdef RUNSC_DEBUG
     void *owner; /* thread marker while held */
 #endif
@@ -36,6 +36,13 @@ void mutex_unlock(struct mutex *m) RELEASES(*m);
 /* Two locks of one class, in address order; a == b locks once. */
 void mutex_lock_pair(struct mutex *a, struct mutex *b) NO_THREAD_SAFETY;
 void mutex_unlock_pair(struct mutex *a, struct mutex *b) NO_THREAD_SAFETY;
+
+/* Host-wakes up to count threads that sleep on the futex word, at once or, while the calling thread
+ * holds brief locks (those whose rank does not say may_block), when it gives up the last of them. A
+ * thread that is woken earlier takes the CPU from the waker, runs into the lock and sleeps again,
+ * which costs two more switches for each wake. The word is only named, never read: its memory may
+ * be gone by then. */
+void wake_later(atomic_uint *word, int count);
 
 /* Condition variable for sentry-internal threads. Guest tasks sleep in task_block() only. */
 struct cond {

@@ -36,7 +36,7 @@ void sleeper_init(struct sleeper *s)
 void sleeper_wake(struct sleeper *s)
 {
     if (atomic_exchange(&s->word, SLEEP_TOKEN) == SLEEP_ASLEEP)
-        (void)syscall(SYS_futex, &s->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        wake_later(&s->word, 1);
 }
 
 void sleeper_interrupt(struct sleeper *s, uint32_t bits)
