@@ -105,6 +105,10 @@ foreach(source ${guest_sources})
     endforeach()
 endforeach()
 
+# Runs a command on a host that refuses some system calls.
+add_executable(deny_syscall ${tests_dir}/support/deny_syscall.c)
+target_link_libraries(deny_syscall PRIVATE runsc_flags PkgConfig::libseccomp)
+
 # ---- runtime tests: tests/runtime/<group>/<name>.sh -----------------------------------------------
 # programs/: the script runs natively and in the sandbox, and everything it leaves is compared.
 # Other groups: the script is the test; $RUNSC is the binary.

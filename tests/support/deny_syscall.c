@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deny_syscall NAME[,NAME...] CMD ARGS...: runs CMD on a host where these calls fail with EPERM. */
+#include <errno.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+    char *save = NULL;
+
+    if (argc < 3 || !ctx) {
+        fprintf(stderr, "usage: deny_syscall NAME[,NAME...] CMD ARGS...\n");
+        return 2;
+    }
+    for (char *name = strtok_r(argv[1], ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        int nr = seccomp_syscall_resolve_name(name);
+
+        if (nr == __NR_SCMP_ERROR || seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0) < 0) {
+            fprintf(stderr, "deny_syscall: %s?\n", name);
+            return 2;
+        }
+    }
+    if (seccomp_load(ctx) < 0) {
+        perror("seccomp_load");
+        return 2;
+    }
+    execvp(argv[2], argv + 2);
+    perror(argv[2]);
+    return 127;
+}
