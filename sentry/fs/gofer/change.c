@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "platform/host/file.h"
+#include "sentry/core/clock.h"
 #include "sentry/fs/gofer/gofer_internal.h"
 
 static void names_change(struct gofer_inode *dir)
@@ -343,12 +344,12 @@ int gofer_getattr(struct inode *inode)
     uint32_t fid;
     int ret;
 
-    if (gi->gs->exclusive && !gi->dirty)
+    if (gi->gs->exclusive) {
+        if (!gi->dirty || gi_data_stat(gi))
+            return 0;
+    } else if (clock_monotonic() - gi->fresh < FRESH_NS) {
         return 0;
-    if (gi_data_stat(gi))
-        return 0;
-    if (gi->gs->exclusive && inode_type(inode) != LX_S_IFREG)
-        return 0;
+    }
     ret = gi_pin(gi, &fid);
     if (ret < 0)
         return ret;

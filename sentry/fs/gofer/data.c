@@ -188,8 +188,7 @@ bool gi_data_stat(struct gofer_inode *gi)
         return false;
     to->mode = st.st_mode;
     to->nlink = (uint32_t)st.st_nlink;
-    to->uid = st.st_uid;
-    to->gid = st.st_gid;
+    /* Not the owner: our user namespace does not know the host's ids. */
     to->size = (uint64_t)st.st_size;
     to->blocks = (uint64_t)st.st_blocks;
     to->atime = time_from_host(st.st_atim);

@@ -19,6 +19,9 @@
 #define GI_BUCKETS 4096u
 /* Donated descriptors that are kept without an open file. */
 #define DATA_CACHE_MAX 4096u
+/* Shared trees: attributes that came with the walk of the same system call need not be asked again.
+ */
+#define FRESH_NS 1000000u
 
 struct gofer_inode;
 struct listing;

@@ -16,6 +16,7 @@
 
 #include "platform/base/log.h"
 #include "platform/host/proc.h"
+#include "sentry/core/clock.h"
 #include "sentry/fs/gofer/gofer_internal.h"
 
 /* ---- identity -------------------------------------------------------------------------------- */

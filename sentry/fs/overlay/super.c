@@ -15,6 +15,11 @@ static int ovl_statfs(struct super *s, struct fs_statfs *out)
     struct super *real = os->layers[os->has_upper ? 0 : 1].root.dentry->super;
     int ret = real->ops->statfs(real, out);
 
+    if (ret == 0 && out->blocks == 0 && os->has_upper) {
+        /* A tmpfs without limits: programs that look for room are told what the lower one has. */
+        real = os->layers[1].root.dentry->super;
+        ret = real->ops->statfs(real, out);
+    }
     out->type = OVERLAYFS_MAGIC;
     out->fsid = s->dev;
     return ret;
