@@ -27,6 +27,9 @@ enum {
     PROBE_ADDR = 0x400000,
 };
 
+#define MAYBE_FORBIDDEN                                                                            \
+    " (ptrace_scope, a container's seccomp profile or another tracer may forbid it)"
+
 static void platform_release(struct platform *p)
 {
     if (p->requests)
@@ -114,7 +117,8 @@ int ptrace_start(const struct platform_config *config, struct platform **out)
 
     (void)config;
     if (ret < 0)
-        log_error(LOG_PLATFORM, "ptrace: cannot %s: %s", why, strerror(-ret));
+        log_error(LOG_PLATFORM, "ptrace: cannot %s: %s%s", why, strerror(-ret),
+                  ret == -EPERM || ret == -EACCES ? MAYBE_FORBIDDEN : "");
     return ret;
 }
 
@@ -232,11 +236,9 @@ int ptrace_probe(struct platform_probe *out)
     if (out->usable)
         snprintf(out->reason, sizeof(out->reason), "ptrace works, %lu ns for a null call",
                  (unsigned long)report.switch_ns);
-    else if (report.error == -EPERM || report.error == -EACCES || report.error == -ESRCH)
-        snprintf(out->reason, sizeof(out->reason),
-                 "cannot %.40s: %.30s (ptrace_scope, container seccomp profile or another "
-                 "tracer may forbid ptrace)",
-                 report.why, strerror(-report.error));
+    else if (report.error == -EPERM || report.error == -EACCES)
+        snprintf(out->reason, sizeof(out->reason), "cannot %.40s: %.30s%s", report.why,
+                 strerror(-report.error), MAYBE_FORBIDDEN);
     else
         snprintf(out->reason, sizeof(out->reason), "cannot %.60s: %.60s", report.why,
                  strerror(-report.error));

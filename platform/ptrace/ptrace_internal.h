@@ -107,7 +107,7 @@ struct stub_entry {
 extern struct stub_entry g_stub_entry;
 void stub_entry_init(uaddr_t stub_base);
 
-/* Stops it under the calling thread. -ESRCH: it is gone. */
+/* Stops it under the calling thread. -ESRCH: it is gone. -EPERM: the host forbids it. */
 int MUST_CHECK stub_seize(struct stub *s);
 /* Lets it go into the park loop, untraced. On failure it is dead. */
 void stub_park(struct stub *s);

@@ -72,8 +72,8 @@ int stub_seize(struct stub *s)
 
     ret = host_ptrace(PTRACE_SEIZE, s->pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
     if (ret < 0) {
-        log_warn(LOG_PLATFORM, "ptrace: cannot seize stub %d: %s", s->pid, strerror((int)-ret));
-        return -ESRCH;
+        log_debug(LOG_PLATFORM, "ptrace: cannot seize stub %d: %s", s->pid, strerror((int)-ret));
+        return (int)ret;
     }
     s->seized = true;
     ret = host_ptrace(PTRACE_INTERRUPT, s->pid, 0, 0);
