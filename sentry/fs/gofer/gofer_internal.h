@@ -58,6 +58,7 @@ struct gofer_inode {
     struct list data_link;         /* t */
     struct listing *listing;       /* t, +1: complete listing of a directory, exclusive only */
     atomic_uint misses;            /* a: lookups that found nothing and had no listing */
+    _Atomic uint64_t fresh;        /* a: shared: when the attributes came last, monotonic ns */
     atomic_bool dirty;             /* a: written through a descriptor: attributes are the host's */
 };
 
