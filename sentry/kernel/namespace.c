@@ -28,11 +28,11 @@ enum { UTS_NAME_SIZE = 65 };
 /* Lifetime: refcounted. Keys: I immutable; u ->lock */
 struct utsns {
     struct refs refs;
-    struct mutex lock;    /* rank LEAF */
-    struct userns *owner; /* I, +1 */
-    uint64_t inum;        /* I */
-    char hostname[UTS_NAME_SIZE];    /* u */
-    char domainname[UTS_NAME_SIZE];  /* u */
+    struct mutex lock;              /* rank LEAF */
+    struct userns *owner;           /* I, +1 */
+    uint64_t inum;                  /* I */
+    char hostname[UTS_NAME_SIZE];   /* u */
+    char domainname[UTS_NAME_SIZE]; /* u */
 };
 
 int utsns_new(const char *hostname, const char *domainname, struct userns *owner,
