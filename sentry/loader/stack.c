@@ -16,6 +16,7 @@
 #include "sentry/mm/uaccess.h"
 
 #define STACK_EXTRA   (128ul << 10) /* mapped below the tables from the start */
+#define STACK_FIRST   (16ul << 10)  /* ready to be written below the tables */
 #define CLOCK_TICKS   100
 #define PLATFORM_NAME "x86_64"
 
@@ -165,6 +166,10 @@ int stack_build(struct mm *mm, const struct stack_info *s, uaddr_t *out_sp)
         ret = -EFAULT;
     *out_sp = at(&t);
     mm_layout(mm)->start_stack = *out_sp;
+    /* The program's first frames; what fails here is reported by the fault that comes. */
+    if (ret == 0)
+        IGNORE_RESULT(mm_madvise(mm, (*out_sp - STACK_FIRST) & LX_PAGE_MASK, STACK_FIRST,
+                                 LX_MADV_POPULATE_WRITE));
     free(t.data);
     return ret;
 }

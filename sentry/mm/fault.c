@@ -5,7 +5,8 @@
  * What a fault finds decides what happens:
  *   absent, anonymous          zeroed pages for a window, mapped with all rights of the vma
  *   absent, shared object      translate (for writing if the vma may write), map as it is
- *   absent, private object     translate for reading, map without write
+ *   absent, private object     translate for reading, map without write; data of a program or
+ *                              library is copied at once
  *   present, not mapped        map with the rights the page allows
  *   present, write wanted      own and count 1: take the write right, for neighbours too;
  *                              otherwise copy
@@ -25,10 +26,14 @@
 #include "sentry/mm/mm_internal.h"
 #include "sentry/mm/safecopy.h"
 
-#define WINDOW_PAGES      16u
-#define WINDOW_MAX_PAGES  512u
-#define FILE_WINDOW_PAGES 256u
-#define COW_WINDOW_PAGES  16u
+#define WINDOW_PAGES       16u
+#define WINDOW_BIG_PAGES   32u /* in vmas of at least WINDOW_BIG_VMA bytes */
+#define WINDOW_BIG_VMA     (512ul << 10)
+#define WINDOW_MAX_PAGES   512u
+#define FILE_WINDOW_PAGES  512u
+#define IMAGE_WINDOW_PAGES 16u  /* data of a program or library, copied together */
+#define COW_WINDOW_PAGES   8u   /* pages shared since a fork, copied together */
+#define TAKE_WINDOW_PAGES  512u /* pages that a fork left alone, made writable together */
 
 #define SEGV_MAPERR_CODE 1
 #define SEGV_ACCERR_CODE 2
@@ -152,7 +157,7 @@ static int fill_anon(struct mm *mm, struct vma *v, uaddr_t addr, uaddr_t lo, uad
 /* The window to allocate for a fault at addr; true when it continues a sequential run. */
 static bool write_window(struct vma *v, uaddr_t addr, uaddr_t *lo, uaddr_t *hi)
 {
-    uint32_t window = WINDOW_PAGES;
+    uint32_t window = v->end - v->start >= WINDOW_BIG_VMA ? WINDOW_BIG_PAGES : WINDOW_PAGES;
     bool sequential = addr == v->next_fault && v->window >= WINDOW_PAGES;
 
     if (v->flags & VMA_RANDOM) {
@@ -165,8 +170,8 @@ static bool write_window(struct vma *v, uaddr_t addr, uaddr_t *lo, uaddr_t *hi)
         *lo = addr;
         *hi = align_up(addr + 1, (uint64_t)window * LX_PAGE_SIZE);
     } else {
-        *lo = align_down(addr, WINDOW_PAGES * LX_PAGE_SIZE);
-        *hi = *lo + WINDOW_PAGES * LX_PAGE_SIZE;
+        *lo = align_down(addr, (uint64_t)window * LX_PAGE_SIZE);
+        *hi = *lo + (uint64_t)window * LX_PAGE_SIZE;
     }
     v->window = window;
     v->next_fault = *hi;
@@ -286,30 +291,127 @@ static int copy_backing_page(pte_t src, mfpage_t dst)
     return left ? -ENXIO : 0;
 }
 
-/* Replaces the present entry at addr by a private copy with all rights of the vma. */
-static int copy_page(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t prot)
+/* The data of a program or library: private, writable, right behind other parts of the same file.
+ * Most of its pages will be written (relocations, variables). */
+static bool is_image_data(struct vma *v)
 {
-    pte_t old = *page_map_lookup(&mm->pages, addr);
+    struct vma *before;
+
+    if (!v->file || !v->object || (v->flags & VMA_SHARED) || !(v->prot & LX_PROT_WRITE))
+        return false;
+    before = vma_prev(v);
+    return before && before->file == v->file;
+}
+
+/* Would the page at addr be copied by a write, as the one with entry e? */
+static bool copies_along(struct mm *mm, uaddr_t addr, pte_t e)
+{
+    pte_t *n = page_map_lookup(&mm->pages, addr);
+
+    if (!n || (*n & PTE_OWNED) != (e & PTE_OWNED) || pte_prot(*n) != pte_prot(e))
+        return false;
+    return !(*n & PTE_OWNED) || memfile_count(pte_page(*n)) > 1;
+}
+
+/* How far around addr a copy goes. Pages of other private file mappings are copied one by one:
+ * until then the guest sees the file change. */
+static void copy_window(struct mm *mm, struct vma *v, uaddr_t addr, uaddr_t *lo, uaddr_t *hi)
+{
+    pte_t e = *page_map_lookup(&mm->pages, addr);
+    uint64_t span = LX_PAGE_SIZE;
+    uaddr_t min, max;
+
+    if (e & PTE_OWNED)
+        span = COW_WINDOW_PAGES * LX_PAGE_SIZE;
+    else if (is_image_data(v))
+        span = IMAGE_WINDOW_PAGES * LX_PAGE_SIZE;
+    min = MAX(align_down(addr, span), v->start);
+    max = MIN(align_down(addr, span) + span, v->end);
+    for (*lo = addr; *lo > min && copies_along(mm, *lo - LX_PAGE_SIZE, e);)
+        *lo -= LX_PAGE_SIZE;
+    for (*hi = addr + LX_PAGE_SIZE; *hi < max && copies_along(mm, *hi, e);)
+        *hi += LX_PAGE_SIZE;
+}
+
+/* Replaces the present entries of [lo, hi) by private copies with all rights of the vma. */
+static int copy_range(struct mm *mm, uaddr_t lo, uaddr_t hi, uint32_t prot)
+{
+    uint32_t pages = (uint32_t)pages_of(hi - lo), i;
     struct page_batch b;
-    mfpage_t page;
-    pte_t e;
+    mfpage_t first;
+    uaddr_t at;
     int ret;
 
-    ret = memfile_alloc_uninit(MEMFILE_ANON, 1, &page);
+    ret = memfile_alloc_uninit(MEMFILE_ANON, pages, &first);
     if (ret < 0)
         return ret;
-    ret = copy_backing_page(old, page);
-    if (ret < 0) {
-        memfile_put(page, 1);
-        return ret;
+    for (i = 0, at = lo; i < pages; i++, at += LX_PAGE_SIZE) {
+        ret = copy_backing_page(*page_map_lookup(&mm->pages, at), first + i);
+        if (ret < 0) {
+            memfile_put(first, pages);
+            return ret;
+        }
     }
-    page_map_clear(&mm->pages, addr);
-    e = pte_with_prot(PTE_PRESENT | PTE_OWNED | ((pte_t)page << PTE_PAGE_SHIFT), prot);
-    ret = install_run(mm, addr, 1, e, 0);
+    /* The batch must not flush before the new mapping is in place. */
+    static_assert(IMAGE_WINDOW_PAGES <= ARRAY_COUNT(b.run) &&
+                      COW_WINDOW_PAGES <= IMAGE_WINDOW_PAGES,
+                  "a window of copies fits into one batch");
     page_batch_init(&b, mm);
-    page_batch_add(&b, old);
+    for (at = lo; at < hi; at += LX_PAGE_SIZE)
+        page_batch_add(&b, page_map_clear(&mm->pages, at));
+    ret = install_run(
+        mm, lo, pages,
+        pte_with_prot(PTE_PRESENT | PTE_OWNED | ((pte_t)first << PTE_PAGE_SHIFT), prot), 0);
     page_batch_flush(&b);
     return ret;
+}
+
+static int copy_pages(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t prot)
+{
+    uaddr_t lo, hi;
+    int ret;
+
+    copy_window(mm, v, addr, &lo, &hi);
+    ret = copy_range(mm, lo, hi, prot);
+    /* A neighbour may lie past the end of a truncated file, or memory be short: this one alone. */
+    if (ret < 0 && hi - lo > LX_PAGE_SIZE)
+        ret = copy_range(mm, addr, addr + LX_PAGE_SIZE, prot);
+    return ret;
+}
+
+/* Absent pages of a program's data: copied at once, without being mapped read-only first. */
+static int resolve_image_data(struct mm *mm, struct vma *v, uaddr_t addr)
+{
+    uint64_t span = IMAGE_WINDOW_PAGES * LX_PAGE_SIZE;
+    uaddr_t lo = align_down(addr, span), hi = lo + span, at;
+    struct backing b;
+    mfpage_t first;
+    uint32_t i, pages;
+    int ret = 0;
+
+    clip_window(mm, v, addr, &lo, &hi);
+    pages = (uint32_t)pages_of(hi - lo);
+    ret = memfile_alloc_uninit(MEMFILE_ANON, pages, &first);
+    if (ret < 0)
+        return ret;
+    for (at = lo; at < hi && ret == 0; at += (uint64_t)b.count * LX_PAGE_SIZE) {
+        mfpage_t to = first + (uint32_t)pages_of(at - lo);
+
+        ret = translate(v, at, (uint32_t)pages_of(hi - at), false, &b);
+        if (ret < 0)
+            break;
+        for (i = 0; i < b.count && ret == 0; i++)
+            ret = copy_backing_page(backing_entry(&b) + ((pte_t)i << PTE_PAGE_SHIFT), to + i);
+        backing_put(&b, 0);
+    }
+    if (ret < 0) {
+        memfile_put(first, pages);
+        return ret;
+    }
+    return install_run(mm, lo, pages,
+                       pte_with_prot(PTE_PRESENT | PTE_OWNED | ((pte_t)first << PTE_PAGE_SHIFT),
+                                     prot_effective(v->prot)),
+                       0);
 }
 
 /* Is the entry one that only lacks the write right because of an earlier fork? */
@@ -325,8 +427,8 @@ static int take_write(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t prot)
     uaddr_t lo = addr, hi = addr, min, max, p;
     pte_t *e;
 
-    min = MAX(align_down(addr, COW_WINDOW_PAGES * LX_PAGE_SIZE), v->start);
-    max = MIN(align_down(addr, COW_WINDOW_PAGES * LX_PAGE_SIZE) + COW_WINDOW_PAGES * LX_PAGE_SIZE,
+    min = MAX(align_down(addr, TAKE_WINDOW_PAGES * LX_PAGE_SIZE), v->start);
+    max = MIN(align_down(addr, TAKE_WINDOW_PAGES * LX_PAGE_SIZE) + TAKE_WINDOW_PAGES * LX_PAGE_SIZE,
               v->end);
     while (lo > min && (e = page_map_lookup(&mm->pages, lo - LX_PAGE_SIZE)) != NULL &&
            may_take_write(*e, prot))
@@ -354,14 +456,14 @@ static int resolve_write(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t pr
 
     if (*e & PTE_OWNED) {
         if (memfile_count(pte_page(*e)) > 1)
-            return copy_page(mm, v, addr, prot);
+            return copy_pages(mm, v, addr, prot);
         if (may_take_write(*e, prot))
             return take_write(mm, v, addr, prot);
         *e = pte_with_prot(*e, prot);
         return mm_map_run(mm, addr, 1, *e, 0);
     }
     if (!(v->flags & VMA_SHARED))
-        return copy_page(mm, v, addr, prot);
+        return copy_pages(mm, v, addr, prot);
     if (*e & PTE_WRITE_OK) {
         *e = pte_with_prot(*e, prot);
         return mm_map_run(mm, addr, 1, *e, 0);
@@ -433,7 +535,12 @@ static int check_rights(const struct vma *v, uint32_t access, bool force)
 
 static int resolve_absent(struct mm *mm, struct vma *v, uaddr_t addr)
 {
-    return v->object ? resolve_object(mm, v, addr) : resolve_anon(mm, v, addr);
+    if (!v->object)
+        return resolve_anon(mm, v, addr);
+    /* Past the end of the file or short of memory: page by page, the careful way. */
+    if (is_image_data(v) && resolve_image_data(mm, v, addr) == 0)
+        return 0;
+    return resolve_object(mm, v, addr);
 }
 
 int mm_resolve(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t access, bool force)
@@ -619,6 +726,17 @@ out:
     if (ret == -EFAULT || ret == -ENXIO || ret == -ENOMEM || ret == 0)
         return ret;
     return -ENXIO; /* -EIO, -ENOSPC from a file: SIGBUS */
+}
+
+void mm_prefault_locked(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
+{
+    /* Only advice: what fails here is reported by the fault that comes. */
+    if (!v->object && (v->prot & LX_PROT_WRITE) &&
+        !(v->flags & (VMA_GROWSDOWN | VMA_NORESERVE | VMA_RANDOM)) && page_absent(mm, start))
+        IGNORE_RESULT(
+            fill_anon(mm, v, start, start, MIN(end, start + WINDOW_PAGES * LX_PAGE_SIZE), 0));
+    else if (is_image_data(v) && page_absent(mm, start))
+        IGNORE_RESULT(resolve_image_data(mm, v, start));
 }
 
 /* ---- populate ---------------------------------------------------------------------------- */

@@ -97,26 +97,56 @@ void mm_platform_reset(struct mm *mm)
     }
 }
 
+/* A run of entries with counts to take or to give: consecutive pages, or one host file. */
+struct pte_run {
+    pte_t first;
+    uint32_t count;
+};
+
+static bool run_extends(const struct pte_run *r, pte_t e)
+{
+    if (r->count == 0 || ((r->first ^ e) & PTE_HOST))
+        return false;
+    return e & PTE_HOST ? pte_host(e) == pte_host(r->first)
+                        : pte_page(e) == pte_page(r->first) + r->count;
+}
+
+static void run_get(const struct pte_run *r)
+{
+    if (r->count == 0)
+        return;
+    if (r->first & PTE_HOST)
+        hostmem_get_many(hostmem_by_index(pte_host(r->first)), r->count);
+    else
+        memfile_get(pte_page(r->first), r->count);
+}
+
+static void run_put(const struct pte_run *r)
+{
+    if (r->count == 0)
+        return;
+    if (r->first & PTE_HOST)
+        hostmem_put_many(hostmem_by_index(pte_host(r->first)), r->count);
+    else
+        memfile_put(pte_page(r->first), r->count);
+}
+
 /* Gives all pages back. No guest thread can reach them any more: the space is empty or gone. */
 static void drop_all_pages(struct mm *mm)
 {
-    uint32_t first = 0, count = 0;
+    struct pte_run run = {0};
     uaddr_t addr = 0;
     pte_t e;
 
     for (; page_map_next(&mm->pages, &addr, LX_TASK_SIZE); addr += LX_PAGE_SIZE) {
         e = page_map_clear(&mm->pages, addr);
-        if (e & PTE_HOST) {
-            pte_put(e);
-        } else if (count > 0 && pte_page(e) == first + count) {
-            count++;
-        } else {
-            memfile_put(first, count);
-            first = pte_page(e);
-            count = 1;
+        if (!run_extends(&run, e)) {
+            run_put(&run);
+            run = (struct pte_run){.first = e};
         }
+        run.count++;
     }
-    memfile_put(first, count);
+    run_put(&run);
     page_map_destroy(&mm->pages);
 }
 
@@ -342,30 +372,25 @@ static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v)
 {
     struct pt_leaf *leaf = NULL;
     uaddr_t addr = v->start, leaf_end = 0;
-    uint32_t run_first = 0, run_count = 0;
+    struct pte_run run = {0};
     pte_t *e;
     int ret = 0;
 
-    while ((e = page_map_next(&old->pages, &addr, v->end)) != NULL) {
+    for (; (e = page_map_next(&old->pages, &addr, v->end)) != NULL; addr += LX_PAGE_SIZE) {
         if (addr >= leaf_end) {
             ret = page_map_leaf(&new->pages, addr, &leaf);
             if (ret < 0)
                 break;
             leaf_end = align_down(addr, 1ul << PT_LEAF_SHIFT) + (1ul << PT_LEAF_SHIFT);
         }
-        if (*e & PTE_HOST) {
-            pte_get(*e);
-        } else if (run_count > 0 && pte_page(*e) == run_first + run_count) {
-            run_count++;
-        } else {
-            memfile_get(run_first, run_count);
-            run_first = pte_page(*e);
-            run_count = 1;
+        if (!run_extends(&run, *e)) {
+            run_get(&run);
+            run = (struct pte_run){.first = *e};
         }
+        run.count++;
         page_map_set(&new->pages, leaf, addr, *e);
-        addr += LX_PAGE_SIZE;
     }
-    memfile_get(run_first, run_count);
+    run_get(&run);
     return ret;
 }
 

@@ -101,7 +101,7 @@ struct mm_vma_info {
     uaddr_t start, end;
     uint32_t prot;
     bool shared, grows_down, locked;
-    struct file *file; /* borrowed during cb; NULL for anonymous */
+    struct file *file;       /* borrowed during cb; NULL for anonymous */
     struct mappable *object; /* borrowed during cb; NULL for private anonymous memory */
     uint64_t offset;
     const char *name;

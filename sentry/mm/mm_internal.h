@@ -259,6 +259,8 @@ int mm_map_run(struct mm *mm, uaddr_t addr, uint32_t pages, pte_t e, uint32_t fl
 int mm_resolve(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t access, bool force);
 /* Finds the vma, grows stacks, then mm_resolve. -EFAULT with *out_mapped false: no vma. */
 int mm_fault_locked(struct mm *mm, uaddr_t addr, uint32_t access, bool force, bool *out_mapped);
+/* A mapping that was just made will be used soon: resolves its first window. */
+void mm_prefault_locked(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end);
 /* Populates [start, end) as MAP_POPULATE/mlock/MADV_POPULATE do; stops at the first error. */
 int mm_populate_locked(struct mm *mm, uaddr_t start, uaddr_t end, bool write);
 /* Grows the stack vma above addr down to it. 0, -EFAULT, -ENOMEM. */

@@ -166,6 +166,8 @@ static int64_t map_region(struct mm *mm, struct vma *t, uint32_t flags, struct v
         /* Linux: errors of populating are not mmap's. */
         if (t->prot & LX_PROT_RWX)
             (void)mm_populate_locked(mm, t->start, t->end, false);
+    } else if (!(flags & LX_MAP_STACK)) {
+        mm_prefault_locked(mm, v, t->start, t->end);
     }
     return (int64_t)t->start;
 }
@@ -291,10 +293,14 @@ static int brk_grow(struct mm *mm, uaddr_t old, uaddr_t new)
     if (!mm_may_expand(mm, t.prot, t.flags, pages_of(new - old)) ||
         mm->vmas.count > MAP_COUNT_MAX || !mm_overcommit_ok(pages_of(new - old)))
         return -ENOMEM;
-    area = mm_add_vma(mm, &t, NULL);
-    if (area == 0 && (t.flags & VMA_LOCKED) && !(t.flags & VMA_LOCKONFAULT))
+    area = mm_add_vma(mm, &t, &next);
+    if (area < 0)
+        return (int)area;
+    if ((t.flags & VMA_LOCKED) && !(t.flags & VMA_LOCKONFAULT))
         (void)mm_populate_locked(mm, old, new, true); /* errors are not brk's */
-    return (int)area;
+    else
+        mm_prefault_locked(mm, next, old, new);
+    return 0;
 }
 
 uaddr_t mm_brk(struct mm *mm, uaddr_t brk)

@@ -25,6 +25,9 @@
 
 #define FILE_PAGES 3u
 
+/* Boot has the real list; nothing is mounted here. */
+const struct fs_type *const g_fs_types[] = {NULL};
+
 static struct curr g_self;
 
 /* ---- a file in memory ---------------------------------------------------------------------- */
