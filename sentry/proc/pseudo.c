@@ -161,7 +161,10 @@ static int pseudo_lookup(struct inode *inode, const char *name, size_t len, stru
     else if (dir->entry->dir)
         ret = dir->entry->dir->lookup(dir, name, len, &n);
     else
-        return 0;
+        ret = 0;
+    /* Linux: procfs reports absence as an error, so that nothing can be made there (ENOENT). */
+    if (ret == 0 && !n && pseudo_super_of(dir)->ns)
+        return -ENOENT;
     if (ret == 0 && n) {
         node_refresh(n);
         *out = &n->inode;

@@ -184,11 +184,13 @@ static long do_accept(int fd, uaddr_t addr, uaddr_t addrlen, uint32_t flags)
     struct file *f, *nf;
     int ret, newfd = -1;
 
-    if (flags & ~(uint32_t)(LX_SOCK_CLOEXEC | LX_SOCK_NONBLOCK))
-        return -EINVAL;
     ret = socket_lookup(fd, &f, &sk);
     if (ret < 0)
         return ret;
+    if (flags & ~(uint32_t)(LX_SOCK_CLOEXEC | LX_SOCK_NONBLOCK)) {
+        file_put(f);
+        return -EINVAL;
+    }
     /* The descriptor is reserved first: a full table must not lose a connection. */
     newfd = fdtable_reserve(curr()->files, 0, flags & LX_SOCK_CLOEXEC);
     ret = newfd;
@@ -294,12 +296,12 @@ long sys_setsockopt(struct task *t, int fd, int level, int optname, uaddr_t optv
     struct sock *sk;
     int ret;
 
-    if (optlen < 0)
-        return -EINVAL;
     ret = socket_lookup(fd, &f, &sk);
     if (ret < 0)
         return ret;
-    if (optlen > OPTVAL_MAX) {
+    if (optlen < 0) {
+        ret = -EINVAL;
+    } else if (optlen > OPTVAL_MAX) {
         ret = -ENOMEM;
     } else if (optlen > (int)sizeof(small)) {
         val = calloc(1, (size_t)optlen);

@@ -363,7 +363,7 @@ static int tcp_connect(struct sock *sk, const struct sockaddr_buf *addr, bool no
         ret = -EISCONN;
     else if (t->connecting)
         ret = t->state == LX_TCP_SYN_SENT ? (nonblock ? -EALREADY : 0) : 0;
-    else if (t->state != LX_TCP_CLOSE || t->done)
+    else if (t->state != LX_TCP_CLOSE || t->done || t->peer_lost)
         ret = -EISCONN;
     else
         fresh = true;
@@ -391,7 +391,7 @@ static int tcp_connect(struct sock *sk, const struct sockaddr_buf *addr, bool no
     t->connecting = false;
     ret = sock_take_error(sk);
     if (ret == 0 && t->state == LX_TCP_CLOSE)
-        ret = t->done ? 0 : -ECONNABORTED;
+        ret = t->done || t->peer_lost ? 0 : -ECONNABORTED;
     mutex_unlock(&sk->lock);
     return ret;
 }
@@ -455,7 +455,6 @@ static void reset_locked(struct tcp_sock *t)
     t->in.sk.err = t->state == LX_TCP_CLOSE_WAIT ? EPIPE : ECONNRESET;
     t->in.sk.shutdown = SOCK_SHUT_RCV | SOCK_SHUT_SND;
     t->state = LX_TCP_CLOSE;
-    t->done = true;
     t->peer_lost = true;
     sock_wake_locked(&t->in.sk, WAKE_ALL);
 }

@@ -194,11 +194,6 @@ static int bind_path(struct unix_sock *u, const struct sockaddr_buf *addr)
     struct path p;
     int ret;
 
-    mutex_lock(&u->sk.lock);
-    ret = u->addr.len ? -EINVAL : 0;
-    mutex_unlock(&u->sk.lock);
-    if (ret < 0)
-        return ret;
     addr_path(addr, name);
     ret = vfs_mknod_path(LX_AT_FDCWD, name, 0140777, 0, &p);
     if (ret < 0)
@@ -216,8 +211,11 @@ static int bind_path(struct unix_sock *u, const struct sockaddr_buf *addr)
     }
     mutex_unlock(&u->sk.lock);
     mutex_unlock(&ns->table_lock);
-    if (ret < 0)
+    if (ret < 0) {
         path_put(&p);
+        /* Linux: the name is made before the socket is looked at, and taken back. */
+        IGNORE_RESULT(vfs_unlink(LX_AT_FDCWD, name));
+    }
     return ret;
 }
 
