@@ -71,7 +71,16 @@ static const struct member g_namespace[] = {
     {"path", K_STRING, false, NULL, 0},
     {NULL, 0, false, NULL, 0},
 };
+static const struct member g_memory[] = {
+    {"limit", K_INT, false, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_resources[] = {
+    {"memory", K_OBJECT, false, g_memory, 0},
+    {NULL, 0, false, NULL, 0},
+};
 static const struct member g_linux[] = {
+    {"resources", K_OBJECT, false, g_resources, 0},
     {"namespaces", K_ARRAY, false, g_namespace, K_OBJECT},
     {"cgroupsPath", K_STRING, false, NULL, 0},
     {"maskedPaths", K_ARRAY, false, NULL, K_STRING},

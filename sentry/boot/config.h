@@ -10,8 +10,9 @@
 #include "platform/base/compiler.h"
 
 struct boot_tree {
-    int fd;    /* gofer session */
-    int mount; /* index into spec.mounts, -1: the root */
+    int fd;       /* gofer session */
+    int watch_fd; /* the same, kept by boot to see its end */
+    int mount;    /* index into spec.mounts, -1: the root */
     bool readonly, shared;
 };
 

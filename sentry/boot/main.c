@@ -11,7 +11,9 @@
 #include "sentry/boot/boot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +81,33 @@ static void gofer_died(const char *reason)
     end_sandbox(W_EXITCODE(0, 9), "the gofer is gone");
 }
 
+/* A guest that asks for no file would not notice: this thread sleeps until a session's other end is
+ * gone. */
+static void watch_gofer(void *arg)
+{
+    const struct boot_config *c = arg;
+    struct pollfd *fds = calloc(c->tree_count, sizeof(*fds));
+
+    if (!fds)
+        return;
+    for (size_t i = 0; i < c->tree_count; i++)
+        fds[i] = (struct pollfd){.fd = c->trees[i].watch_fd}; /* POLLHUP needs no asking */
+    while (poll(fds, c->tree_count, -1) < 0 && errno == EINTR)
+        ;
+    gofer_died("the connection closed");
+}
+
+/* gofer_mount takes the sockets over; the watch has its own descriptors of them. */
+static int start_gofer_watch(struct boot_config *c)
+{
+    for (size_t i = 0; i < c->tree_count; i++) {
+        c->trees[i].watch_fd = fcntl(c->trees[i].fd, F_DUPFD_CLOEXEC, 3);
+        if (c->trees[i].watch_fd < 0)
+            return -errno;
+    }
+    return thread_start("gofer-watch", watch_gofer, c);
+}
+
 static void panic_context(void)
 {
     struct task *t = g_curr ? g_curr->task : NULL;
@@ -118,13 +147,23 @@ static int start_platform(const struct boot_config *c, const struct platform_ops
     return ret;
 }
 
+/* linux.resources.memory.limit bounds guest memory: anonymous, tmpfs, overlay and pipes together.
+ */
+static uint64_t memory_limit(const struct boot_config *c)
+{
+    const json_t *resources = json_object_get(json_object_get(c->spec, "linux"), "resources");
+    int64_t limit = boot_int(json_object_get(resources, "memory"), "limit", 0);
+
+    return limit > 0 ? (uint64_t)limit : 0;
+}
+
 static int step_subsystems(const struct boot_config *c)
 {
     const struct platform_ops *ops;
     struct platform *p;
     int ret;
 
-    if ((ret = uaccess_fault_init()) < 0 || (ret = memfile_init(0)) < 0 ||
+    if ((ret = uaccess_fault_init()) < 0 || (ret = memfile_init(memory_limit(c))) < 0 ||
         (ret = start_platform(c, &ops, &p)) < 0 || (ret = mm_subsystem_init(ops, p)) < 0 ||
         (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p, 0)) < 0 || (ret = vfs_init()) < 0 ||
         (ret = shmem_init()) < 0)
@@ -220,7 +259,7 @@ static int exit_code(int status)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int run(const struct boot_config *c, const struct lx_rlimit *limits)
+static int run(struct boot_config *c, const struct lx_rlimit *limits)
 {
     struct control_target target = {0};
     struct boot_mounts mounts;
@@ -239,6 +278,8 @@ static int run(const struct boot_config *c, const struct lx_rlimit *limits)
     g_gofer_session_death = gofer_died;
     if ((ret = step_namespaces(c)) < 0)
         return step_failed(c, "namespaces", ret);
+    if ((ret = start_gofer_watch(c)) < 0)
+        return step_failed(c, "gofer watch", ret);
     if ((ret = boot_mounts(c, &mounts, &what)) < 0) {
         boot_error_set(&e, 1, "mount %s: %s", what, strerror(-ret));
         return boot_fail(c, &e);

@@ -6,7 +6,7 @@
 deny=${RUNSC_BUILD_DIR:?}/bin/deny_syscall
 
 expect 1 'ptrace' "$deny" ptrace "$RUNSC" do true
-expect 1 'sentry' "$deny" clone3 "$RUNSC" do true
+expect 1 'user namespaces' "$deny" clone3 "$RUNSC" do true
 out=$("$deny" io_uring_setup "$RUNSC" do cat /etc/hostname 2>"$work/err") || fail "without io_uring: $(cat "$work/err")"
 [ "$out" = "$(cat /etc/hostname)" ] || fail "without io_uring: $out"
 

@@ -6,8 +6,9 @@
 
 mounts_before=$(sort /proc/self/mountinfo)
 
+busy='while :; do cat /etc/hostname /etc/passwd >/dev/null; sleep 0.05; done'
 start() {
-    "$RUNSC" do -- sh -c 'while :; do cat /etc/hostname /etc/passwd >/dev/null; sleep 0.05; done' \
+    "$RUNSC" do -- sh -c "$1" \
         >/dev/null 2>"$work/err" </dev/null &
     main=$!
     started+=("$main")
@@ -31,7 +32,7 @@ all_gone() {
     return 0
 }
 
-start
+start "$busy"
 kill -KILL "$(find_role sentry)"
 wait $main
 rc=$?
@@ -39,15 +40,17 @@ rc=$?
 grep -qi "unexpectedly" "$work/err" || fail "no reason on stderr: $(cat "$work/err")"
 wait_until all_gone || fail "processes survive the sentry: $(ps -o pid,ppid,args -p $(echo $all | tr ' ' ,))"
 
-start
-kill -KILL "$(find_role gofer)"
-wait $main
-rc=$?
-[ $rc -ne 0 ] || fail "exit code 0 after the gofer was killed"
-grep -qi "gofer" "$work/err" || fail "the reason does not name the gofer: $(cat "$work/err")"
-wait_until all_gone || fail "processes survive the gofer"
+for program in "$busy" 'sleep 1000'; do
+    start "$program"
+    kill -KILL "$(find_role gofer)"
+    wait $main
+    rc=$?
+    [ $rc -ne 0 ] || fail "exit code 0 after the gofer was killed"
+    grep -qi "gofer" "$work/err" || fail "the reason does not name the gofer: $(cat "$work/err")"
+    wait_until all_gone || fail "processes survive the gofer"
+done
 
-start
+start "$busy"
 kill -KILL $main
 wait $main
 wait_until all_gone || fail "processes survive the command"
