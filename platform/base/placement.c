@@ -32,10 +32,10 @@ atomic_uint g_placement_idle = 1; /* 1: the balancer sleeps without a deadline o
 static struct {
     struct mutex lock;
     struct list pairs;
-    unsigned count;
+    atomic_uint count; /* of pairs; read without the lock as a hint */
     cpu_set_t allowed;
-    unsigned cpu_count; /* of allowed; 1: nothing to balance */
-    bool balancer;      /* the thread exists */
+    unsigned cpu_count;   /* of allowed; 1: nothing to balance */
+    atomic_bool balancer; /* the thread exists; set under the lock */
 } g;
 
 static pthread_once_t g_once = PTHREAD_ONCE_INIT;
@@ -242,7 +242,8 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
 
     pthread_once(&g_once, init);
     mutex_lock(&g.lock);
-    if (list_empty(&p->node)) {
+    if (!p->attached) {
+        p->attached = true;
         list_add_tail(&g.pairs, &p->node);
         g.count++;
     }
@@ -266,8 +267,9 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
 
 void placement_detach(struct placement *p)
 {
-    if (list_empty(&p->node))
+    if (!p->attached)
         return;
+    p->attached = false;
     mutex_lock(&g.lock);
     list_del(&p->node);
     g.count--;

@@ -26,6 +26,7 @@
 
 /* Lifetime: embedded in the platform's ctx. Keys: L leaf lock of placement.c, I set by attach */
 struct placement {
+    bool attached;                   /* the owner's */
     struct list node;                /* L; on no list while detached */
     pid_t thread, partner;           /* L */
     int cpu;                         /* L: -1 when unpinned */
