@@ -2,13 +2,13 @@
 /* A calling "task" without a kernel, and short forms of file I/O, for unit tests of file kinds. */
 #pragma once
 
-/* clang-format off: cmocka needs these first */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* clang-format on */
+
+#include <cmocka.h>
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
