@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <sys/statfs.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
+#include "platform/host/file.h"
 
 static struct gp_time time_from_statx(struct statx_timestamp t)
 {
@@ -72,8 +72,8 @@ static int set_size(struct server *sv, const struct node *n, uint64_t size)
 
     if (fd < 0)
         return fd;
-    ret = ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
-    close(fd);
+    ret = host_ftruncate(fd, (int64_t)size);
+    host_close(fd);
     return ret;
 }
 
@@ -88,12 +88,12 @@ static int set_mode(struct server *sv, const struct node *n, uint32_t mode)
 
         if (fd < 0)
             return fd;
-        ret = fchmod(fd, mode) < 0 ? -errno : 0;
-        close(fd);
+        ret = hostfs_fchmod(fd, mode);
+        host_close(fd);
         return ret;
     }
     snprintf(name, sizeof(name), "%d", n->fd);
-    return fchmodat(sv->proc_fd, name, mode, 0) < 0 ? -errno : 0;
+    return hostfs_fchmodat(sv->proc_fd, name, mode);
 }
 
 int handle_setattr(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -116,9 +116,10 @@ int handle_setattr(struct op *op, struct rbuf *in, struct wbuf *out)
             return ret;
     }
     if (mask & (GP_SET_UID | GP_SET_GID)) {
-        if (fchownat(n->fd, "", mask & GP_SET_UID ? uid : (uid_t)-1,
-                     mask & GP_SET_GID ? gid : (gid_t)-1, AT_EMPTY_PATH) < 0)
-            return -errno;
+        ret = hostfs_fchownat(n->fd, "", mask & GP_SET_UID ? uid : (uid_t)-1,
+                              mask & GP_SET_GID ? gid : (gid_t)-1, AT_EMPTY_PATH);
+        if (ret < 0)
+            return ret;
     }
     if (mask & GP_SET_MODE) {
         ret = set_mode(sv, n, mode);
@@ -128,8 +129,9 @@ int handle_setattr(struct op *op, struct rbuf *in, struct wbuf *out)
     if (mask & (GP_SET_ATIME | GP_SET_MTIME | GP_SET_ATIME_NOW | GP_SET_MTIME_NOW)) {
         ts[0] = set_time(mask, GP_SET_ATIME, GP_SET_ATIME_NOW, atime);
         ts[1] = set_time(mask, GP_SET_MTIME, GP_SET_MTIME_NOW, mtime);
-        if (utimensat(n->fd, "", ts, AT_EMPTY_PATH) < 0)
-            return -errno;
+        ret = hostfs_utimensat(n->fd, "", ts, AT_EMPTY_PATH);
+        if (ret < 0)
+            return ret;
     }
     return reply_attr(out, n);
 }
@@ -138,11 +140,13 @@ int handle_statfs(struct op *op, struct rbuf *in, struct wbuf *out)
 {
     struct node *n = fid_lookup(op->session, rbuf_u32(in));
     struct statfs st;
+    int ret;
 
     if (!n)
         return OP_VIOLATION;
-    if (fstatfs(n->fd, &st) < 0)
-        return -errno;
+    ret = hostfs_fstatfs(n->fd, &st);
+    if (ret < 0)
+        return ret;
     wbuf_u64(out, (uint64_t)st.f_type);
     wbuf_u64(out, (uint64_t)st.f_bsize);
     wbuf_u64(out, st.f_blocks);
@@ -215,11 +219,10 @@ int handle_getxattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(sv, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    len = fgetxattr(fd, name, sv->scratch, size);
-    ret = len < 0 ? -errno : 0;
-    close(fd);
-    if (ret < 0)
-        return ret;
+    len = hostfs_fgetxattr(fd, name, sv->scratch, size);
+    host_close(fd);
+    if (len < 0)
+        return (int)len;
     wbuf_u32(out, (uint32_t)len);
     if (size > 0)
         wbuf_put(out, sv->scratch, (size_t)len);
@@ -249,8 +252,8 @@ int handle_setxattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(op->session->server, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    ret = fsetxattr(fd, name, value, size, (int)flags) < 0 ? -errno : 0;
-    close(fd);
+    ret = hostfs_fsetxattr(fd, name, value, size, (int)flags);
+    host_close(fd);
     return ret;
 }
 
@@ -271,11 +274,10 @@ int handle_listxattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(sv, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    len = flistxattr(fd, (char *)sv->scratch, GP_XATTR_MAX);
-    ret = len < 0 ? -errno : 0;
-    close(fd);
-    if (ret < 0)
-        return ret;
+    len = hostfs_flistxattr(fd, (char *)sv->scratch, GP_XATTR_MAX);
+    host_close(fd);
+    if (len < 0)
+        return (int)len;
     while (off < (size_t)len) {
         char *name = (char *)sv->scratch + off;
         size_t step = strnlen(name, (size_t)len - off) + 1;
@@ -310,7 +312,7 @@ int handle_removexattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(op->session->server, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    ret = fremovexattr(fd, name) < 0 ? -errno : 0;
-    close(fd);
+    ret = hostfs_fremovexattr(fd, name);
+    host_close(fd);
     return ret;
 }

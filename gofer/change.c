@@ -8,10 +8,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
+#include "platform/host/file.h"
 
 /* The common head of the creating requests. */
 struct creation {
@@ -35,15 +35,17 @@ static int created_adjust(struct server *sv, const struct creation *c, const str
                           const struct statx *st)
 {
     if (st->stx_uid != c->uid || st->stx_gid != c->gid) {
-        if (fchownat(n->fd, "", c->uid, c->gid, AT_EMPTY_PATH) < 0)
-            return -errno;
+        int ret = hostfs_fchownat(n->fd, "", c->uid, c->gid, AT_EMPTY_PATH);
+
+        if (ret < 0)
+            return ret;
     }
     if (!S_ISLNK(n->mode) && ((st->stx_mode ^ c->mode) & 07777u)) {
         char name[16];
 
         snprintf(name, sizeof(name), "%d", n->fd);
-        if (sv->proc_fd >= 0 && fchmodat(sv->proc_fd, name, c->mode & 07777u, 0) < 0)
-            return -errno;
+        if (sv->proc_fd >= 0)
+            return hostfs_fchmodat(sv->proc_fd, name, c->mode & 07777u);
     }
     return 0;
 }
@@ -60,14 +62,15 @@ static int created_take(struct op *op, struct wbuf *out, const struct creation *
         ret = -ESTALE;
     n = ret == 0 ? node_new(fd, &st) : NULL;
     if (!n) {
-        close(fd);
+        host_close(fd);
         return ret < 0 ? ret : -ENOMEM;
     }
     ret = created_adjust(op->session->server, c, n, &st);
     if (ret == 0)
         ret = reply_attr(out, n);
     if (ret < 0) {
-        unlinkat(c->dir->fd, c->name, type == S_IFDIR ? AT_REMOVEDIR : 0);
+        (void)hostfs_unlinkat(c->dir->fd, c->name,
+                              type == S_IFDIR ? AT_REMOVEDIR : 0); /* ret tells */
         node_put(n);
         return ret;
     }
@@ -123,6 +126,7 @@ int handle_mkdir(struct op *op, struct rbuf *in, struct wbuf *out)
 {
     struct creation c;
     bool fine = creation_head(op, in, &c);
+    int ret;
 
     c.mode = rbuf_u32(in);
     c.uid = rbuf_u32(in);
@@ -131,9 +135,8 @@ int handle_mkdir(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    if (mkdirat(c.dir->fd, c.name, c.mode) < 0)
-        return -errno;
-    return created_by_name(op, out, &c, S_IFDIR);
+    ret = hostfs_mkdirat(c.dir->fd, c.name, c.mode);
+    return ret < 0 ? ret : created_by_name(op, out, &c, S_IFDIR);
 }
 
 int handle_mknod(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -141,6 +144,7 @@ int handle_mknod(struct op *op, struct rbuf *in, struct wbuf *out)
     struct creation c;
     bool fine = creation_head(op, in, &c);
     uint32_t type;
+    int ret;
 
     c.mode = rbuf_u32(in);
     c.uid = rbuf_u32(in);
@@ -156,9 +160,8 @@ int handle_mknod(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    if (mknodat(c.dir->fd, c.name, c.mode, 0) < 0)
-        return -errno;
-    return created_by_name(op, out, &c, type);
+    ret = hostfs_mknodat(c.dir->fd, c.name, c.mode, 0);
+    return ret < 0 ? ret : created_by_name(op, out, &c, type);
 }
 
 int handle_symlink(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -167,6 +170,7 @@ int handle_symlink(struct op *op, struct rbuf *in, struct wbuf *out)
     struct creation c;
     bool fine = creation_head(op, in, &c);
     struct gp_str s;
+    int ret;
 
     c.mode = 0;
     c.uid = rbuf_u32(in);
@@ -179,9 +183,8 @@ int handle_symlink(struct op *op, struct rbuf *in, struct wbuf *out)
     target[s.len] = '\0';
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    if (symlinkat(target, c.dir->fd, c.name) < 0)
-        return -errno;
-    return created_by_name(op, out, &c, S_IFLNK);
+    ret = hostfs_symlinkat(target, c.dir->fd, c.name);
+    return ret < 0 ? ret : created_by_name(op, out, &c, S_IFLNK);
 }
 
 int handle_link(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -190,6 +193,7 @@ int handle_link(struct op *op, struct rbuf *in, struct wbuf *out)
     struct node *n = fid_lookup(op->session, rbuf_u32(in));
     int proc_fd = op->session->server->proc_fd;
     char name[GP_NAME_MAX + 1], link[16];
+    int ret;
 
     if (!copy_name(in, name) || !rbuf_ok_at_end(in) || !dir || !n)
         return OP_VIOLATION;
@@ -200,9 +204,8 @@ int handle_link(struct op *op, struct rbuf *in, struct wbuf *out)
     if (dir_changeable(dir) < 0)
         return -EACCES;
     snprintf(link, sizeof(link), "%d", n->fd);
-    if (linkat(proc_fd, link, dir->fd, name, AT_SYMLINK_FOLLOW) < 0)
-        return -errno;
-    return reply_attr(out, n);
+    ret = hostfs_linkat(proc_fd, link, dir->fd, name, AT_SYMLINK_FOLLOW);
+    return ret < 0 ? ret : reply_attr(out, n);
 }
 
 int handle_unlink(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -216,7 +219,7 @@ int handle_unlink(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(dir) < 0)
         return -EACCES;
-    return unlinkat(dir->fd, name, flags & GP_UNLINK_DIR ? AT_REMOVEDIR : 0) < 0 ? -errno : 0;
+    return hostfs_unlinkat(dir->fd, name, flags & GP_UNLINK_DIR ? AT_REMOVEDIR : 0);
 }
 
 int handle_rename(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -237,5 +240,5 @@ int handle_rename(struct op *op, struct rbuf *in, struct wbuf *out)
         how |= RENAME_NOREPLACE;
     if (flags & GP_RENAME_EXCHANGE)
         how |= RENAME_EXCHANGE;
-    return renameat2(old_dir->fd, old_name, new_dir->fd, new_name, how) < 0 ? -errno : 0;
+    return hostfs_renameat2(old_dir->fd, old_name, new_dir->fd, new_name, how);
 }

@@ -5,9 +5,9 @@
  * wrong size ends the session: a peer that breaks protocol is treated as taken over.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
+#include "platform/host/file.h"
 
 struct request {
     op_handler *handle;
@@ -204,7 +204,7 @@ void op_complete(struct op *op, int status)
 void op_donate_take(struct op *op, int fd)
 {
     if (op->fd_count == GP_FDS_MAX) {
-        close(fd);
+        host_close(fd);
         return;
     }
     op->fd_keep[op->fd_count] = false;

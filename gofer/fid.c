@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes (host objects held by descriptor) and the bounded table that maps fids to them. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "platform/base/assert.h"
+#include "platform/host/file.h"
 
 struct node *node_new(int fd, const struct statx *st)
 {
@@ -33,8 +33,8 @@ void node_put(struct node *n)
     if (--n->refs > 0)
         return;
     if (n->list_fd >= 0)
-        close(n->list_fd);
-    close(n->fd);
+        host_close(n->list_fd);
+    host_close(n->fd);
     free(n);
 }
 

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
+#include "platform/host/file.h"
 
 int node_reopen(struct server *sv, const struct node *n, int flags)
 {
@@ -55,9 +55,9 @@ int handle_readlink(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (!S_ISLNK(n->mode))
         return -EINVAL;
-    len = readlinkat(n->fd, "", target, GP_TARGET_MAX + 1);
+    len = hostfs_readlinkat(n->fd, "", target, GP_TARGET_MAX + 1);
     if (len < 0)
-        return -errno;
+        return (int)len;
     if (len > (ssize_t)GP_TARGET_MAX)
         return -ENAMETOOLONG;
     gp_put_string(out, target, (size_t)len);
@@ -87,8 +87,10 @@ static int list_position(struct node *n, uint64_t cookie)
         n->list_pos = 0;
     }
     if (n->list_pos != cookie) {
-        if (lseek(n->list_fd, (off_t)cookie, SEEK_SET) < 0)
-            return -errno;
+        int64_t at = host_lseek(n->list_fd, (int64_t)cookie, SEEK_SET);
+
+        if (at < 0)
+            return (int)at;
         n->list_pos = cookie;
     }
     return 0;
@@ -147,10 +149,10 @@ int list_reply(struct op *op, struct node *n, uint64_t cookie, uint32_t flags, s
     wbuf_u8(out, 0);
     wbuf_u32(out, 0);
     while (!full && !eof) {
-        long got = syscall(SYS_getdents64, n->list_fd, sv->scratch, SERVER_SCRATCH);
+        ssize_t got = hostfs_getdents64(n->list_fd, sv->scratch, SERVER_SCRATCH);
 
         if (got < 0)
-            return -errno;
+            return (int)got;
         eof = got == 0;
         for (long off = 0; off < got && !full;) {
             const struct host_dirent *e = (const void *)(sv->scratch + off);
@@ -165,11 +167,11 @@ int list_reply(struct op *op, struct node *n, uint64_t cookie, uint32_t flags, s
                 cookie = (uint64_t)e->off;
         }
     }
-    if (full && lseek(n->list_fd, (off_t)cookie, SEEK_SET) < 0)
-        return -errno;
+    if (full && host_lseek(n->list_fd, (int64_t)cookie, SEEK_SET) < 0)
+        return -EIO;
     n->list_pos = cookie;
     if (eof) {
-        close(n->list_fd);
+        host_close(n->list_fd);
         n->list_fd = -1;
     }
     if (!out->bad) {
@@ -183,7 +185,7 @@ int list_reply(struct op *op, struct node *n, uint64_t cookie, uint32_t flags, s
 
 static void fsync_resume(struct op *op, int result)
 {
-    close(op->async_dirfd);
+    host_close(op->async_dirfd);
     op_complete(op, result);
 }
 
@@ -205,8 +207,8 @@ int handle_fsync(struct op *op, struct rbuf *in, struct wbuf *out)
     if (fd < 0)
         return fd;
     if (op->batched) {
-        ret = (data_only ? fdatasync(fd) : fsync(fd)) < 0 ? -errno : 0;
-        close(fd);
+        ret = data_only ? host_fdatasync(fd) : host_fsync(fd);
+        host_close(fd);
         return ret;
     }
     op->async_dirfd = fd;

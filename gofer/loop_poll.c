@@ -8,10 +8,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
+#include "platform/host/file.h"
+#include "platform/host/sock.h"
 
 #define WORKERS 2
 
@@ -30,10 +31,9 @@ static void worker_do(struct op *op)
 {
     if (op->io == OP_IO_OPEN)
         op->async_result = hostfs_open_node(op->async_dirfd, op->async_name, /*cached=*/false);
-    else if ((op->async_data_only ? fdatasync(op->async_dirfd) : fsync(op->async_dirfd)) < 0)
-        op->async_result = -errno;
     else
-        op->async_result = 0;
+        op->async_result =
+            op->async_data_only ? host_fdatasync(op->async_dirfd) : host_fsync(op->async_dirfd);
 }
 
 static void *worker_main(void *arg)
@@ -55,8 +55,8 @@ static void *worker_main(void *arg)
         worker_do(op);
         pthread_mutex_lock(&p->lock);
         list_add_tail(&p->done, &op->link);
-        if (write(p->event, &one, sizeof(one)) < 0)
-            log_error(LOG_GOFER, "eventfd: %d", errno);
+        if (host_write(p->event, &one, sizeof(one)) < 0)
+            log_error(LOG_GOFER, "the loop cannot be woken");
     }
     pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -75,7 +75,7 @@ static void poll_stop(struct server *sv)
     pthread_mutex_destroy(&p->lock);
     pthread_cond_destroy(&p->work);
     if (p->event >= 0)
-        close(p->event);
+        host_close(p->event);
     free(p->fds);
     free(p);
 }
@@ -93,9 +93,9 @@ static int poll_start(struct server *sv)
     list_init(&p->todo);
     list_init(&p->done);
     p->fds = calloc(sv->session_count + 1, sizeof(*p->fds));
-    p->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    p->event = host_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!p->fds || p->event < 0)
-        ret = p->fds ? -errno : -ENOMEM;
+        ret = p->fds ? p->event : -ENOMEM;
     for (; ret == 0 && p->worker_count < WORKERS; p->worker_count++) {
         ret = -pthread_create(&p->workers[p->worker_count], NULL, worker_main, p);
         if (ret < 0)
@@ -136,8 +136,8 @@ static void poll_send(struct op *op)
     ssize_t n;
 
     do
-        n = sendmsg(s->sock, &op->msg, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
+        n = host_sendmsg(s->sock, &op->msg, MSG_NOSIGNAL);
+    while (n == -EINTR);
     if (n < 0)
         server_session_end(s, "the reply could not be sent", /*violation=*/false);
     server_op_put(op);
@@ -149,8 +149,7 @@ static void run_done(struct poll_loop *p)
     uint64_t count;
 
     list_init(&done);
-    if (read(p->event, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
-        log_error(LOG_GOFER, "eventfd: %d", errno);
+    IGNORE_RESULT(host_read(p->event, &count, sizeof(count))); /* only clears it */
     pthread_mutex_lock(&p->lock);
     list_splice_tail(&done, &p->done);
     pthread_mutex_unlock(&p->lock);
@@ -170,11 +169,11 @@ static void session_readable(struct session *s)
     if (!op)
         return; /* all operations are with the workers: the request waits in the socket */
     op_prepare_recv(op);
-    n = recvmsg(s->sock, &op->msg, MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    n = host_recvmsg(s->sock, &op->msg, MSG_DONTWAIT);
+    if (n == -EAGAIN || n == -EINTR)
         server_op_put(op);
     else
-        server_received(op, n < 0 ? -errno : (int)n);
+        server_received(op, (int)n);
 }
 
 static int poll_run(struct server *sv)
@@ -183,6 +182,7 @@ static int poll_run(struct server *sv)
 
     while (sv->alive > 0 || sv->ops_busy > 0) {
         bool room = !list_empty(&sv->free_ops);
+        int ret;
 
         for (size_t i = 0; i < sv->session_count; i++) {
             bool wanted = room && sv->sessions[i].state != SESSION_DEAD;
@@ -190,11 +190,11 @@ static int poll_run(struct server *sv)
             p->fds[i] = (struct pollfd){.fd = wanted ? sv->sessions[i].sock : -1, .events = POLLIN};
         }
         p->fds[sv->session_count] = (struct pollfd){.fd = p->event, .events = POLLIN};
-        if (poll(p->fds, sv->session_count + 1, -1) < 0) {
-            if (errno == EINTR)
-                continue;
-            return -errno;
-        }
+        ret = host_ppoll(p->fds, (unsigned)sv->session_count + 1, NULL);
+        if (ret == -EINTR)
+            continue;
+        if (ret < 0)
+            return ret;
         if (p->fds[sv->session_count].revents)
             run_done(p);
         for (size_t i = 0; i < sv->session_count; i++) {

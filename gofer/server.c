@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
 #include "platform/base/assert.h"
+#include "platform/host/file.h"
+#include "platform/host/proc.h"
+#include "platform/host/sock.h"
 
 #define FOLLOW_AFTER 3u     /* requests in a row from another CPU */
 #define OP_BUFFER    77824u /* GP_MSG_MAX in whole pages, plus a page */
@@ -86,7 +88,7 @@ static bool cached_opens_work(int root_fd)
     int fd = hostfs_open_node(root_fd, ".", /*cached=*/true);
 
     if (fd >= 0)
-        close(fd);
+        host_close(fd);
     return fd != -EINVAL;
 }
 
@@ -126,13 +128,13 @@ void server_destroy(struct server *sv)
         fid_clunk_all(s);
         free(s->fids);
         if (s->sock >= 0)
-            close(s->sock);
-        close(s->root_fd);
+            host_close(s->sock);
+        host_close(s->root_fd);
     }
     if (sv->ops && sv->op_count && sv->ops[0].in_buf)
         munmap(sv->ops[0].in_buf, sv->op_count * 2 * OP_BUFFER);
     if (sv->proc_fd >= 0)
-        close(sv->proc_fd);
+        host_close(sv->proc_fd);
     free(sv->ops);
     free(sv->sessions);
     free(sv->scratch);
@@ -161,13 +163,13 @@ void server_op_put(struct op *op)
 
     for (unsigned i = 0; i < op->fd_count; i++) {
         if (!op->fd_keep[i])
-            close(op->fds[i]);
+            host_close(op->fds[i]);
     }
     op->fd_count = 0;
     list_add(&s->server->free_ops, &op->link);
     s->server->ops_busy--;
     if (--s->ops_busy == 0 && s->state == SESSION_DEAD && s->sock >= 0) {
-        close(s->sock);
+        host_close(s->sock);
         s->sock = -1;
     }
 }
@@ -181,10 +183,10 @@ void server_session_end(struct session *s, const char *reason, bool violation)
     s->broke_protocol |= violation;
     s->server->alive--;
     /* Wakes a receive in progress; the descriptor goes with the last operation. */
-    shutdown(s->sock, SHUT_RDWR);
+    (void)host_shutdown(s->sock, SHUT_RDWR);
     fid_clunk_all(s);
     if (s->ops_busy == 0) {
-        close(s->sock);
+        host_close(s->sock);
         s->sock = -1;
     }
 }
@@ -208,7 +210,7 @@ void server_follow(struct server *sv, int32_t hint)
     CPU_SET((size_t)hint - 1, &set);
     sv->cpu = hint;
     sv->cpu_count = 0;
-    if (sched_setaffinity(0, sizeof(set), &set) < 0)
+    if (host_sched_setaffinity(0, sizeof(set), &set) < 0)
         log_debug(LOG_GOFER, "CPU %d cannot be followed", hint - 1);
 }
 
@@ -245,9 +247,9 @@ void server_reply(struct op *op)
 
     op_prepare_send(op);
     do
-        n = sendmsg(s->sock, &op->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN) {
+        n = host_sendmsg(s->sock, &op->msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n == -EINTR);
+    if (n == -EAGAIN) {
         s->server->async->send(op);
         return;
     }

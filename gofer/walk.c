@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <unistd.h>
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
+#include "platform/host/file.h"
 
 int handle_hello(struct op *op, struct rbuf *in, struct wbuf *out)
 {
@@ -44,14 +44,14 @@ int handle_attach(struct op *op, struct rbuf *in, struct wbuf *out)
 
     if (!rbuf_ok_at_end(in) || !fid_bindable(s, fid))
         return OP_VIOLATION;
-    fd = fcntl(s->root_fd, F_DUPFD_CLOEXEC, 0);
+    fd = hostfs_fcntl(s->root_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
-        return -errno;
+        return fd;
     ret = hostfs_stat_fd(fd, &st);
     if (ret == 0)
         n = node_new(fd, &st);
     if (!n) {
-        close(fd);
+        host_close(fd);
         return ret < 0 ? ret : -ENOMEM;
     }
     s->root_dev = n->dev;
@@ -105,10 +105,10 @@ static int walk_found_take(struct op *op, struct wbuf *out, int fd)
     }
     attr_from_statx(&attr, &st);
     if (S_ISLNK(n->mode)) {
-        ssize_t len = readlinkat(fd, "", target, GP_TARGET_MAX + 1);
+        ssize_t len = hostfs_readlinkat(fd, "", target, GP_TARGET_MAX + 1);
 
         if (len < 0 || len > (ssize_t)GP_TARGET_MAX) {
-            ret = len < 0 ? -errno : -ENAMETOOLONG;
+            ret = len < 0 ? (int)len : -ENAMETOOLONG;
             node_put(n);
             return ret;
         }
@@ -122,7 +122,7 @@ static int walk_found_take(struct op *op, struct wbuf *out, int fd)
     w->dir = node_get(n);
     return 0;
 fail:
-    close(fd);
+    host_close(fd);
     return ret;
 }
 
