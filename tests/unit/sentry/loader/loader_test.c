@@ -363,7 +363,7 @@ static int script(const char *text, struct exec_request *rq, char **name)
 {
     char line[SCRIPT_LINE_SIZE] = {0};
 
-    strncpy(line, text, sizeof(line));
+    memcpy(line, text, strnlen(text, sizeof(line)));
     request(rq);
     return script_parse(line, rq, "script", name);
 }
