@@ -11,12 +11,18 @@
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
 
-static long ioctl_set_flag(struct file *f, uint32_t flag, uaddr_t arg)
+static long ioctl_set_flag(struct file *f, int fd, uint32_t flag, uaddr_t arg)
 {
     int on;
 
     if (get_user(&on, arg) < 0)
         return -EFAULT;
+    if (on && flag == LX_O_ASYNC) {
+        int ret = file_set_async_fd(f, fd);
+
+        if (ret < 0)
+            return ret;
+    }
     if (f->ops->set_flags) {
         uint32_t flags = atomic_load(&f->flags);
         int ret = f->ops->set_flags(f, on ? flags | flag : flags & ~flag);
@@ -69,10 +75,10 @@ long sys_ioctl(struct task *t, int fd, uint32_t request, uint64_t arg)
         ret = fdtable_set_cloexec(t->curr.files, fd, request == LX_FIOCLEX);
         break;
     case LX_FIONBIO:
-        ret = ioctl_set_flag(f, LX_O_NONBLOCK, arg);
+        ret = ioctl_set_flag(f, fd, LX_O_NONBLOCK, arg);
         break;
     case LX_FIOASYNC:
-        ret = ioctl_set_flag(f, LX_O_ASYNC, arg);
+        ret = ioctl_set_flag(f, fd, LX_O_ASYNC, arg);
         break;
     case LX_FIOQSIZE:
         ret = ioctl_quad_size(f, arg);

@@ -62,6 +62,8 @@ int tty_new(struct super *devpts, uint32_t index, struct tty **out)
     mutex_init(&t->lock, RANK_TTY);
     waitq_init(&t->master_wq);
     waitq_init(&t->slave_wq);
+    async_list_init(&t->master_async);
+    async_list_init(&t->slave_async);
     t->super = super_get(devpts);
     t->index = index;
     t->termios = default_termios;
@@ -95,6 +97,8 @@ void tty_put(struct tty *t)
     pid_put(t->pgrp);
     waitq_destroy(&t->master_wq);
     waitq_destroy(&t->slave_wq);
+    async_list_destroy(&t->master_async);
+    async_list_destroy(&t->slave_async);
     mutex_destroy(&t->lock);
     super_put(t->super);
     free(t->in.data);
@@ -114,12 +118,16 @@ void tty_unlock(struct tty *t)
 
     t->wake = 0;
     mutex_unlock(&t->lock);
-    if (wake & TTY_WAKE_SLAVE_IN)
+    if (wake & TTY_WAKE_SLAVE_IN) {
         waitq_wake(&t->slave_wq, WAKE_IN | WAKE_RDNORM);
+        async_list_signal(&t->slave_async, WAKE_IN);
+    }
     if (wake & TTY_WAKE_SLAVE_OUT)
         waitq_wake(&t->slave_wq, WAKE_OUT | WAKE_WRNORM);
-    if (wake & TTY_WAKE_MASTER_IN)
+    if (wake & TTY_WAKE_MASTER_IN) {
         waitq_wake(&t->master_wq, WAKE_IN | WAKE_RDNORM | WAKE_PRI);
+        async_list_signal(&t->master_async, WAKE_IN);
+    }
     if (wake & TTY_WAKE_MASTER_OUT)
         waitq_wake(&t->master_wq, WAKE_OUT | WAKE_WRNORM);
 }
@@ -144,6 +152,7 @@ int tty_file_new(struct tty *t, bool master, uint32_t flags, struct file **out)
     tf->file.kind |= FILE_STREAM;
     tf->file.wq = master ? &t->master_wq : &t->slave_wq;
     tf->tty = tty_get(t);
+    async_node_init(&tf->async, &tf->file);
     tf->master = master;
     tf->hangups = atomic_load(&t->hangups);
     *out = &tf->file;
@@ -196,12 +205,22 @@ void tty_hangup(struct tty *t)
     pid_put(session);
 }
 
+static int tty_set_flags(struct file *f, uint32_t flags)
+{
+    struct tty_file *tf = tty_file_of(f);
+
+    async_list_update(tf->master ? &tf->tty->master_async : &tf->tty->slave_async, &tf->async,
+                      flags);
+    return 0;
+}
+
 static void tty_file_release(struct file *f)
 {
     struct tty_file *tf = tty_file_of(f);
     struct tty *t = tf->tty;
     bool last = false;
 
+    (void)tty_set_flags(f, 0); /* never fails */
     tty_lock(t);
     if (tf->master)
         t->master_open = false;
@@ -289,5 +308,6 @@ const struct file_ops g_tty_file_ops = {
     .write = tty_write,
     .poll = tty_poll,
     .ioctl = tty_ioctl,
+    .set_flags = tty_set_flags,
     .release = tty_file_release,
 };

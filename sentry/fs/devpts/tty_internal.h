@@ -12,6 +12,7 @@
 
 #include "sentry/abi/termios.h"
 #include "sentry/core/pid.h"
+#include "sentry/fs/async_list.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/vfs.h"
 
@@ -63,12 +64,14 @@ struct tty {
     bool session_hung_up;       /* LT: hung up, the association only waits for the leader's exit */
     uint32_t wake;              /* t: TTY_WAKE_* to do at unlock */
     struct waitq master_wq, slave_wq;
+    struct async_list master_async, slave_async;
 };
 
 /* Lifetime: refcounted as its file. */
 struct tty_file {
     struct file file;
     struct tty *tty;  /* +1 */
+    struct async_node async;
     bool master;      /* I */
     uint32_t hangups; /* I: tty->hangups at open */
 };

@@ -37,6 +37,7 @@ int pipe_new(struct pipe **out)
     refs_init(&p->refs);
     mutex_init(&p->lock, RANK_PIPE);
     waitq_init(&p->wq);
+    async_list_init(&p->async);
     atomic_init(&p->slots, PIPE_DEFAULT_SLOTS);
     *out = p;
     return 0;
@@ -51,6 +52,7 @@ void pipe_put(struct pipe *p)
     for (uint32_t i = 0; i < p->spare_count; i++)
         memfile_put(p->spare[i], 1);
     waitq_destroy(&p->wq);
+    async_list_destroy(&p->async);
     mutex_destroy(&p->lock);
     free(p->bufs);
     free(p);
@@ -79,6 +81,14 @@ void pipe_pop_locked(struct pipe *p)
 
     pipe_page_put_locked(p, pipe_slot(p, tail)->page);
     atomic_store(&p->tail, tail + 1);
+}
+
+void pipe_wake(struct pipe *p, uint32_t events)
+{
+    uint32_t normal = events & WAKE_IN ? WAKE_RDNORM : WAKE_WRNORM;
+
+    waitq_wake_n(&p->wq, events | normal, 1);
+    async_list_signal(&p->async, events);
 }
 
 int pipe_wait_step(struct pipe *p, struct pipe_wait *w, uint32_t mask)
@@ -148,7 +158,7 @@ ssize_t pipe_read_iter(struct pipe *p, struct iov_iter *dst, bool nonblock)
         was_full = was_full && !pipe_full(p);
         mutex_unlock(&p->lock);
         if (was_full)
-            waitq_wake_n(&p->wq, WAKE_OUT | WAKE_WRNORM, 1);
+            pipe_wake(p, WAKE_OUT);
         if (ret != 0)
             break;
         if (!claimed && atomic_load(&p->writers) == 0) {
@@ -248,7 +258,7 @@ ssize_t pipe_write_iter(struct pipe *p, struct iov_iter *src, bool packet, bool 
         wake = done > before && (was_empty || atomic_load(&p->poll_usage));
         mutex_unlock(&p->lock);
         if (wake)
-            waitq_wake_n(&p->wq, WAKE_IN | WAKE_RDNORM, 1);
+            pipe_wake(p, WAKE_IN);
         if (ret < 0 || iov_iter_count(src) == 0)
             break;
         if (nonblock) {
@@ -318,12 +328,21 @@ static long pipe_ioctl(struct file *f, uint32_t cmd, uaddr_t arg)
     return put_user(&bytes, arg);
 }
 
+static int pipe_set_flags(struct file *f, uint32_t flags)
+{
+    struct pipe_file *pf = pipe_file_of(f);
+
+    async_list_update(&pf->pipe->async, &pf->async, flags);
+    return 0;
+}
+
 static void pipe_release(struct file *f)
 {
     struct pipe_file *pf = pipe_file_of(f);
     struct pipe *p = pf->pipe;
     bool last;
 
+    async_list_update(&p->async, &pf->async, 0);
     mutex_lock(&p->lock);
     if (file_readable(f))
         atomic_fetch_sub(&p->readers, 1);
@@ -331,8 +350,10 @@ static void pipe_release(struct file *f)
         atomic_fetch_sub(&p->writers, 1);
     last = !atomic_load(&p->readers) != !atomic_load(&p->writers);
     mutex_unlock(&p->lock);
-    if (last)
+    if (last) {
         waitq_wake(&p->wq, WAKE_IN | WAKE_OUT | WAKE_RDNORM | WAKE_WRNORM | WAKE_ERR | WAKE_HUP);
+        async_list_signal(&p->async, WAKE_IN | WAKE_OUT);
+    }
     file_destroy_generic(f);
     pipe_put(p);
     free(pf);
@@ -343,6 +364,7 @@ const struct file_ops g_pipe_file_ops = {
     .write = pipe_write,
     .poll = pipe_poll,
     .ioctl = pipe_ioctl,
+    .set_flags = pipe_set_flags,
     .release = pipe_release,
 };
 
@@ -360,6 +382,7 @@ int pipe_file_new(struct pipe *p, uint32_t flags, struct pipe_file **out)
     file_init(&pf->file, &g_pipe_file_ops, flags);
     pf->file.kind |= FILE_STREAM;
     pf->file.wq = &p->wq;
+    async_node_init(&pf->async, &pf->file);
     refs_get(&p->refs);
     pf->pipe = p;
     if (file_readable(&pf->file))

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "platform/base/lock.h"
+#include "sentry/fs/async_list.h"
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/mm/memfile.h"
 
@@ -25,7 +26,8 @@ struct pipe_buf {
 struct pipe {
     struct refs refs;
     struct mutex lock;                /* rank PIPE */
-    struct waitq wq;                  /* readers wait for IN, writers for OUT */
+    struct async_list async;     /* files with O_ASYNC */
+    struct waitq wq; /* readers wait for IN, writers for OUT */
     atomic_uint head, tail;           /* a: filled slots are [tail, head), numbers grow for ever */
     atomic_uint slots;                /* a: power of two */
     struct pipe_buf *bufs;            /* l: slots of them */
@@ -41,7 +43,7 @@ struct pipe {
 /* Lifetime: refcounted as its file. */
 struct pipe_file {
     struct file file;
-    struct pipe *pipe;     /* I, +1 */
+    struct pipe *pipe;     /* I, +1 */    struct async_node async;
     uint32_t seen_writers; /* I: w_counter when a FIFO reader opened without a writer; 0: none */
 };
 
@@ -80,6 +82,8 @@ static inline struct pipe_buf *pipe_slot(struct pipe *p, uint32_t i)
 int MUST_CHECK pipe_page_get_locked(struct pipe *p, mfpage_t *out) REQUIRES(p->lock);
 /* Gives back the page of a consumed buffer. */
 void pipe_page_put_locked(struct pipe *p, mfpage_t page) REQUIRES(p->lock);
+/* Something came (IN) or room came (OUT): wakes one exclusive sleeper, all pollers, sends SIGIO. */
+void pipe_wake(struct pipe *p, uint32_t events);
 /* Drops the first buffer. */
 void pipe_pop_locked(struct pipe *p) REQUIRES(p->lock);
 

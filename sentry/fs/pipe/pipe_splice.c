@@ -99,7 +99,7 @@ ssize_t pipe_splice_from(struct file *pipe, struct file *out, lx_loff_t *out_pos
             pipe_pop_locked(p);
         mutex_unlock(&p->lock);
         if (was_full)
-            waitq_wake_n(&p->wq, EVENTS_OUT, 1);
+            pipe_wake(p, WAKE_OUT);
         if ((size_t)ret < want)
             break;
     }
@@ -158,7 +158,7 @@ static void splice_push(struct pipe *p, mfpage_t first, uint32_t pages, size_t n
         pipe_page_put_locked(p, first + i);
     mutex_unlock(&p->lock);
     if (was_empty)
-        waitq_wake_n(&p->wq, EVENTS_IN, 1);
+        pipe_wake(p, WAKE_IN);
 }
 
 ssize_t pipe_splice_to(struct file *in, lx_loff_t *in_pos, struct file *pipe, size_t size,
