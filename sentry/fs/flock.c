@@ -34,8 +34,10 @@ struct lock {
 };
 
 struct flock_ctx {
-    struct mutex lock; /* rank FLOCK */
-    struct list locks; /* l */
+    struct inode *inode; /* I, borrowed: owns the context */
+    struct list all;     /* g_ctx_lock: g_all */
+    struct mutex lock;   /* rank FLOCK */
+    struct list locks;   /* l */
     struct waitq wq;
 };
 
@@ -47,8 +49,13 @@ struct blocked {
 static struct list g_blocked = LIST_INIT(g_blocked); /* under g_blocked_lock */
 static struct mutex g_blocked_lock;                  /* rank LEAF */
 
+/* Every inode that has or had locks, for /proc/locks. */
+static struct list g_all = LIST_INIT(g_all); /* under g_ctx_lock */
+static struct mutex g_ctx_lock;              /* rank LEAF */
+
 void flock_init(void)
 {
+    mutex_init(&g_ctx_lock, RANK_LEAF);
     mutex_init(&g_blocked_lock, RANK_LEAF);
 }
 
@@ -60,6 +67,7 @@ static int ctx_of(struct inode *i, struct flock_ctx **out)
         c = malloc(sizeof(*c));
         if (!c)
             return -ENOLCK;
+        c->inode = i;
         mutex_init(&c->lock, RANK_FLOCK);
         list_init(&c->locks);
         waitq_init(&c->wq);
@@ -68,6 +76,10 @@ static int ctx_of(struct inode *i, struct flock_ctx **out)
             mutex_destroy(&c->lock);
             free(c);
             c = expected;
+        } else {
+            mutex_lock(&g_ctx_lock);
+            list_add_tail(&g_all, &c->all);
+            mutex_unlock(&g_ctx_lock);
         }
     }
     *out = c;
@@ -88,6 +100,9 @@ void flock_ctx_free(struct inode *i)
 
     if (!c)
         return;
+    mutex_lock(&g_ctx_lock);
+    list_del(&c->all);
+    mutex_unlock(&g_ctx_lock);
     list_for_each_entry_safe(l, tmp, &c->locks, node)
         lock_free(l);
     waitq_destroy(&c->wq);
@@ -477,22 +492,7 @@ int flock_fcntl(struct file *f, int cmd, struct lx_flock *fl)
     return want ? lock_acquire(f->inode, want, wait) : -ENOLCK;
 }
 
-void flock_owner_moved(struct inode *i, const void *from, const void *to)
-{
-    struct flock_ctx *c = i->flocks;
-    struct lock *l;
-
-    if (!c)
-        return;
-    mutex_lock(&c->lock);
-    list_for_each_entry(l, &c->locks, node) {
-        if (l->kind == KIND_POSIX && l->owner == from)
-            l->owner = to;
-    }
-    mutex_unlock(&c->lock);
-}
-
-size_t flock_format(struct inode *i, char *buf, size_t size, int *next_id)
+static size_t format_inode(struct inode *i, char *buf, size_t size, int *next_id)
 {
     static const char *const kind_name[] = {
         [KIND_POSIX] = "POSIX ", [KIND_OFD] = "OFDLCK", [KIND_FLOCK] = "FLOCK "};
@@ -519,5 +519,39 @@ size_t flock_format(struct inode *i, char *buf, size_t size, int *next_id)
         used += (size_t)n;
     }
     mutex_unlock(&c->lock);
+    return used;
+}
+
+/* The n-th inode with a context, +1, or NULL at the end. Dying ones are passed over. */
+static struct inode *nth_inode(uint32_t n)
+{
+    struct inode *found = NULL;
+    struct flock_ctx *c;
+
+    mutex_lock(&g_ctx_lock);
+    list_for_each_entry(c, &g_all, all) {
+        if (n-- == 0) {
+            while (&c->all != &g_all && !refs_get_not_zero(&c->inode->refs))
+                c = list_entry(c->all.next, struct flock_ctx, all);
+            if (&c->all != &g_all)
+                found = c->inode;
+            break;
+        }
+    }
+    mutex_unlock(&g_ctx_lock);
+    return found;
+}
+
+size_t flock_format_all(char *buf, size_t size)
+{
+    struct inode *i;
+    size_t used = 0;
+    int id = 1;
+    uint32_t n;
+
+    for (n = 0; (i = nth_inode(n)) != NULL; n++) {
+        used += format_inode(i, buf + used, size - used, &id);
+        inode_put(i);
+    }
     return used;
 }

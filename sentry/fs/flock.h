@@ -12,7 +12,5 @@ int flock_apply(struct file *f, uint32_t op);
 /* fcntl record locks; cmd LX_F_*LK*. The range is resolved against f's position and size. For GETLK
  * *fl is filled in. -EAGAIN, -EDEADLK, -EBADF (mode), -EINVAL, -EOVERFLOW, -ERESTARTSYS. */
 int flock_fcntl(struct file *f, int cmd, struct lx_flock *fl);
-/* exec by a sharer: POSIX locks of one table move to another (unshare_files). */
-void flock_owner_moved(struct inode *i, const void *from, const void *to);
-/* One line of /proc/locks per lock of i, "" when none. */
-size_t flock_format(struct inode *i, char *buf, size_t size, int *next_id);
+/* /proc/locks, as far as it fits. Returns the bytes used. */
+size_t flock_format_all(char *buf, size_t size);

@@ -12,7 +12,6 @@
 
 static int mntns_alloc(struct mntns **out)
 {
-    static _Atomic uint64_t next_id = 0xf0000000u;
     struct mntns *ns = calloc(1, sizeof(*ns));
 
     if (!ns)
@@ -20,7 +19,6 @@ static int mntns_alloc(struct mntns **out)
     refs_init(&ns->refs);
     list_init(&ns->mounts);
     ns->userns = userns_get(curr()->cred->userns);
-    ns->id = atomic_fetch_add(&next_id, 1);
     *out = ns;
     return 0;
 }
@@ -76,16 +74,6 @@ void mntns_root(struct mntns *ns, struct path *out)
     path_get(out);
     mutex_unlock(&g_mount_lock);
     path_follow_mounts(out);
-}
-
-uint64_t mntns_id(const struct mntns *ns)
-{
-    return ns->id;
-}
-
-struct userns *mntns_userns(const struct mntns *ns)
-{
-    return ns->userns;
 }
 
 /* The twin of m in the copy: both trees are walked in the same order. */

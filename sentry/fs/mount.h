@@ -28,8 +28,6 @@ int vfs_set_propagation(const struct path *p, uint32_t type, bool recursive);
 int vfs_mount_setattr(const struct path *p, uint32_t set, uint32_t clear, bool recursive);
 int vfs_umount(struct path *p, uint32_t flags);
 int vfs_pivot_root(const struct path *new_root, const struct path *put_old);
-uint64_t mntns_id(const struct mntns *ns);
-struct userns *mntns_userns(const struct mntns *ns); /* borrowed */
 /* Undoes a detached tree (fsmount/open_tree file closed before it was attached). */
 void mount_dissolve(struct mount *m);
 struct mount *mount_get(struct mount *m);

@@ -118,11 +118,6 @@ struct super *vfs_anon_super(void)
     return &g_anon_super;
 }
 
-bool super_is_anon(const struct super *s)
-{
-    return s == &g_anon_super;
-}
-
 int vfs_init(void)
 {
     struct inode *root;

@@ -109,13 +109,14 @@ struct super {
     struct userns *userns;       /* I, +1 */
     atomic_uint mounts;          /* a: struct mounts of it; at 0 again the super is killed */
 };
-#define SUPER_READONLY   1u
-#define SUPER_NOEXEC     2u /* never executable (proc, sys) */
-#define SUPER_NODEV      4u
-#define SUPER_NOSUID     8u
-#define SUPER_LOWER      16u /* lies below an overlay: its inode locks take the OVL_LOWER rank */
-#define SUPER_REVALIDATE 32u /* dentries may go stale behind our back: ask dentry ops on each use  \
-                              */
+#define SUPER_READONLY 1u
+#define SUPER_NOEXEC   2u /* never executable (proc, sys) */
+#define SUPER_NODEV    4u
+#define SUPER_NOSUID   8u
+#define SUPER_LOWER    16u /* lies below an overlay: its inode locks take the OVL_LOWER rank */
+#define SUPER_REVALIDATE                                                                           \
+    32u /* dentries may go stale behind our back: ask dentry ops on each use                       \
+         */
 #define SUPER_STICKY_NEGATIVE 64u /* negative dentries stay valid (exclusive) */
 #define SUPER_STACKED                                                                              \
     128u /* a guest's overlay over file systems of this sandbox: OVL_TOP_* lock ranks */
@@ -599,7 +600,6 @@ extern const struct vfs_task_ops *g_vfs_task_ops; /* NULL: only the caller's */
 /* An inode of the hidden super of anonymous files, refs 1. */
 int MUST_CHECK vfs_anon_inode(uint32_t mode, struct inode **out);
 struct super *vfs_anon_super(void);
-bool super_is_anon(const struct super *s);
 
 /* Boot: dcache, anonymous super. */
 int vfs_init(void);

@@ -95,7 +95,6 @@ struct mntns {
     struct mount *root;    /* M, +1 */
     struct list mounts;    /* m */
     struct userns *userns; /* I, +1 */
-    uint64_t id;           /* I */
     uint32_t count;        /* m */
 };
 

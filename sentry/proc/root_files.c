@@ -11,6 +11,7 @@
 
 #include "sentry/abi/version.h"
 #include "sentry/core/clock.h"
+#include "sentry/fs/flock.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/proc/cpuinfo.h"
 #include "sentry/proc/proc_internal.h"
@@ -164,6 +165,18 @@ static int show_filesystems(struct pseudo_node *n, struct pbuf *b)
     return 0;
 }
 
+static int show_locks(struct pseudo_node *n, struct pbuf *b)
+{
+    const size_t size = 65536;
+    char *buf = malloc(size);
+
+    if (!buf)
+        return -ENOMEM;
+    pbuf_put(b, buf, flock_format_all(buf, size));
+    free(buf);
+    return 0;
+}
+
 static int show_vmstat(struct pseudo_node *n, struct pbuf *b)
 {
     struct kernel_stats ks;
@@ -284,7 +297,7 @@ const struct pseudo_entry g_proc_root_table[] = {
     PSEUDO_TEXT("key-users", 0444, ""),
     PSEUDO_TEXT("keys", 0444, ""),
     PSEUDO_FILE("loadavg", 0444, show_loadavg),
-    PSEUDO_TEXT("locks", 0444, ""),
+    PSEUDO_FILE("locks", 0444, show_locks),
     PSEUDO_FILE("meminfo", 0444, show_meminfo),
     PSEUDO_TEXT("misc", 0444, ""),
     PSEUDO_TEXT("modules", 0444, ""),
