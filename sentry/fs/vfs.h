@@ -109,17 +109,14 @@ struct super {
     struct userns *userns;       /* I, +1 */
     atomic_uint mounts;          /* a: struct mounts of it; at 0 again the super is killed */
 };
-#define SUPER_READONLY 1u
-#define SUPER_NOEXEC   2u /* never executable (proc, sys) */
-#define SUPER_NODEV    4u
-#define SUPER_NOSUID   8u
-#define SUPER_LOWER    16u /* lies below an overlay: its inode locks take the OVL_LOWER rank */
-#define SUPER_REVALIDATE                                                                           \
-    32u /* dentries may go stale behind our back: ask dentry ops on each use                       \
-         */
-#define SUPER_STICKY_NEGATIVE 64u /* negative dentries stay valid (exclusive) */
-#define SUPER_STACKED                                                                              \
-    128u /* a guest's overlay over file systems of this sandbox: OVL_TOP_* lock ranks */
+#define SUPER_READONLY        1u
+#define SUPER_NOEXEC          2u /* never executable (proc, sys) */
+#define SUPER_NODEV           4u
+#define SUPER_NOSUID          8u
+#define SUPER_LOWER           16u  /* lies below an overlay: OVL_LOWER lock ranks */
+#define SUPER_REVALIDATE      32u  /* names change behind our back: ask ops->revalidate each time */
+#define SUPER_STICKY_NEGATIVE 64u  /* negative dentries stay valid (exclusive) */
+#define SUPER_STACKED         128u /* a guest's overlay over our own file systems: OVL_TOP_* ranks */
 
 int MUST_CHECK super_init(struct super *s, const struct super_ops *ops, const char *type);
 struct super *super_get(struct super *s);

@@ -45,6 +45,23 @@ TEST(modes_and_umask)
     CHECK_EQ(mode_of("f"), 0600);
 }
 
+TEST(fchmodat2_call)
+{
+    const long nr = 452; /* SYS_fchmodat2 */
+
+    test_tmpdir();
+    make("f", 0644);
+    CHECK_EQ(symlink("f", "s"), 0);
+    if (sysp(nr, AT_FDCWD, "f", 0600u, 0u) == -ENOSYS)
+        SKIP("no fchmodat2 on this kernel");
+    CHECK_EQ(mode_of("f"), 0600);
+    CHECK_EQ(sysp(nr, AT_FDCWD, "s", 0640u, 0u), 0);
+    CHECK_EQ(mode_of("f"), 0640);
+    CHECK_ERR(sysp(nr, AT_FDCWD, "s", 0600u, (unsigned)AT_SYMLINK_NOFOLLOW), EOPNOTSUPP);
+    CHECK_EQ(sysp(nr, AT_FDCWD, "f", 0600u, (unsigned)AT_SYMLINK_NOFOLLOW), 0);
+    CHECK_ERR(sysp(nr, AT_FDCWD, "f", 0600u, 1u), EINVAL);
+}
+
 TEST(chown_clears_set_id)
 {
     test_tmpdir();
