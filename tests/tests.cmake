@@ -95,7 +95,7 @@ foreach(source ${guest_sources})
     target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
     target_compile_definitions(${target} PRIVATE _GNU_SOURCE=)
     target_compile_options(${target} PRIVATE -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter
-        -Wno-missing-field-initializers)
+        -Wno-missing-field-initializers -Wno-infinite-recursion)
     target_link_options(${target} PRIVATE -static -pthread)
     add_dependencies(guest_tests ${target})
     add_our_test(native/${name} 60 native $<TARGET_FILE:${target}>)
