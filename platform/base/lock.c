@@ -158,7 +158,8 @@ void lock_dump_held(void)
 void mutex_init(struct mutex *m, enum lock_rank rank)
 {
     *m = (struct mutex){.rank = (uint16_t)rank,
-                        .brief = strstr(g_rank_texts[rank], "may_block") == NULL};
+                        .brief = strstr(g_rank_texts[rank], "may_block") == NULL ||
+                                 strstr(g_rank_texts[rank], "late_wakes") != NULL};
 }
 
 void mutex_destroy(struct mutex *m)

@@ -38,10 +38,10 @@ void mutex_lock_pair(struct mutex *a, struct mutex *b) NO_THREAD_SAFETY;
 void mutex_unlock_pair(struct mutex *a, struct mutex *b) NO_THREAD_SAFETY;
 
 /* Host-wakes up to count threads that sleep on the futex word, at once or, while the calling thread
- * holds brief locks (those whose rank does not say may_block), when it gives up the last of them. A
- * thread that is woken earlier takes the CPU from the waker, runs into the lock and sleeps again,
- * which costs two more switches for each wake. The word is only named, never read: its memory may
- * be gone by then. */
+ * holds brief locks (those whose rank does not say may_block, or says late_wakes), when it gives up
+ * the last of them. A thread that is woken earlier takes the CPU from the waker, runs into the lock
+ * and sleeps again, which costs two more switches for each wake. The word is only named, never
+ * read: its memory may be gone by then. */
 void wake_later(atomic_uint *word, int count);
 
 /* Condition variable for sentry-internal threads. Guest tasks sleep in task_block() only. */

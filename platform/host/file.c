@@ -12,26 +12,6 @@ int host_close(int fd)
     return (int)raw1(SYS_close, fd);
 }
 
-int host_close_range(unsigned first, unsigned last, unsigned flags)
-{
-    return (int)raw3(SYS_close_range, first, last, flags);
-}
-
-int host_dup(int fd)
-{
-    return (int)raw1(SYS_dup, fd);
-}
-
-int host_dup3(int old_fd, int new_fd, int flags)
-{
-    return (int)raw3(SYS_dup3, old_fd, new_fd, flags);
-}
-
-int host_pipe2(int out_fds[2], int flags)
-{
-    return (int)raw2(SYS_pipe2, out_fds, flags);
-}
-
 int host_eventfd(unsigned value, int flags)
 {
     return (int)raw2(SYS_eventfd2, value, flags);
@@ -45,21 +25,6 @@ int host_fcntl(int fd, int cmd, unsigned long arg)
 int host_fcntl_getfl(int fd)
 {
     return (int)raw3(SYS_fcntl, fd, F_GETFL, 0);
-}
-
-int host_fcntl_setfl(int fd, int flags)
-{
-    return (int)raw3(SYS_fcntl, fd, F_SETFL, flags);
-}
-
-int host_fcntl_lock(int fd, int cmd, struct flock *lock)
-{
-    return (int)raw3(SYS_fcntl, fd, cmd, lock);
-}
-
-int host_flock(int fd, int op)
-{
-    return (int)raw2(SYS_flock, fd, op);
 }
 
 int host_ppoll(struct pollfd *fds, unsigned count, const struct timespec *timeout)
@@ -81,16 +46,6 @@ ssize_t host_write(int fd, const void *buf, size_t size)
     return raw3(SYS_write, fd, buf, size);
 }
 
-ssize_t host_readv(int fd, const struct iovec *iov, int count)
-{
-    return raw3(SYS_readv, fd, iov, count);
-}
-
-ssize_t host_writev(int fd, const struct iovec *iov, int count)
-{
-    return raw3(SYS_writev, fd, iov, count);
-}
-
 ssize_t host_pread(int fd, void *buf, size_t size, int64_t off)
 {
     return raw4(SYS_pread64, fd, buf, size, off);
@@ -99,16 +54,6 @@ ssize_t host_pread(int fd, void *buf, size_t size, int64_t off)
 ssize_t host_pwrite(int fd, const void *buf, size_t size, int64_t off)
 {
     return raw4(SYS_pwrite64, fd, buf, size, off);
-}
-
-ssize_t host_preadv(int fd, const struct iovec *iov, int count, int64_t off)
-{
-    return raw5(SYS_preadv, fd, iov, count, off, 0);
-}
-
-ssize_t host_pwritev(int fd, const struct iovec *iov, int count, int64_t off)
-{
-    return raw5(SYS_pwritev, fd, iov, count, off, 0);
 }
 
 ssize_t host_preadv2(int fd, const struct iovec *iov, int count, int64_t off, int flags)
@@ -121,12 +66,6 @@ ssize_t host_pwritev2(int fd, const struct iovec *iov, int count, int64_t off, i
 {
     return raw6(SYS_pwritev2, RAW_ARG(fd), RAW_ARG(iov), RAW_ARG(count), RAW_ARG(off), RAW_ARG(0),
                 RAW_ARG(flags));
-}
-
-ssize_t host_copy_file_range(int in_fd, int64_t *in_off, int out_fd, int64_t *out_off, size_t size)
-{
-    return raw6(SYS_copy_file_range, RAW_ARG(in_fd), RAW_ARG(in_off), RAW_ARG(out_fd),
-                RAW_ARG(out_off), RAW_ARG(size), RAW_ARG(0));
 }
 
 int64_t host_lseek(int fd, int64_t off, int whence)
@@ -144,11 +83,6 @@ int host_fallocate(int fd, int mode, int64_t off, int64_t size)
     return (int)raw4(SYS_fallocate, fd, mode, off, size);
 }
 
-int host_fadvise(int fd, int64_t off, int64_t size, int advice)
-{
-    return (int)raw4(SYS_fadvise64, fd, off, size, advice);
-}
-
 int host_fsync(int fd)
 {
     return (int)raw1(SYS_fsync, fd);
@@ -157,16 +91,6 @@ int host_fsync(int fd)
 int host_fdatasync(int fd)
 {
     return (int)raw1(SYS_fdatasync, fd);
-}
-
-int host_sync_file_range(int fd, int64_t off, int64_t size, unsigned flags)
-{
-    return (int)raw4(SYS_sync_file_range, fd, off, size, flags);
-}
-
-int host_syncfs(int fd)
-{
-    return (int)raw1(SYS_syncfs, fd);
 }
 
 int host_fstat(int fd, struct stat *out)
@@ -182,11 +106,6 @@ int host_fstatfs(int fd, struct statfs *out)
 int host_fchmod(int fd, mode_t mode)
 {
     return (int)raw2(SYS_fchmod, fd, mode);
-}
-
-int host_fchown(int fd, uid_t uid, gid_t gid)
-{
-    return (int)raw3(SYS_fchown, fd, uid, gid);
 }
 
 ssize_t host_fgetxattr(int fd, const char *name, void *buf, size_t size)
@@ -212,11 +131,6 @@ int host_fremovexattr(int fd, const char *name)
 int host_ioctl_winsize(int fd, struct winsize *out)
 {
     return (int)raw3(SYS_ioctl, fd, TIOCGWINSZ, out);
-}
-
-int host_ioctl_set_winsize(int fd, const struct winsize *size)
-{
-    return (int)raw3(SYS_ioctl, fd, TIOCSWINSZ, size);
 }
 
 /* The kernel's struct termios is the head of glibc's: control characters past its 19 are not sent.

@@ -22,44 +22,28 @@ struct winsize;
 
 /* Descriptors. */
 int host_close(int fd);
-int host_close_range(unsigned first, unsigned last, unsigned flags);
-int host_dup(int fd);
-int host_dup3(int old_fd, int new_fd, int flags);
-int host_pipe2(int out_fds[2], int flags);
 int host_eventfd(unsigned value, int flags);
 int host_fcntl(int fd, int cmd, unsigned long arg);
 int host_fcntl_getfl(int fd);
-int host_fcntl_setfl(int fd, int flags);
-int host_fcntl_lock(int fd, int cmd, struct flock *lock);
-int host_flock(int fd, int op);
 int host_ppoll(struct pollfd *fds, unsigned count, const struct timespec *timeout);
 
 /* Bytes. */
 ssize_t host_read(int fd, void *buf, size_t size);
 ssize_t host_write(int fd, const void *buf, size_t size);
-ssize_t host_readv(int fd, const struct iovec *iov, int count);
-ssize_t host_writev(int fd, const struct iovec *iov, int count);
 ssize_t host_pread(int fd, void *buf, size_t size, int64_t off);
 ssize_t host_pwrite(int fd, const void *buf, size_t size, int64_t off);
-ssize_t host_preadv(int fd, const struct iovec *iov, int count, int64_t off);
-ssize_t host_pwritev(int fd, const struct iovec *iov, int count, int64_t off);
 ssize_t host_preadv2(int fd, const struct iovec *iov, int count, int64_t off, int flags);
 ssize_t host_pwritev2(int fd, const struct iovec *iov, int count, int64_t off, int flags);
-ssize_t host_copy_file_range(int in_fd, int64_t *in_off, int out_fd, int64_t *out_off, size_t size);
 int64_t host_lseek(int fd, int64_t off, int whence);
 int host_ftruncate(int fd, int64_t size);
 int host_fallocate(int fd, int mode, int64_t off, int64_t size);
-int host_fadvise(int fd, int64_t off, int64_t size, int advice);
 int host_fsync(int fd);
 int host_fdatasync(int fd);
-int host_sync_file_range(int fd, int64_t off, int64_t size, unsigned flags);
-int host_syncfs(int fd);
 
 /* Attributes of an open descriptor. */
 int host_fstat(int fd, struct stat *out);
 int host_fstatfs(int fd, struct statfs *out);
 int host_fchmod(int fd, mode_t mode);
-int host_fchown(int fd, uid_t uid, gid_t gid);
 ssize_t host_fgetxattr(int fd, const char *name, void *buf, size_t size);
 int host_fsetxattr(int fd, const char *name, const void *buf, size_t size, int flags);
 ssize_t host_flistxattr(int fd, char *buf, size_t size);
@@ -67,7 +51,6 @@ int host_fremovexattr(int fd, const char *name);
 
 /* Terminals and stream state of donated descriptors. */
 int host_ioctl_winsize(int fd, struct winsize *out);
-int host_ioctl_set_winsize(int fd, const struct winsize *size);
 int host_ioctl_tcgets(int fd, struct termios *out);
 /* when: TCSANOW, TCSADRAIN, TCSAFLUSH. */
 int host_ioctl_tcsets(int fd, int when, const struct termios *t);
@@ -89,10 +72,4 @@ int host_renameat2(int old_dirfd, const char *old_path, int new_dirfd, const cha
                    unsigned flags);
 int host_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags);
 int host_fchmodat(int dirfd, const char *path, mode_t mode);
-int host_faccessat(int dirfd, const char *path, int mode, int flags);
 int host_utimensat(int dirfd, const char *path, const struct timespec times[2], int flags);
-ssize_t host_getxattr(const char *path, const char *name, void *buf, size_t size);
-int host_setxattr(const char *path, const char *name, const void *buf, size_t size, int flags);
-ssize_t host_listxattr(const char *path, char *buf, size_t size);
-int host_removexattr(const char *path, const char *name);
-int host_umask(mode_t mask);

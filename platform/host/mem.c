@@ -25,17 +25,7 @@ int host_munmap(void *addr, size_t size)
     return (int)raw2(SYS_munmap, addr, size);
 }
 
-int host_mprotect(void *addr, size_t size, int prot)
-{
-    return (int)raw3(SYS_mprotect, addr, size, prot);
-}
-
 int host_madvise(void *addr, size_t size, int advice)
 {
     return (int)raw3(SYS_madvise, addr, size, advice);
-}
-
-int host_msync(void *addr, size_t size, int flags)
-{
-    return (int)raw3(SYS_msync, addr, size, flags);
 }

@@ -11,6 +11,4 @@
 int host_memfd_create(const char *name, unsigned flags);
 int host_mmap(void *addr, size_t size, int prot, int flags, int fd, int64_t off, void **out);
 int host_munmap(void *addr, size_t size);
-int host_mprotect(void *addr, size_t size, int prot);
 int host_madvise(void *addr, size_t size, int advice);
-int host_msync(void *addr, size_t size, int flags);

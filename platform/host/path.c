@@ -72,37 +72,7 @@ int host_fchmodat(int dirfd, const char *path, mode_t mode)
     return (int)raw3(SYS_fchmodat, dirfd, path, mode);
 }
 
-int host_faccessat(int dirfd, const char *path, int mode, int flags)
-{
-    return (int)raw4(SYS_faccessat2, dirfd, path, mode, flags);
-}
-
 int host_utimensat(int dirfd, const char *path, const struct timespec times[2], int flags)
 {
     return (int)raw4(SYS_utimensat, dirfd, path, times, flags);
-}
-
-ssize_t host_getxattr(const char *path, const char *name, void *buf, size_t size)
-{
-    return raw4(SYS_getxattr, path, name, buf, size);
-}
-
-int host_setxattr(const char *path, const char *name, const void *buf, size_t size, int flags)
-{
-    return (int)raw5(SYS_setxattr, path, name, buf, size, flags);
-}
-
-ssize_t host_listxattr(const char *path, char *buf, size_t size)
-{
-    return raw3(SYS_listxattr, path, buf, size);
-}
-
-int host_removexattr(const char *path, const char *name)
-{
-    return (int)raw2(SYS_removexattr, path, name);
-}
-
-int host_umask(mode_t mask)
-{
-    return (int)raw1(SYS_umask, mask);
 }

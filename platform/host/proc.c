@@ -6,16 +6,6 @@
 
 #include "platform/host/host_internal.h"
 
-pid_t host_getpid(void)
-{
-    return (pid_t)raw0(SYS_getpid);
-}
-
-pid_t host_gettid(void)
-{
-    return (pid_t)raw0(SYS_gettid);
-}
-
 int host_kill(pid_t pid, int sig)
 {
     return (int)raw2(SYS_kill, pid, sig);
@@ -46,29 +36,14 @@ int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
     return sigaction(sig, act, old) < 0 ? -errno : 0;
 }
 
-int host_sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-    return (int)raw4(SYS_rt_sigprocmask, how, set, old, 8);
-}
-
 int host_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set)
 {
     return (int)raw3(SYS_sched_setaffinity, tid, size, set);
 }
 
-int host_sched_getaffinity(pid_t tid, size_t size, cpu_set_t *out)
-{
-    return (int)raw3(SYS_sched_getaffinity, tid, size, out);
-}
-
 int host_sched_yield(void)
 {
     return (int)raw0(SYS_sched_yield);
-}
-
-int host_getrusage(int who, struct rusage *out)
-{
-    return (int)raw2(SYS_getrusage, who, out);
 }
 
 int host_prlimit(pid_t pid, int resource, const struct rlimit *set, struct rlimit *out)

@@ -9,8 +9,6 @@
 
 #include "platform/base/compiler.h"
 
-pid_t host_getpid(void);
-pid_t host_gettid(void);
 int host_kill(pid_t pid, int sig);
 int host_tgkill(pid_t tgid, pid_t tid, int sig);
 /* options: WNOHANG, __WALL, __WNOTHREAD, ... pid, 0 or -errno. */
@@ -20,11 +18,8 @@ long host_ptrace(int request, pid_t pid, unsigned long addr, unsigned long data)
 int host_prctl(int op, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 /* The C library's view: it adds the restorer the kernel needs. */
 int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
-int host_sigprocmask(int how, const sigset_t *set, sigset_t *old);
 int host_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set);
-int host_sched_getaffinity(pid_t tid, size_t size, cpu_set_t *out);
 int host_sched_yield(void);
-int host_getrusage(int who, struct rusage *out);
 int host_prlimit(pid_t pid, int resource, const struct rlimit *set, struct rlimit *out);
 int64_t host_getrandom(void *buf, size_t size, unsigned flags);
 NORETURN void host_exit_group(int code);

@@ -19,27 +19,7 @@ ssize_t host_send(int fd, const void *buf, size_t size, int flags)
     return raw6(SYS_sendto, fd, RAW_ARG(buf), RAW_ARG(size), flags, 0, 0);
 }
 
-ssize_t host_recv(int fd, void *buf, size_t size, int flags)
-{
-    return raw6(SYS_recvfrom, fd, RAW_ARG(buf), RAW_ARG(size), flags, 0, 0);
-}
-
-int host_socketpair(int domain, int type, int protocol, int out_fds[2])
-{
-    return (int)raw4(SYS_socketpair, domain, type, protocol, out_fds);
-}
-
-int host_accept4(int fd, int flags)
-{
-    return (int)raw4(SYS_accept4, fd, 0, 0, flags);
-}
-
 int host_shutdown(int fd, int how)
 {
     return (int)raw2(SYS_shutdown, fd, how);
-}
-
-int host_getsockopt(int fd, int level, int name, void *buf, socklen_t *size)
-{
-    return (int)raw5(SYS_getsockopt, fd, level, name, buf, size);
 }

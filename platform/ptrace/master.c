@@ -20,12 +20,12 @@
 #include <sys/ptrace.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/host/mem.h"
 #include "platform/host/proc.h"
 #include "platform/host/seccomp.h"
-#include "platform/host/time.h"
 #include "platform/ptrace/ptrace_internal.h"
 
 enum {
