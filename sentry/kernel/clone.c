@@ -162,7 +162,7 @@ static int copy_objects(struct task *t, struct task *child, const struct clone_r
         return ret;
     if (rq->flags & LX_CLONE_VM)
         c->mm = mm_get(t->curr.mm);
-    else if ((ret = mm_fork(t->curr.mm, t->ctx, &c->mm)) < 0)
+    else if ((ret = mm_fork(t->curr.mm, t->ctx, t->regs.rsp, &c->mm)) < 0)
         return ret;
     ret = namespace_set_copy(&t->curr, rq->flags, c->cred, c->fs, &ns);
     if (ret < 0)

@@ -31,7 +31,7 @@
 #define WINDOW_BIG_VMA     (512ul << 10)
 #define WINDOW_MAX_PAGES   512u
 #define FILE_WINDOW_PAGES  512u
-#define IMAGE_WINDOW_PAGES 16u  /* data of a program or library, copied together */
+#define IMAGE_WINDOW_PAGES 32u  /* data of a program or library, copied together */
 #define COW_WINDOW_PAGES   8u   /* pages shared since a fork, copied together */
 #define TAKE_WINDOW_PAGES  512u /* pages that a fork left alone, made writable together */
 
@@ -730,13 +730,20 @@ out:
 
 void mm_prefault_locked(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
 {
+    bool writable = v->prot & LX_PROT_WRITE;
+
     /* Only advice: what fails here is reported by the fault that comes. */
-    if (!v->object && (v->prot & LX_PROT_WRITE) &&
-        !(v->flags & (VMA_GROWSDOWN | VMA_NORESERVE | VMA_RANDOM)) && page_absent(mm, start))
-        IGNORE_RESULT(
-            fill_anon(mm, v, start, start, MIN(end, start + WINDOW_PAGES * LX_PAGE_SIZE), 0));
-    else if (is_image_data(v) && page_absent(mm, start))
+    if (!(v->prot & LX_PROT_RWX) || (v->flags & VMA_RANDOM) || !page_absent(mm, start))
+        return;
+    if (!v->object) {
+        if (writable && !(v->flags & (VMA_GROWSDOWN | VMA_NORESERVE)))
+            IGNORE_RESULT(
+                fill_anon(mm, v, start, start, MIN(end, start + WINDOW_PAGES * LX_PAGE_SIZE), 0));
+    } else if (is_image_data(v)) {
         IGNORE_RESULT(resolve_image_data(mm, v, start));
+    } else if (!(writable && (v->flags & VMA_SHARED))) {
+        IGNORE_RESULT(resolve_object(mm, v, start));
+    }
 }
 
 /* ---- populate ---------------------------------------------------------------------------- */

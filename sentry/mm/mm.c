@@ -17,6 +17,7 @@
 #include "platform/base/log.h"
 #include "sentry/core/curr.h"
 #include "sentry/mm/mm_internal.h"
+#include "sentry/mm/safecopy.h"
 
 const struct platform_ops *g_mm_platform;
 static struct platform *g_mm_platform_instance;
@@ -342,15 +343,49 @@ int mm_unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end, struct vma **out_
 
 /* ---- fork -------------------------------------------------------------------------------- */
 
-/* Takes the write right from v's own pages, so that both sides copy before they write. */
-static void fork_protect(struct mm *old, struct vma *v)
+/* Stack pages of the forking thread, which both sides write at once: copied by fork itself, so that
+ * neither faults. Empty: lo == hi. */
+struct hot_range {
+    uaddr_t lo, hi;
+};
+
+#define HOT_PAGES_EACH_SIDE 2u
+
+static bool page_is_hot(struct mm *mm, uaddr_t addr)
 {
-    uaddr_t addr = v->start, first = 0, last = 0;
+    pte_t *e = page_map_lookup(&mm->pages, addr);
+
+    return e && (*e & PTE_OWNED) && (*e & PTE_W);
+}
+
+static struct hot_range find_hot(struct mm *mm, uaddr_t sp)
+{
+    struct vma *v = sp ? vma_set_at(&mm->vmas, sp) : NULL;
+    struct hot_range h = {0};
+    uint32_t i;
+
+    if (!v || v->object || (v->flags & (VMA_SHARED | VMA_DONTFORK | VMA_WIPEONFORK)))
+        return h;
+    sp = align_down(sp, LX_PAGE_SIZE);
+    if (!page_is_hot(mm, sp))
+        return h;
+    h.lo = sp;
+    h.hi = sp + LX_PAGE_SIZE;
+    for (i = 0; i < HOT_PAGES_EACH_SIDE; i++) {
+        if (h.lo > v->start && page_is_hot(mm, h.lo - LX_PAGE_SIZE))
+            h.lo -= LX_PAGE_SIZE;
+        if (h.hi < v->end && page_is_hot(mm, h.hi))
+            h.hi += LX_PAGE_SIZE;
+    }
+    return h;
+}
+
+static void fork_protect_range(struct mm *old, struct vma *v, uaddr_t start, uaddr_t end)
+{
+    uaddr_t addr = start, first = 0, last = 0;
     pte_t *e;
 
-    if (v->flags & VMA_SHARED)
-        return;
-    while ((e = page_map_next(&old->pages, &addr, v->end)) != NULL) {
+    while ((e = page_map_next(&old->pages, &addr, end)) != NULL) {
         if (*e & PTE_W) {
             *e &= ~PTE_W;
             if (last == 0)
@@ -368,7 +403,56 @@ static void fork_protect(struct mm *old, struct vma *v)
         mm_platform_reset(old);
 }
 
-static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v)
+/* Takes the write right from v's own pages, so that both sides copy before they write. */
+static void fork_protect(struct mm *old, struct vma *v, struct hot_range hot)
+{
+    if (v->flags & VMA_SHARED)
+        return;
+    if (hot.lo == hot.hi || hot.lo < v->start || hot.hi > v->end) {
+        fork_protect_range(old, v, v->start, v->end);
+        return;
+    }
+    fork_protect_range(old, v, v->start, hot.lo);
+    fork_protect_range(old, v, hot.hi, v->end);
+}
+
+/* The child's own copy of the hot pages. cloned: its space shows the parent's pages until this
+ * mapping replaces them, before it runs for the first time. */
+static int fork_copy_hot(struct mm *old, struct mm *new, struct hot_range hot, bool cloned)
+{
+    uint32_t pages = (uint32_t)pages_of(hot.hi - hot.lo), i;
+    struct pt_leaf *leaf;
+    mfpage_t first;
+    pte_t e = 0;
+    int ret;
+
+    if (pages == 0)
+        return 0;
+    ret = memfile_alloc_uninit(MEMFILE_ANON, pages, &first);
+    if (ret < 0)
+        return ret;
+    for (i = 0; i < pages; i++) {
+        uaddr_t at = hot.lo + (uint64_t)i * LX_PAGE_SIZE;
+        pte_t from = *page_map_lookup(&old->pages, at);
+
+        ret = page_map_leaf(&new->pages, at, &leaf);
+        if (ret == 0 &&
+            safe_memcpy(memfile_ptr(first + i), memfile_ptr(pte_page(from)), LX_PAGE_SIZE) != 0)
+            ret = -ENOMEM;
+        if (ret < 0) {
+            memfile_put(first + i, pages - i);
+            return ret;
+        }
+        e = pte_with_prot(PTE_PRESENT | PTE_OWNED | ((pte_t)(first + i) << PTE_PAGE_SHIFT),
+                          pte_prot(from));
+        page_map_set(&new->pages, leaf, at, e);
+    }
+    if (!cloned)
+        return 0;
+    return mm_map_run(new, hot.lo, pages, *page_map_lookup(&new->pages, hot.lo), 0);
+}
+
+static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v, struct hot_range hot)
 {
     struct pt_leaf *leaf = NULL;
     uaddr_t addr = v->start, leaf_end = 0;
@@ -377,6 +461,8 @@ static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v)
     int ret = 0;
 
     for (; (e = page_map_next(&old->pages, &addr, v->end)) != NULL; addr += LX_PAGE_SIZE) {
+        if (addr >= hot.lo && addr < hot.hi)
+            continue;
         if (addr >= leaf_end) {
             ret = page_map_leaf(&new->pages, addr, &leaf);
             if (ret < 0)
@@ -395,7 +481,7 @@ static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v)
 }
 
 /* Copies vmas; the old ones' pages become copy on write. */
-static int fork_copy_vmas(struct mm *old, struct mm *new)
+static int fork_copy_vmas(struct mm *old, struct mm *new, struct hot_range hot)
 {
     struct vma *v, templ, *copy;
     int ret;
@@ -411,7 +497,7 @@ static int fork_copy_vmas(struct mm *old, struct mm *new)
             return ret;
         vma_set_insert(&new->vmas, copy);
         mm_account(new, copy, copy->end - copy->start, 1);
-        fork_protect(old, v);
+        fork_protect(old, v, hot);
     }
     return 0;
 }
@@ -434,7 +520,7 @@ static int fork_clone_space(struct mm *old, struct platform_ctx *caller, struct 
 }
 
 /* Entries and platform mappings of the child. */
-static int fork_copy_maps(struct mm *old, struct mm *new, bool cloned)
+static int fork_copy_maps(struct mm *old, struct mm *new, struct hot_range hot, bool cloned)
 {
     struct vma *v;
     int ret;
@@ -448,10 +534,13 @@ static int fork_copy_maps(struct mm *old, struct mm *new, bool cloned)
                 return -ENOMEM;
             continue;
         }
-        ret = fork_copy_pages(old, new, v);
+        ret = fork_copy_pages(old, new, v, hot);
         if (ret < 0)
             return ret;
     }
+    ret = fork_copy_hot(old, new, hot, cloned);
+    if (ret < 0)
+        return ret;
     if (!cloned) {
         uaddr_t addr = 0;
         pte_t *e;
@@ -480,8 +569,9 @@ static void fork_copy_fields(struct mm *old, struct mm *new)
     }
 }
 
-int mm_fork(struct mm *old, struct platform_ctx *caller, struct mm **out)
+int mm_fork(struct mm *old, struct platform_ctx *caller, uaddr_t sp, struct mm **out)
 {
+    struct hot_range hot;
     struct mm *new;
     bool cloned = false;
     int ret = mm_alloc(&new);
@@ -490,13 +580,14 @@ int mm_fork(struct mm *old, struct platform_ctx *caller, struct mm **out)
         return ret;
     mutex_lock_pair(&old->lock, &new->lock);
     fork_copy_fields(old, new);
-    ret = fork_copy_vmas(old, new);
+    hot = find_hot(old, sp);
+    ret = fork_copy_vmas(old, new, hot);
     if (ret == 0) {
         g_mm_platform->space_barrier(old->space);
         ret = fork_clone_space(old, caller, new, &cloned);
     }
     if (ret == 0)
-        ret = fork_copy_maps(old, new, cloned);
+        ret = fork_copy_maps(old, new, hot, cloned);
     mutex_unlock_pair(&old->lock, &new->lock);
     if (ret < 0) {
         mm_put(new);

@@ -27,7 +27,8 @@ int mm_subsystem_init(const struct platform_ops *ops, struct platform *p);
 /* Lifetime: refcounted. -ENOMEM, -EAGAIN. */
 int MUST_CHECK mm_new(struct mm **out);
 /* fork: copy-on-write copy. caller: the calling thread's ctx in old's space. */
-int MUST_CHECK mm_fork(struct mm *old, struct platform_ctx *caller, struct mm **out);
+/* sp: the caller's stack pointer; the pages around it are copied at once (0: none). */
+int MUST_CHECK mm_fork(struct mm *old, struct platform_ctx *caller, uaddr_t sp, struct mm **out);
 struct mm *mm_get(struct mm *mm);
 /* The last put unmaps everything. May block; holds no lock. */
 void mm_put(struct mm *mm);

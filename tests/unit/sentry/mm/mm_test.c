@@ -194,7 +194,9 @@ static void op_fork(struct model *m)
         mm_put(child->mm);
     *child = *m;
     assert_int_equal(g_platform_fake_ops.ctx_new(mm_space(m->mm), NULL, &ctx), 0);
-    assert_int_equal(mm_fork(m->mm, rand() % 4 ? ctx : NULL, &child->mm), 0);
+    assert_int_equal(mm_fork(m->mm, rand() % 4 ? ctx : NULL,
+                             rand() % 2 ? page_addr((uint32_t)rand() % PAGES) + 8 : 0, &child->mm),
+                     0);
     g_platform_fake_ops.ctx_free(ctx);
     check_view(child);
 }
