@@ -16,7 +16,8 @@ typedef int64_t lx_loff_t;
 typedef int32_t lx_pid_t;
 typedef uint32_t lx_uid_t;
 typedef uint32_t lx_gid_t;
-typedef uint64_t lx_dev_t; /* kernel encoding: major << 20 | minor; lx_dev_encode() for user space */
+typedef uint64_t
+    lx_dev_t; /* kernel encoding: major << 20 | minor; lx_dev_encode() for user space */
 
 #define LX_PAGE_SHIFT 12
 #define LX_PAGE_SIZE  4096ul

@@ -30,7 +30,7 @@ int boot_error_set(struct boot_error *e, int exit_code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
     va_end(ap);
-    return -1;
+    return -EINVAL;
 }
 
 /* strerror in the lower case that runc prints. */
@@ -147,7 +147,7 @@ static int capability_number(const char *name)
         if (!strcasecmp(names[i], name))
             return (int)i;
     }
-    return -1;
+    return -EINVAL;
 }
 
 static uint64_t capability_set(const json_t *caps, const char *set)
@@ -217,7 +217,7 @@ static int limit_number(const char *type)
         if (!strcmp(names[i], type + strlen("RLIMIT_")))
             return i;
     }
-    return -1;
+    return -EINVAL;
 }
 
 static int fill_limits(const json_t *process, struct process_args *args, struct boot_error *e)

@@ -24,7 +24,7 @@ struct container_process {
     struct process_exit_hook on_exit;
 };
 
-/* 0 or -1 with *e set. The task is created, not started. */
+/* 0, or -EINVAL with *e set. The task is created, not started. */
 int container_process_create(const struct container_process *cp, struct task **out,
                              struct boot_error *e);
 /* Installs files for descriptors 0-2: the console's slave, or host files over the given host fds.

@@ -13,7 +13,8 @@
 uint64_t clock_monotonic(void);
 uint64_t clock_realtime(void);
 uint64_t clock_boottime(void);
-/* Realtime minus monotonic right now: turns absolute CLOCK_REALTIME deadlines into monotonic ones. */
+/* Realtime minus monotonic right now: turns absolute CLOCK_REALTIME deadlines into monotonic ones.
+ */
 int64_t clock_realtime_offset(void);
 /* Saturating add; NO_DEADLINE stays. */
 uint64_t deadline_after(uint64_t delta_ns);
@@ -23,7 +24,7 @@ struct ktimer {
     struct ktimer_heap_slot {
         uint64_t when;
         uint32_t index; /* 1-based place in the heap, 0 when idle */
-    } slot; /* RANK_TIMER */
+    } slot;             /* RANK_TIMER */
     /* Runs on the timer thread, no locks held, must not sleep long. Returns the next absolute time
      * or 0 to stay idle. */
     uint64_t (*fn)(struct ktimer *t, uint64_t now);

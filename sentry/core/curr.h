@@ -40,17 +40,17 @@ struct mntns;
  * All pointers hold a reference (+1) unless NULL. */
 struct curr {
     struct sleeper sleeper;
-    struct cred *cred;       /* m */
-    struct mm *mm;           /* m; NULL in service threads and after exit_mm */
-    struct fs_ctx *fs;       /* m */
-    struct fdtable *files;   /* m */
-    struct mntns *mntns;     /* m */
-    struct netns *netns;     /* m */
-    struct ipcns *ipcns;     /* m */
-    struct utsns *utsns;     /* m */
-    struct pidns *pidns;     /* m: the namespace its own pid lives in */
-    struct pid *tid, *tgid;  /* m; change only in exec of a non-leader */
-    struct task *task;       /* I: the task it is embedded in, NULL in service threads */
+    struct cred *cred;      /* m */
+    struct mm *mm;          /* m; NULL in service threads and after exit_mm */
+    struct fs_ctx *fs;      /* m */
+    struct fdtable *files;  /* m */
+    struct mntns *mntns;    /* m */
+    struct netns *netns;    /* m */
+    struct ipcns *ipcns;    /* m */
+    struct utsns *utsns;    /* m */
+    struct pidns *pidns;    /* m: the namespace its own pid lives in */
+    struct pid *tid, *tgid; /* m; change only in exec of a non-leader */
+    struct task *task;      /* I: the task it is embedded in, NULL in service threads */
 };
 
 extern _Thread_local struct curr *g_curr;
@@ -65,7 +65,8 @@ static inline struct curr *curr(void)
 struct curr_ops {
     /* Soft limit of the calling task (LX_RLIM_INFINITY in service threads). */
     uint64_t (*rlimit)(int resource);
-    /* Sends signo to the calling thread / its process, as the kernel (SIGPIPE, SIGXFSZ, SIGTTIN...). */
+    /* Sends signo to the calling thread / its process, as the kernel (SIGPIPE, SIGXFSZ,
+     * SIGTTIN...). */
     void (*raise_thread)(int signo);
     void (*raise_process)(int signo);
     /* Session and process group of the caller, +1. */

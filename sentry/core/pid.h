@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pid as an object: the identity of a task, thread group, process group or session that outlives
- * reuse of its number. Lower layers (tty, F_SETOWN, SO_PEERCRED, pidfd) hold these; kernel/ owns the
- * tables and fills g_pid_ops at boot.
+ * reuse of its number. Lower layers (tty, F_SETOWN, SO_PEERCRED, pidfd) hold these; kernel/ owns
+ * the tables and fills g_pid_ops at boot.
  */
 #pragma once
 
@@ -22,15 +22,15 @@ enum pid_kind { PID_TID, PID_TGID, PID_PGRP, PID_SID, PID_KIND_COUNT };
 /* Lifetime: refcounted. */
 struct pid {
     struct refs refs;
-    uint32_t level;         /* I: depth of its namespace; numbers[0..level] are valid */
-    bool hashed;            /* s: findable by number; false once nothing uses the numbers */
+    uint32_t level; /* I: depth of its namespace; numbers[0..level] are valid */
+    bool hashed;    /* s: findable by number; false once nothing uses the numbers */
     struct list tasks[PID_KIND_COUNT]; /* s (RANK_TASKSET), kernel/ private */
-    struct waitq exit_wq;   /* woken when its process or thread ends (pidfd) */
+    struct waitq exit_wq;              /* woken when its process or thread ends (pidfd) */
     struct pid_number {
-        struct pidns *ns;   /* I, +1 */
-        lx_pid_t nr;        /* I */
+        struct pidns *ns;          /* I, +1 */
+        lx_pid_t nr;               /* I */
         RB_ENTRY(pid_number) node; /* s: numbers of ns */
-    } numbers[]; /* I */
+    } numbers[];                   /* I */
 };
 
 struct pid *pid_get(struct pid *p); /* NULL stays NULL */

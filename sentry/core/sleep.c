@@ -15,12 +15,10 @@
 #include "sentry/core/sleep.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "platform/base/placement.h"
+#include "platform/host/futex.h"
 #include "sentry/core/clock.h"
 #include "sentry/core/curr.h"
 #include "sentry/core/restart.h"
@@ -54,7 +52,7 @@ static int sleep_until(struct sleeper *s, uint64_t deadline_ns, uint32_t interru
 {
     struct timespec ts = {(time_t)(deadline_ns / NSEC_PER_SEC), (long)(deadline_ns % NSEC_PER_SEC)};
     unsigned expected = SLEEP_RUN;
-    long ret;
+    int ret;
 
     ASSERT_NONE_HELD();
     if (atomic_load(&s->interrupt) & interrupts)
@@ -64,9 +62,8 @@ static int sleep_until(struct sleeper *s, uint64_t deadline_ns, uint32_t interru
         return 0;
     }
     placement_note_sleep();
-    ret = syscall(SYS_futex, &s->word, FUTEX_WAIT_BITSET_PRIVATE, SLEEP_ASLEEP,
-                  deadline_ns == NO_DEADLINE ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
-    if (ret < 0 && errno == ETIMEDOUT) {
+    ret = host_futex_wait(&s->word, SLEEP_ASLEEP, deadline_ns == NO_DEADLINE ? NULL : &ts);
+    if (ret == -ETIMEDOUT) {
         expected = SLEEP_ASLEEP;
         if (atomic_compare_exchange_strong(&s->word, &expected, SLEEP_RUN))
             return -ETIMEDOUT;

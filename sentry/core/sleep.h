@@ -13,9 +13,9 @@
  *     }
  *     waitq_remove(&obj->wq, &w);
  *
- * A wake that comes between the condition check and task_block is not lost: it leaves a token in the
- * sleeper. Spurious returns of 0 are allowed, so always loop. Signals, stop, exec's kill-the-others,
- * checkpoint and sandbox exit end a sleep through sleeper_interrupt().
+ * A wake that comes between the condition check and task_block is not lost: it leaves a token in
+ * the sleeper. Spurious returns of 0 are allowed, so always loop. Signals, stop, exec's
+ * kill-the-others, checkpoint and sandbox exit end a sleep through sleeper_interrupt().
  */
 #pragma once
 
@@ -25,19 +25,19 @@
 #include "platform/base/lock.h"
 
 /* Readiness bits: values of poll(2). */
-#define WAKE_IN    0x001u
-#define WAKE_PRI   0x002u
-#define WAKE_OUT   0x004u
-#define WAKE_ERR   0x008u
-#define WAKE_HUP   0x010u
-#define WAKE_NVAL  0x020u
+#define WAKE_IN     0x001u
+#define WAKE_PRI    0x002u
+#define WAKE_OUT    0x004u
+#define WAKE_ERR    0x008u
+#define WAKE_HUP    0x010u
+#define WAKE_NVAL   0x020u
 #define WAKE_RDNORM 0x040u
 #define WAKE_RDBAND 0x080u
 #define WAKE_WRNORM 0x100u
 #define WAKE_WRBAND 0x200u
-#define WAKE_MSG   0x400u
-#define WAKE_RDHUP 0x2000u
-#define WAKE_ALL   0xffffffffu
+#define WAKE_MSG    0x400u
+#define WAKE_RDHUP  0x2000u
+#define WAKE_ALL    0xffffffffu
 
 /* Lifetime: embedded in struct curr (every task and service thread has one). */
 struct sleeper {
@@ -45,8 +45,9 @@ struct sleeper {
     atomic_uint interrupt; /* SLEEP_INTERRUPT_* bits; set by others, cleared by the owner */
 };
 
-#define SLEEP_INTERRUPT_SIGNAL 1u /* a signal, stop or job needs the task: interruptible sleeps end */
-#define SLEEP_INTERRUPT_KILL   2u /* the task must die: killable sleeps end too */
+#define SLEEP_INTERRUPT_SIGNAL                                                                     \
+    1u                          /* a signal, stop or job needs the task: interruptible sleeps end */
+#define SLEEP_INTERRUPT_KILL 2u /* the task must die: killable sleeps end too */
 
 void sleeper_init(struct sleeper *s);
 /* Leaves a token: the sleep in progress or the next one returns 0. Any thread, any lock. */
@@ -74,8 +75,8 @@ struct waitq {
 /* Lifetime: embedded, usually on the sleeping thread's stack or in an epoll item. */
 struct waiter {
     struct list node;
-    uint32_t mask;    /* events it wants; ERR and HUP are always delivered */
-    bool exclusive;   /* waitq_wake_one stops after one of these */
+    uint32_t mask;           /* events it wants; ERR and HUP are always delivered */
+    bool exclusive;          /* waitq_wake_one stops after one of these */
     struct sleeper *sleeper; /* woken when wake is NULL */
     /* Called under the queue's lock; must not block, may take WAITQ2 and LEAF locks. Returns true
      * when it consumed an exclusive wake. */
@@ -86,8 +87,7 @@ void waitq_init(struct waitq *q);
 void waitq_init_rank(struct waitq *q, enum lock_rank rank);
 void waitq_destroy(struct waitq *q);
 void waiter_init(struct waiter *w, uint32_t mask); /* for the calling task */
-void waiter_init_callback(struct waiter *w, uint32_t mask,
-                          bool (*wake)(struct waiter *, uint32_t));
+void waiter_init_callback(struct waiter *w, uint32_t mask, bool (*wake)(struct waiter *, uint32_t));
 void waitq_add(struct waitq *q, struct waiter *w);
 /* Exclusive waiters go to the tail: woken one at a time, in order. */
 void waitq_add_exclusive(struct waitq *q, struct waiter *w);

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 
 #include "platform/base/placement.h"
+#include "platform/host/proc.h"
 
 enum { SERVICE_STACK_SIZE = 64 * 1024 };
 
@@ -31,7 +32,7 @@ static void *service_main(void *arg)
 
     g_curr = &s->curr;
     placement_unpin_self(); /* the creator may be bound to a guest thread's CPU */
-    (void)prctl(PR_SET_NAME, s->name); /* a name for debuggers only */
+    (void)host_prctl(PR_SET_NAME, (unsigned long)s->name, 0, 0, 0); /* a name for debuggers only */
     s->fn(s->arg);
     free(s);
     return NULL;
