@@ -70,7 +70,7 @@ struct tty {
 /* Lifetime: refcounted as its file. */
 struct tty_file {
     struct file file;
-    struct tty *tty;  /* +1 */
+    struct tty *tty; /* +1 */
     struct async_node async;
     bool master;      /* I */
     uint32_t hangups; /* I: tty->hangups at open */

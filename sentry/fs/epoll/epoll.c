@@ -35,7 +35,9 @@
 #include "sentry/core/cred.h"
 #include "sentry/core/restart.h"
 
-enum { EPOLL_MAX_DEPTH = 5, EPOLL_MAX_VISITS = 500 };
+enum { EPOLL_MAX_DEPTH = 5, EPOLL_MAX_VISITS = 500, EPOLL_MAX_ITEMS = 1 << 19 };
+
+static atomic_int g_item_count; /* of the sandbox: -ENOSPC above the limit */
 
 #define EP_PRIVATE_BITS (LX_EPOLLWAKEUP | LX_EPOLLONESHOT | LX_EPOLLET | LX_EPOLLEXCLUSIVE)
 #define EP_EXCLUSIVE_OK                                                                            \
@@ -124,6 +126,7 @@ static void ep_item_put(struct ep_item *it)
 
     if (!refs_put(&it->refs))
         return;
+    atomic_fetch_sub(&g_item_count, 1);
     free(it);
     ep_mem_put(ep);
 }
@@ -467,15 +470,15 @@ static int ep_depth_below(struct epoll *from, const struct epoll *target, int le
 }
 
 /* Height of the epolls above ep. */
-static int ep_depth_above(struct epoll *ep, int level) REQUIRES(g_nest.lock)
+static int ep_depth_above(struct epoll *ep, int level, int *visits) REQUIRES(g_nest.lock)
 {
     struct ep_item *it;
     int deepest = 0;
 
-    if (level > EPOLL_MAX_DEPTH)
-        return level;
+    if (level > EPOLL_MAX_DEPTH || ++*visits > EPOLL_MAX_VISITS)
+        return EPOLL_MAX_DEPTH;
     list_for_each_entry(it, &ep->parents, parents)
-        deepest = MAX(deepest, 1 + ep_depth_above(it->ep, level + 1));
+        deepest = MAX(deepest, 1 + ep_depth_above(it->ep, level + 1, visits));
     return deepest;
 }
 
@@ -487,8 +490,9 @@ static int ep_check_nesting(struct epoll *ep, struct epoll *inner)
 
     if (below < 0)
         return below;
+    visits = 0;
     mutex_lock(&g_nest.lock);
-    above = ep_depth_above(ep, 0);
+    above = ep_depth_above(ep, 0, &visits);
     mutex_unlock(&g_nest.lock);
     /* ep itself, what is above it, inner and what is below it. */
     return above + below + 2 > EPOLL_MAX_DEPTH ? -ELOOP : 0;
@@ -507,10 +511,17 @@ static void ep_item_prime(struct ep_item *it)
 
 static int ep_insert(struct epoll *ep, struct file *f, int fd, const struct lx_epoll_event *ev)
 {
-    struct ep_item *it = calloc(1, sizeof(*it));
+    struct ep_item *it;
 
-    if (!it)
+    if (atomic_fetch_add(&g_item_count, 1) >= EPOLL_MAX_ITEMS) {
+        atomic_fetch_sub(&g_item_count, 1);
+        return -ENOSPC;
+    }
+    it = calloc(1, sizeof(*it));
+    if (!it) {
+        atomic_fetch_sub(&g_item_count, 1);
         return -ENOMEM;
+    }
     refs_init(&it->refs);
     it->ep = ep;
     it->file = f;
@@ -523,6 +534,7 @@ static int ep_insert(struct epoll *ep, struct file *f, int fd, const struct lx_e
     mutex_lock(&ep->lock);
     if (ep_find_locked(ep, f, fd)) {
         mutex_unlock(&ep->lock);
+        atomic_fetch_sub(&g_item_count, 1);
         free(it);
         return -EEXIST;
     }

@@ -21,7 +21,13 @@
 #include "sentry/fs/vfs_internal.h"
 #include "sentry/mm/uaccess.h"
 
-enum { MAX_QUEUED = 16384, MAX_WATCHES = 65536, MAX_INSTANCES = 1024, NAME_ALIGN = 16 };
+enum {
+    MAX_QUEUED = 16384,
+    MAX_QUEUED_ALL = 1 << 18,
+    MAX_WATCHES = 65536,
+    MAX_INSTANCES = 1024,
+    NAME_ALIGN = 16
+};
 
 struct inotify;
 
@@ -59,6 +65,7 @@ struct inotify {
 static struct {
     struct mutex lock; /* rank INOTIFY */
     atomic_int watches, instances;
+    uint32_t queued; /* events of all queues */
 } g_inotify = {.lock = {.rank = RANK_INOTIFY}};
 
 static const struct file_ops inotify_file_ops;
@@ -93,7 +100,7 @@ static void inotify_queue_locked(struct inotify *in, int32_t wd, uint32_t mask, 
     if (!list_empty(&in->queue) &&
         same_event(list_last_entry(&in->queue, struct inotify_entry, node), wd, mask, cookie, name))
         return;
-    if (in->queued >= MAX_QUEUED) {
+    if (in->queued >= MAX_QUEUED || g_inotify.queued >= MAX_QUEUED_ALL) {
         if (in->overflowed)
             return;
         in->overflowed = true;
@@ -110,6 +117,7 @@ static void inotify_queue_locked(struct inotify *in, int32_t wd, uint32_t mask, 
         strcpy(e->name, name);
     list_add_tail(&in->queue, &e->node);
     in->queued++;
+    g_inotify.queued++;
     waitq_wake(&in->file.own_wq, WAKE_IN | WAKE_RDNORM);
 }
 
@@ -281,6 +289,7 @@ static struct inotify_entry *inotify_take(struct inotify *in, size_t room, bool 
         } else {
             list_del(&e->node);
             in->queued--;
+            g_inotify.queued--;
             if (e->event.mask == LX_IN_Q_OVERFLOW)
                 in->overflowed = false;
         }
@@ -391,6 +400,7 @@ static void inotify_release(struct file *f)
         free(w);
         mutex_lock(&g_inotify.lock);
     }
+    g_inotify.queued -= in->queued;
     mutex_unlock(&g_inotify.lock);
     while (!list_empty(&in->queue)) {
         struct inotify_entry *e = list_first_entry(&in->queue, struct inotify_entry, node);

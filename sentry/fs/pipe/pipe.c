@@ -43,14 +43,22 @@ int pipe_new(struct pipe **out)
     return 0;
 }
 
+/* Nobody has it open: what was not read is gone, also in a FIFO that is opened again. */
+static void pipe_discard_locked(struct pipe *p) REQUIRES(p->lock)
+{
+    while (!pipe_empty(p))
+        pipe_pop_locked(p);
+    while (p->spare_count > 0)
+        memfile_put(p->spare[--p->spare_count], 1);
+}
+
 void pipe_put(struct pipe *p)
 {
     if (!refs_put(&p->refs))
         return;
-    for (uint32_t i = atomic_load(&p->tail); i != atomic_load(&p->head); i++)
-        memfile_put(pipe_slot(p, i)->page, 1);
-    for (uint32_t i = 0; i < p->spare_count; i++)
-        memfile_put(p->spare[i], 1);
+    mutex_lock(&p->lock);
+    pipe_discard_locked(p);
+    mutex_unlock(&p->lock);
     waitq_destroy(&p->wq);
     async_list_destroy(&p->async);
     mutex_destroy(&p->lock);
@@ -349,6 +357,8 @@ static void pipe_release(struct file *f)
     if (file_writable(f))
         atomic_fetch_sub(&p->writers, 1);
     last = !atomic_load(&p->readers) != !atomic_load(&p->writers);
+    if (!atomic_load(&p->readers) && !atomic_load(&p->writers))
+        pipe_discard_locked(p);
     mutex_unlock(&p->lock);
     if (last) {
         waitq_wake(&p->wq, WAKE_IN | WAKE_OUT | WAKE_RDNORM | WAKE_WRNORM | WAKE_ERR | WAKE_HUP);

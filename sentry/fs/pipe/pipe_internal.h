@@ -26,8 +26,8 @@ struct pipe_buf {
 struct pipe {
     struct refs refs;
     struct mutex lock;                /* rank PIPE */
-    struct async_list async;     /* files with O_ASYNC */
-    struct waitq wq; /* readers wait for IN, writers for OUT */
+    struct async_list async;          /* files with O_ASYNC */
+    struct waitq wq;                  /* readers wait for IN, writers for OUT */
     atomic_uint head, tail;           /* a: filled slots are [tail, head), numbers grow for ever */
     atomic_uint slots;                /* a: power of two */
     struct pipe_buf *bufs;            /* l: slots of them */
@@ -43,7 +43,8 @@ struct pipe {
 /* Lifetime: refcounted as its file. */
 struct pipe_file {
     struct file file;
-    struct pipe *pipe;     /* I, +1 */    struct async_node async;
+    struct pipe *pipe; /* I, +1 */
+    struct async_node async;
     uint32_t seen_writers; /* I: w_counter when a FIFO reader opened without a writer; 0: none */
 };
 

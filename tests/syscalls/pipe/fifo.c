@@ -66,6 +66,22 @@ TEST(anonymous_through_proc)
     close(fd);
 }
 
+TEST(last_close_discards)
+{
+    char c;
+    int fd;
+
+    test_tmpdir();
+    make("d");
+    fd = open("d", O_RDWR);
+    REQUIRE(fd >= 0);
+    CHECK_EQ(write(fd, "left over", 9), 9);
+    close(fd);
+    fd = open("d", O_RDONLY | O_NONBLOCK);
+    CHECK_EQ(read(fd, &c, 1), 0);
+    close(fd);
+}
+
 TEST(rendezvous)
 {
     char c = 0;
