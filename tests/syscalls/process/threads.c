@@ -20,6 +20,7 @@ static void *sleep_forever(void *arg)
     (void)arg;
     for (;;)
         pause();
+    return NULL;
 }
 
 static void *exit_group_42(void *arg)
