@@ -92,7 +92,7 @@ void task_drop_resources(struct task *t)
     struct ipcns *ipcns;
     struct utsns *utsns;
 
-    if (c->mm) {
+    if (c->mm && t->tg->live == 0) {
         struct mm_usage usage;
 
         mm_usage(c->mm, &usage);

@@ -225,13 +225,17 @@ int task_thread_start(struct task *t)
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, TASK_STACK_SIZE);
-    /* Host signals belong to the main thread; faults inside copies cannot be blocked. */
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    /* Host signals belong to the main thread; faults inside copies cannot be blocked. A task's own
+     * thread has the right mask already and hands it down. */
+    if (!current_task()) {
+        sigfillset(&all);
+        sigdelset(&all, SIGSEGV);
+        sigdelset(&all, SIGBUS);
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+    }
     ret = pthread_create(&thread, &attr, task_thread_main, t);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!current_task())
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     if (ret) {
         atomic_fetch_sub(&t->refs.count, 1); /* never the last: the caller has one */
