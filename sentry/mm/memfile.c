@@ -25,6 +25,7 @@
 #include "platform/base/log.h"
 #include "platform/host/file.h"
 #include "platform/host/mem.h"
+#include "platform/host/proc.h"
 #include "sentry/mm/extent.h"
 #include "sentry/mm/memfile_internal.h"
 #include "sentry/mm/safecopy.h"
@@ -55,12 +56,24 @@ static struct {
     atomic_ullong used_total;                   /* a */
 } g_mf = {.fd = -1};
 
+/* RLIMIT_FSIZE counts for the memory file too; the guest's own limit is kept elsewhere. */
+static void lift_file_size_limit(void)
+{
+    struct rlimit lim;
+
+    if (host_prlimit(0, RLIMIT_FSIZE, NULL, &lim) < 0 || lim.rlim_cur == lim.rlim_max)
+        return;
+    lim.rlim_cur = lim.rlim_max;
+    IGNORE_RESULT(host_prlimit(0, RLIMIT_FSIZE, &lim, NULL)); /* ftruncate tells, if it matters */
+}
+
 static int reserve(void)
 {
     uint64_t size;
     void *p;
     int ret = -ENOMEM;
 
+    lift_file_size_limit();
     for (size = MAX_SIZE; size >= MIN_SIZE; size >>= 1) {
         ret = host_ftruncate(g_mf.fd, (int64_t)size);
         if (ret < 0)
