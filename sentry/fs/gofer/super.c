@@ -245,13 +245,13 @@ int gs_fid_alloc(struct gofer_super *gs, uint32_t *out)
     for (int tries = 0; tries < 2; tries++) {
         uint32_t victims[32], count = 0;
         struct list *pos, *prev;
-        int ret = -EMFILE;
+        bool room;
 
-        if (tries > 0 || gs->fid_count < gs->fid_limit) {
-            ret = session_fid_alloc(gs->session, out);
-            if (ret == 0)
-                return 0;
-        }
+        mutex_lock(&gs->lock);
+        room = tries > 0 || gs->fid_count < gs->fid_limit;
+        mutex_unlock(&gs->lock);
+        if (room && session_fid_alloc(gs->session, out) == 0)
+            return 0;
         mutex_lock(&gs->lock);
         for (pos = gs->fids.prev; pos != &gs->fids && count < ARRAY_COUNT(victims); pos = prev) {
             struct gofer_inode *gi = list_entry(pos, struct gofer_inode, fid_link);

@@ -58,8 +58,13 @@ static ssize_t ovl_read(struct file *f, struct iov_iter *dst, lx_loff_t *pos)
 /* What the layer changed about the file shows in the overlay's attributes. */
 static void size_changed(struct file *f, struct file *real)
 {
+    mutex_lock(&f->inode->lock);
+    mutex_lock(&real->inode->lock);
+    inode_touch(real->inode, /*atime=*/false, /*mtime=*/true, /*ctime=*/true);
     f->inode->attr.size = real->inode->attr.size;
     f->inode->attr.blocks = real->inode->attr.blocks;
+    mutex_unlock(&real->inode->lock);
+    mutex_unlock(&f->inode->lock);
 }
 
 static ssize_t ovl_write(struct file *f, struct iov_iter *src, lx_loff_t *pos)
@@ -71,10 +76,8 @@ static ssize_t ovl_write(struct file *f, struct iov_iter *src, lx_loff_t *pos)
         return -EINVAL;
     atomic_store(&real->flags, real_flags(f->flags));
     ret = real->ops->write(real, src, pos);
-    if (ret > 0) {
-        inode_touch(real->inode, /*atime=*/false, /*mtime=*/true, /*ctime=*/true);
+    if (ret > 0)
         size_changed(f, real);
-    }
     return ret;
 }
 
@@ -120,7 +123,8 @@ static int ovl_fallocate(struct file *f, int mode, lx_loff_t off, lx_loff_t len)
     if (!real->ops->fallocate)
         return -EOPNOTSUPP;
     ret = real->ops->fallocate(real, mode, off, len);
-    size_changed(f, real);
+    if (ret == 0)
+        size_changed(f, real);
     return ret;
 }
 

@@ -167,30 +167,40 @@ static void merged_attr(const struct ovl_inode *oi, struct fs_attr *to)
     to->blksize = lower->blksize;
 }
 
+/* Stores what differs: others read these fields without a lock, and mostly nothing does. */
+#define TAKE(field)                                                                                \
+    do {                                                                                           \
+        if (to->field != now.field)                                                                \
+            to->field = now.field;                                                                 \
+    } while (0)
+
 void ovl_attr_sync(struct ovl_inode *oi)
 {
-    const struct fs_attr *from = &ovl_real_inode(oi)->attr;
+    struct fs_attr now = ovl_real_inode(oi)->attr;
     struct fs_attr *to = &oi->inode.attr;
 
-    to->mask = from->mask;
-    to->mode = from->mode;
-    to->nlink = from->nlink;
-    if (!oi->upper && !oi->name && oi->parent && to->nlink > 0)
-        to->nlink--; /* unlinked here, not below */
-    to->uid = from->uid;
-    to->gid = from->gid;
-    to->rdev = from->rdev;
-    to->size = from->size;
-    to->blocks = from->blocks;
-    to->blksize = from->blksize;
-    if (LX_S_ISDIR(from->mode) && oi->lower_count > 0)
-        merged_attr(oi, to);
+    if (!oi->upper && !oi->name && oi->parent && now.nlink > 0)
+        now.nlink--; /* unlinked here, not below */
+    if (LX_S_ISDIR(now.mode) && oi->lower_count > 0)
+        merged_attr(oi, &now);
+    TAKE(mask);
+    TAKE(mode);
+    TAKE(nlink);
+    TAKE(uid);
+    TAKE(gid);
+    TAKE(rdev);
+    TAKE(size);
+    TAKE(blocks);
+    TAKE(blksize);
     /* Reads move only our atime. */
-    if (newer(from->atime, to->atime))
-        to->atime = from->atime;
-    to->mtime = from->mtime;
-    to->ctime = from->ctime;
-    to->btime = from->btime;
+    if (newer(now.atime, to->atime))
+        to->atime = now.atime;
+    TAKE(mtime.sec);
+    TAKE(mtime.nsec);
+    TAKE(ctime.sec);
+    TAKE(ctime.nsec);
+    TAKE(btime.sec);
+    TAKE(btime.nsec);
 }
 
 static int ovl_getattr(struct inode *inode)
