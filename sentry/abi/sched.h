@@ -41,12 +41,12 @@ struct lx_clone_args {
 static_assert(sizeof(struct lx_clone_args) == 88, "clone_args");
 #define LX_CLONE_ARGS_SIZE_VER0 64
 
-#define LX_SCHED_OTHER    0
-#define LX_SCHED_FIFO     1
-#define LX_SCHED_RR       2
-#define LX_SCHED_BATCH    3
-#define LX_SCHED_IDLE     5
-#define LX_SCHED_DEADLINE 6
+#define LX_SCHED_OTHER         0
+#define LX_SCHED_FIFO          1
+#define LX_SCHED_RR            2
+#define LX_SCHED_BATCH         3
+#define LX_SCHED_IDLE          5
+#define LX_SCHED_DEADLINE      6
 #define LX_SCHED_RESET_ON_FORK 0x40000000
 
 #define LX_SCHED_FLAG_RESET_ON_FORK 0x01u

@@ -149,10 +149,10 @@ struct lx_sigevent {
 };
 static_assert(sizeof(struct lx_sigevent) == 64, "sigevent");
 
-#define LX_SS_ONSTACK     1u
-#define LX_SS_DISABLE     2u
-#define LX_SS_AUTODISARM  0x80000000u
-#define LX_MINSIGSTKSZ    2048u
+#define LX_SS_ONSTACK    1u
+#define LX_SS_DISABLE    2u
+#define LX_SS_AUTODISARM 0x80000000u
+#define LX_MINSIGSTKSZ   2048u
 
 struct lx_stack {
     uint64_t sp;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random bytes of the host's generator, for guests and for our own hashes and ids. */
+/* Random bytes of the host's kernel, for guests and hash seeds. */
 #pragma once
 
-#include <stddef.h>
+#include "platform/base/compiler.h"
 
-/* Fills buf; never fails. */
-void random_bytes(void *buf, size_t size);
+/* Bytes filled in (all of them up to 256), or -errno. Never blocks: the host's pool is ready. */
+int64_t random_bytes(void *buf, size_t size);

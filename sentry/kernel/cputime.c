@@ -10,7 +10,6 @@
 #include "sentry/kernel/kernel_internal.h"
 
 #include <errno.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,7 +49,7 @@ static uint64_t host_thread_ns(int tid)
 
 void cputime_thread_begin(struct task *t)
 {
-    int tid = (int)syscall(SYS_gettid);
+    int tid = gettid();
 
     t->k->stime_base = host_thread_ns(tid);
     atomic_store(&t->k->host_tid, tid);

@@ -416,6 +416,48 @@ out:
     return ret;
 }
 
+void task_namespace_hold(struct task *t, uint64_t flag, struct namespace_set *out,
+                         struct userns **out_owner)
+{
+    const struct curr *c = &t->curr;
+
+    memset(out, 0, sizeof(*out));
+    mutex_lock(&t->lock);
+    if (flag == LX_CLONE_NEWNS && c->mntns)
+        out->mntns = mntns_get(c->mntns);
+    else if (flag == LX_CLONE_NEWUTS && c->utsns)
+        out->utsns = utsns_get(c->utsns);
+    else if (flag == LX_CLONE_NEWIPC && c->ipcns)
+        out->ipcns = ipcns_get(c->ipcns);
+    else if (flag == LX_CLONE_NEWNET && c->netns)
+        out->netns = netns_get(c->netns);
+    *out_owner = userns_get(c->cred->userns);
+    mutex_unlock(&t->lock);
+}
+
+long task_setns_held(struct task *t, const struct namespace_set *held, const struct userns *owner)
+{
+    const struct curr *own = &t->curr;
+    struct namespace_set s;
+
+    if (!cred_ns_capable(own->cred, owner, LX_CAP_SYS_ADMIN))
+        return -EPERM;
+    if (held->mntns) {
+        int ret = enter_mount_namespace(t, held->mntns);
+
+        if (ret < 0)
+            return ret;
+    }
+    s.mntns = mntns_get(held->mntns ? held->mntns : own->mntns);
+    s.utsns = utsns_get(held->utsns ? held->utsns : own->utsns);
+    s.ipcns = ipcns_get(held->ipcns ? held->ipcns : own->ipcns);
+    s.netns = held->netns ? held->netns : own->netns;
+    if (s.netns)
+        netns_get(s.netns);
+    install(t, &s);
+    return 0;
+}
+
 uint64_t task_ns_inum(struct task *t, const char *name)
 {
     uint64_t inum = 0;

@@ -16,6 +16,13 @@ struct namespace_set {
 int MUST_CHECK namespace_set_copy(const struct curr *from, uint64_t flags, const struct cred *cred,
                                   struct fs_ctx *fs, struct namespace_set *out);
 void namespace_set_put(struct namespace_set *s);
+/* Holds the one namespace of t that flag (LX_CLONE_NEWNS, UTS, IPC, NET) names, nothing for others,
+ * and the user namespace of t (+1). For namespace files, which outlive the task. */
+struct userns;
+void task_namespace_hold(struct task *t, uint64_t flag, struct namespace_set *out,
+                         struct userns **out_owner);
+/* setns(2) to what was held. -EPERM, -ENOMEM. */
+long task_setns_held(struct task *t, const struct namespace_set *held, const struct userns *owner);
 /* Credentials of a task that just entered ns: all capabilities there. */
 int MUST_CHECK cred_enter_userns(const struct cred *old, struct userns *ns, struct cred **out);
 uint64_t ipcns_inum(const struct ipcns *ns);

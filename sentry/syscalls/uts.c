@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "platform/host/proc.h"
 #include "sentry/abi/prctl.h"
 #include "sentry/abi/resource.h"
 #include "sentry/abi/version.h"
+#include "sentry/core/random.h"
 #include "sentry/core/userns.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/kernel/kernel.h"
@@ -98,7 +98,7 @@ long sys_getrandom(struct task *t, uaddr_t ubuf, size_t len, uint32_t flags)
     len = MIN(len, (size_t)INT32_MAX);
     while (done < len) {
         size_t n = MIN(len - done, sizeof(chunk)), copied;
-        int64_t got = host_getrandom(chunk, n, 0);
+        int64_t got = random_bytes(chunk, n);
 
         if (got < 0)
             return done ? (long)done : (long)got;

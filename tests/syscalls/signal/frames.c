@@ -251,6 +251,11 @@ static void nest(int sig, siginfo_t *info, void *ctx)
         raise(sig);
 }
 
+TEST(restart_syscall_has_nothing_to_restart)
+{
+    CHECK_EQ(sys(SYS_restart_syscall), -EINTR);
+}
+
 TEST(nodefer_nests_and_resethand_resets)
 {
     struct sigaction sa;
