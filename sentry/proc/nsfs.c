@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Namespace files. An inode remembers the task it was reached through and the namespace's number;
- * who uses it asks that task again, so that no namespace is kept alive here. DEVIATION: a namespace
- * whose last task ended cannot be entered through a file that is still open.
+ * Namespace files. An inode remembers the task it was reached through and the namespace's number.
+ * Mount, uts, ipc and net namespaces are held; for the other kinds who uses the file asks that task
+ * again. DEVIATION: a pid or user namespace whose last task ended, or that its task left, cannot be
+ * entered through a file that is still open.
  */
 #include "sentry/proc/nsfs.h"
 
@@ -13,15 +14,37 @@
 
 #include "sentry/abi/sched.h"
 #include "sentry/kernel/clone.h"
+#include "sentry/kernel/namespace.h"
 #include "sentry/kernel/task_info.h"
 
 /* Lifetime: the inode's. Keys: I immutable */
 struct ns_inode {
     struct inode inode;
-    struct pid *pid;    /* I, +1 */
-    enum pid_kind kind; /* I */
-    const char *name;   /* I, static */
+    struct pid *pid;           /* I, +1 */
+    enum pid_kind kind;        /* I */
+    const char *name;          /* I, static */
+    struct namespace_set held; /* I */
+    struct userns *owner;      /* I, +1 */
 };
+
+static const struct {
+    const char *name;
+    uint64_t flag;
+} ns_kinds[] = {
+    {"mnt", LX_CLONE_NEWNS},        {"pid", LX_CLONE_NEWPID}, {"net", LX_CLONE_NEWNET},
+    {"uts", LX_CLONE_NEWUTS},       {"ipc", LX_CLONE_NEWIPC}, {"user", LX_CLONE_NEWUSER},
+    {"cgroup", LX_CLONE_NEWCGROUP},
+};
+
+/* 0: none that setns knows. */
+static uint64_t ns_flag(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(ns_kinds); i++) {
+        if (!strcmp(ns_kinds[i].name, name))
+            return ns_kinds[i].flag;
+    }
+    return 0;
+}
 
 static const struct file_ops ns_file_ops;
 static const struct inode_ops ns_inode_ops;
@@ -48,6 +71,9 @@ static void ns_destroy(struct inode *inode)
     struct ns_inode *n = container_of(inode, struct ns_inode, inode);
 
     pid_put(n->pid);
+    namespace_set_put(&n->held);
+    if (n->owner)
+        userns_put(n->owner);
     inode_destroy_generic(inode);
     free(n);
 }
@@ -68,6 +94,7 @@ int nsfs_path(struct pid *p, enum pid_kind kind, const char *name, struct path *
 {
     uint64_t inum = ns_number(p, kind, name);
     struct ns_inode *n;
+    struct task *t;
     struct file *f;
     char text[64];
     int ret;
@@ -88,6 +115,11 @@ int nsfs_path(struct pid *p, enum pid_kind kind, const char *name, struct path *
     n->pid = pid_get(p);
     n->kind = kind;
     n->name = name;
+    t = pid_task_get(p, kind);
+    if (t) {
+        task_namespace_hold(t, ns_flag(name), &n->held, &n->owner);
+        task_put(t);
+    }
     snprintf(text, sizeof(text), "%s:[%llu]", name, (unsigned long long)inum);
     /* A file is the way to a path on the hidden mount; only its path is kept. */
     file_init(f, &ns_file_ops, 0);
@@ -116,25 +148,20 @@ bool nsfs_from_file(struct file *f, struct pid **out_pid, const char **out_name)
 
 long nsfs_setns(struct task *t, struct file *f, uint32_t flags)
 {
-    static const struct {
-        const char *name;
-        uint64_t flag;
-    } kinds[] = {
-        {"mnt", LX_CLONE_NEWNS},        {"pid", LX_CLONE_NEWPID}, {"net", LX_CLONE_NEWNET},
-        {"uts", LX_CLONE_NEWUTS},       {"ipc", LX_CLONE_NEWIPC}, {"user", LX_CLONE_NEWUSER},
-        {"cgroup", LX_CLONE_NEWCGROUP},
-    };
+    const struct ns_inode *n;
     struct pid *pid;
     const char *name;
+    uint64_t flag;
 
+    if (!f->inode || f->inode->ops != &ns_inode_ops)
+        return -EINVAL;
+    n = container_of(f->inode, struct ns_inode, inode);
+    flag = ns_flag(n->name);
+    if (!flag || (flags && flags != flag))
+        return -EINVAL;
+    if (n->held.mntns || n->held.utsns || n->held.ipcns || n->held.netns)
+        return task_setns_held(t, &n->held, n->owner);
     if (!nsfs_from_file(f, &pid, &name))
         return -EINVAL;
-    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
-        if (strcmp(kinds[i].name, name) != 0)
-            continue;
-        if (flags && flags != kinds[i].flag)
-            return -EINVAL;
-        return task_setns_pid(t, pid, kinds[i].flag);
-    }
-    return -EINVAL;
+    return task_setns_pid(t, pid, flag);
 }
