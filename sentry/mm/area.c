@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "platform/host/proc.h"
 #include "sentry/core/curr.h"
+#include "sentry/core/random.h"
 #include "sentry/mm/mm_internal.h"
 
 #define MMAP_MIN_ADDR   65536ul
@@ -18,19 +18,18 @@
 #define LOW_4G_START    0x40000000ul
 #define LOW_4G_END      0x80000000ul
 
-uint64_t mm_random(void)
+static uint64_t random_word(void)
 {
-    uint64_t v = 0;
+    uint64_t v;
 
-    /* A host without entropy yet: layouts are guessable, nothing else depends on it. */
-    (void)!host_getrandom(&v, sizeof(v), 0);
+    random_bytes(&v, sizeof(v));
     return v;
 }
 
 void mm_layout_init(struct mm *mm, uint64_t stack_limit, bool randomize)
 {
-    uint64_t rnd = randomize ? (mm_random() & ((1ul << MMAP_RND_BITS) - 1)) << LX_PAGE_SHIFT : 0;
-    uint64_t stack_rnd = randomize ? (mm_random() & STACK_RND_PAGES) << LX_PAGE_SHIFT : 0;
+    uint64_t rnd = randomize ? (random_word() & ((1ul << MMAP_RND_BITS) - 1)) << LX_PAGE_SHIFT : 0;
+    uint64_t stack_rnd = randomize ? (random_word() & STACK_RND_PAGES) << LX_PAGE_SHIFT : 0;
     uint64_t pad, gap = stack_limit, gap_max = mm->high / 6 * 5;
 
     mm->stack_top = mm->high - stack_rnd;

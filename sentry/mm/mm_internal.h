@@ -266,7 +266,6 @@ int mm_populate_locked(struct mm *mm, uaddr_t start, uaddr_t end, bool write);
 /* Grows the stack vma above addr down to it. 0, -EFAULT, -ENOMEM. */
 int mm_grow_stack(struct mm *mm, struct vma *v, uaddr_t addr);
 
-uint64_t mm_random(void);
 bool mm_can_lock(void);                                 /* RLIMIT_MEMLOCK > 0 or CAP_IPC_LOCK */
 bool mm_lock_fits(const struct mm *mm, uint64_t pages); /* within RLIMIT_MEMLOCK */
 bool mm_overcommit_ok(uint64_t pages);
