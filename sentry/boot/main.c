@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -297,6 +298,30 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
     return exit_code(status);
 }
 
+static void *fill_and_free(void *arg)
+{
+    void *pieces[96];
+
+    for (size_t i = 0; i < ARRAY_COUNT(pieces); i++)
+        pieces[i] = malloc(65536);
+    for (size_t i = ARRAY_COUNT(pieces); i-- > 0;)
+        free(pieces[i]);
+    return NULL;
+}
+
+/*
+ * glibc opens /proc/sys/vm/overcommit_memory when an arena other than the first shrinks for the
+ * first time, and remembers the answer. Inside the jail that open would kill the sentry, so it
+ * happens here.
+ */
+static void prime_malloc(void)
+{
+    pthread_t t;
+
+    if (pthread_create(&t, NULL, fill_and_free, NULL) == 0)
+        pthread_join(t, NULL);
+}
+
 int sentry_main(int config_fd)
 {
     struct lx_rlimit limits[LX_RLIM_COUNT];
@@ -305,6 +330,7 @@ int sentry_main(int config_fd)
     /* Arenas per thread would cost an idle sandbox megabytes. */
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    prime_malloc();
     host_limits(limits);
     if (boot_config_load(config_fd, &c) < 0)
         return 1;
