@@ -148,13 +148,12 @@ static int send_all(struct gofer_session *s, const void *data, size_t size)
 }
 
 /* Collects descriptors; more than one control message or a foreign one ends in false. */
-static bool take_control(const struct msghdr *msg, int *fds, uint32_t *out_count)
+static bool take_control(struct msghdr *msg, int *fds, uint32_t *out_count)
 {
     bool fine = !(msg->msg_flags & (MSG_TRUNC | MSG_CTRUNC));
 
     *out_count = 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
-         c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c)) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
         size_t count;
 
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {

@@ -149,6 +149,6 @@ int ovl_setxattr(struct inode *inode, const char *name, const void *value, size_
                  uint32_t flags);
 ssize_t ovl_listxattr(struct inode *inode, char *buf, size_t size);
 int ovl_removexattr(struct inode *inode, const char *name);
-/* The overlay's own marks on layers. Without the real inode's lock: only the overlay reaches it, and
- * the parent's lock, of the same class, may be held. */
+/* The overlay's own marks on layers. Without the real inode's lock: only the overlay reaches it,
+ * and the parent's lock, of the same class, may be held. */
 int MUST_CHECK ovl_mark_set(struct inode *real, const char *name, const void *value, size_t size);
