@@ -8,5 +8,6 @@
 #include "sentry/proc/proc.h"
 
 const struct fs_type *const g_fs_types[] = {
-    &g_fs_proc, &g_fs_sysfs, &g_fs_tmpfs, &g_fs_devpts, &g_fs_devtmpfs, &g_fs_overlay, NULL,
+    &g_fs_proc,     &g_fs_sysfs,   &g_fs_tmpfs,   &g_fs_devpts,
+    &g_fs_devtmpfs, &g_fs_overlay, &g_fs_cgroup2, NULL,
 };

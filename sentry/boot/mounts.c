@@ -229,7 +229,7 @@ static int add_devices(struct super *dev, const json_t *devices)
 /* Engines mount these into every container, few programs use them: the place exists, empty. */
 static bool is_optional(const char *type)
 {
-    return !strcmp(type, "mqueue") || !strcmp(type, "cgroup") || !strcmp(type, "cgroup2");
+    return !strcmp(type, "mqueue");
 }
 
 static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
@@ -245,6 +245,9 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     struct super *s;
     int ret;
 
+    /* What runc's default configuration calls "cgroup" is version 2 on current hosts. */
+    if (!strcmp(type, "cgroup"))
+        type = "cgroup2";
     ret = fs_type_find(is_dev ? "devtmpfs" : type, &fs);
     if (ret == -ENODEV && is_optional(type)) {
         log_info(LOG_BOOT, "%s at %s is an empty tmpfs", type, destination);

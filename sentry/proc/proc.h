@@ -9,7 +9,9 @@ struct pidns;
 /* A procfs that shows ns; *out is +1. -ENOMEM. */
 int MUST_CHECK procfs_create(struct pidns *ns, struct super **out);
 int MUST_CHECK sysfs_create(struct super **out);
+int MUST_CHECK cgroupfs_create(struct super **out);
 
 /* For mount(2): "proc" shows the caller's pid namespace; "sysfs". */
 extern const struct fs_type g_fs_proc;
 extern const struct fs_type g_fs_sysfs;
+extern const struct fs_type g_fs_cgroup2; /* one group: the sandbox's limits and usage */
