@@ -20,7 +20,7 @@
 
 static uint64_t random_word(void)
 {
-    uint64_t v;
+    uint64_t v = 0;
 
     random_bytes(&v, sizeof(v));
     return v;

@@ -314,6 +314,16 @@ int mm_add_vma(struct mm *mm, const struct vma *templ, struct vma **out)
     return 0;
 }
 
+int mm_isolate(struct mm *mm, uaddr_t start, uaddr_t end)
+{
+    struct vma *first = vma_set_at(&mm->vmas, start), *last = vma_set_at(&mm->vmas, end - 1);
+    bool splits = (first && first->start < start) || (last && last->end > end);
+
+    if (splits && mm->vmas.count >= MAP_COUNT_MAX)
+        return -ENOMEM;
+    return vma_set_isolate(&mm->vmas, start, end);
+}
+
 int mm_unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end, struct vma **out_dead)
 {
     struct page_batch b;
@@ -323,7 +333,7 @@ int mm_unmap_locked(struct mm *mm, uaddr_t start, uaddr_t end, struct vma **out_
     if (!v || v->start >= end)
         return 0;
     /* Linux: punching a hole into one vma must not pass the map count. */
-    if (v->start < start && v->end > end && mm->vmas.count >= 65530)
+    if (v->start < start && v->end > end && mm->vmas.count >= MAP_COUNT_MAX)
         return -ENOMEM;
     ret = vma_set_isolate(&mm->vmas, start, end);
     if (ret < 0)

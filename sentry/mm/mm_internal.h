@@ -227,6 +227,11 @@ void mm_account(struct mm *mm, const struct vma *v, uint64_t bytes, int sign);
 /* RLIMIT_AS and RLIMIT_DATA: may pages more of this kind be mapped? */
 bool mm_may_expand(struct mm *mm, uint32_t prot, uint32_t flags, uint64_t pages);
 
+/* vm.max_map_count: mmap, mprotect and the like fail with -ENOMEM above it. */
+#define MAP_COUNT_MAX 65530u
+/* vma_set_isolate within that limit. */
+int MUST_CHECK mm_isolate(struct mm *mm, uaddr_t start, uaddr_t end);
+
 /* Removes the platform mappings and page map entries of [start, end). The vmas stay. */
 void mm_drop_pages(struct mm *mm, uaddr_t start, uaddr_t end, struct page_batch *b);
 /* Same for pages of objects only: private copies stay unless private_too. */

@@ -8,8 +8,6 @@
 #include "sentry/mm/mm_internal.h"
 #include "sentry/mm/shared_object.h"
 
-#define MAP_COUNT_MAX 65530u
-
 bool mm_can_lock(void)
 {
     return !g_curr_ops || g_curr_ops->rlimit(LX_RLIMIT_MEMLOCK) != 0 ||

@@ -87,7 +87,7 @@ static int protect_vma(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end,
         if (!(v->flags & VMA_NORESERVE) && !mm_overcommit_ok(pages_of(end - start)))
             return -ENOMEM;
     }
-    ret = vma_set_isolate(&mm->vmas, start, end);
+    ret = mm_isolate(mm, start, end);
     if (ret < 0)
         return ret;
     v = vma_set_at(&mm->vmas, start);
@@ -194,7 +194,7 @@ int mm_change_flags(struct mm *mm, uaddr_t start, uaddr_t end, uint32_t clear, u
         if (ret < 0)
             break;
         if (((v->flags & ~clear) | set) != v->flags) {
-            ret = vma_set_isolate(&mm->vmas, at, stop);
+            ret = mm_isolate(mm, at, stop);
             if (ret < 0)
                 break;
             v = vma_set_at(&mm->vmas, at);

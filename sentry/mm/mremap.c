@@ -5,8 +5,6 @@
 #include "sentry/core/curr.h"
 #include "sentry/mm/mm_internal.h"
 
-#define MAP_COUNT_MAX 65530u
-
 struct remap {
     struct mm *mm;
     uaddr_t old, new_addr;
