@@ -361,12 +361,15 @@ int mount_graft(struct mount *m, const struct path *where)
     struct mount *parent = where->mnt, *on, *c;
     struct dentry *at = where->dentry;
     struct list gone;
+    uint32_t count = 0;
     int ret;
 
     if (dentry_is_dir(m->root) != dentry_is_dir(at))
         return -ENOTDIR;
     list_init(&gone);
     mutex_lock(&g_mount_lock);
+    for (c = m; c; c = mount_next(c, m))
+        count++;
     while ((on = mount_child_at(parent, at)) != NULL) {
         parent = on;
         at = on->root;
@@ -375,7 +378,7 @@ int mount_graft(struct mount *m, const struct path *where)
         ret = -EINVAL;
     } else if (dentry_unlinked(at)) {
         ret = -ENOENT;
-    } else if (parent->ns->count >= MOUNTS_MAX) {
+    } else if (parent->ns->count + count > MOUNTS_MAX) {
         ret = -ENOSPC;
     } else {
         ret = propagate_mount(m, parent, at, &gone);

@@ -5,8 +5,9 @@
 #include "sentry/fs/mount.h"
 #include "sentry/fs/vfs_internal.h"
 
-/* sysctl fs.mount-max is 100000; every mount costs the sentry about 300 bytes. */
-#define MOUNTS_MAX 100000u
+/* Mounts of one namespace. Linux's default is 100000; propagation looks at pairs here, so that a
+ * guest could keep the mount lock for minutes with that many. */
+#define MOUNTS_MAX 8192u
 
 /* One unmounted mount whose references are put once no lock is held. */
 struct umounted {

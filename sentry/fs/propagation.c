@@ -114,6 +114,8 @@ int propagate_mount(struct mount *m, struct mount *parent, struct dentry *at, st
 
         if (!r->receives || r->super != at->super || !dentry_is_below(at, r->root))
             continue;
+        if (r->ns->count >= MOUNTS_MAX)
+            return -ENOSPC;
         ret = mount_copy_tree(m, m->root, /*recursive=*/true, /*keep_unbindable=*/true, &copy);
         if (ret < 0)
             return ret;
