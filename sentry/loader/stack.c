@@ -35,7 +35,8 @@ static uaddr_t at(const struct tables *t)
 static uaddr_t push(struct tables *t, const void *p, size_t n)
 {
     t->left -= n;
-    memcpy(t->data + t->left, p, n);
+    if (n) /* an empty environment has no buffer at all */
+        memcpy(t->data + t->left, p, n);
     return at(t);
 }
 
