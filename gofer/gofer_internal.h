@@ -99,10 +99,7 @@ struct op {
     /* socket I/O */
     struct msghdr msg;
     struct iovec iov;
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int) * GP_FDS_MAX)];
-    } control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * GP_FDS_MAX)];
     enum { OP_IO_NONE, OP_IO_RECV, OP_IO_SEND, OP_IO_OPEN, OP_IO_SYNC } io;
 };
 

@@ -227,15 +227,16 @@ void op_prepare_send(struct op *op)
     op->msg = (struct msghdr){.msg_iov = &op->iov, .msg_iovlen = 1};
     op->io = OP_IO_SEND;
     if (op->fd_count > 0) {
-        struct cmsghdr *c = &op->control.align;
+        /* SAFETY: control is aligned for it. */
+        struct cmsghdr *c = (void *)op->control;
         size_t size = sizeof(int) * op->fd_count;
 
-        memset(&op->control, 0, sizeof(op->control));
+        memset(op->control, 0, sizeof(op->control));
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
         c->cmsg_len = CMSG_LEN(size);
         memcpy(CMSG_DATA(c), op->fds, size);
-        op->msg.msg_control = &op->control;
+        op->msg.msg_control = op->control;
         op->msg.msg_controllen = CMSG_SPACE(size);
     }
 }

@@ -26,25 +26,27 @@ struct gofer_file {
 /* ---- the kept descriptor ----------------------------------------------------------------------
  */
 
-static struct hostmem *detach_locked(struct gofer_inode *gi) REQUIRES(gi->gs->lock)
+static struct hostmem *detach_locked(struct gofer_super *gs, struct gofer_inode *gi)
+    REQUIRES(gs->lock)
 {
     struct hostmem *h = gi->data;
 
     gi->data = NULL;
     if (h) {
         list_del(&gi->data_link);
-        gi->gs->data_count--;
+        gs->data_count--;
     }
     return h;
 }
 
 void gi_data_drop(struct gofer_inode *gi)
 {
+    struct gofer_super *gs = gi->gs;
     struct hostmem *h;
 
-    mutex_lock(&gi->gs->lock);
-    h = detach_locked(gi);
-    mutex_unlock(&gi->gs->lock);
+    mutex_lock(&gs->lock);
+    h = detach_locked(gs, gi);
+    mutex_unlock(&gs->lock);
     if (h)
         hostmem_put(h);
 }
@@ -67,12 +69,12 @@ static void keep_take(struct gofer_inode *gi, struct hostmem *h)
     if (gi->data && hostmem_writable(gi->data) && !hostmem_writable(h)) {
         old = h;
     } else {
-        old = detach_locked(gi);
+        old = detach_locked(gs, gi);
         gi->data = h;
         list_add(&gs->data, &gi->data_link);
         gs->data_count++;
         if (gs->data_count > gs->data_limit)
-            evicted = detach_locked(list_last_entry(&gs->data, struct gofer_inode, data_link));
+            evicted = detach_locked(gs, list_last_entry(&gs->data, struct gofer_inode, data_link));
     }
     mutex_unlock(&gs->lock);
     if (old)

@@ -204,9 +204,8 @@ static const char *deliver_locked(struct gofer_session *s, const uint8_t *buf, s
 }
 
 /* Reads one packet into c's own buffer, whoever it is for; the lock is not held meanwhile. */
-static void read_one_locked(struct gofer_slot *c) REQUIRES(c->session->lock) NO_THREAD_SAFETY
+static void read_one_locked(struct gofer_session *s, struct gofer_slot *c) REQUIRES(s->lock)
 {
-    struct gofer_session *s = c->session;
     union fd_control control;
     struct iovec iov = {.iov_base = c->buf, .iov_len = GP_MSG_MAX};
     struct msghdr msg = {.msg_iov = &iov,
@@ -283,7 +282,7 @@ int session_call(struct gofer_slot *c)
         if (s->reading)
             cond_wait(&c->cond, &s->lock);
         else
-            read_one_locked(c);
+            read_one_locked(s, c);
     }
     pass_reading_locked(s);
     c->waiting = false;

@@ -134,20 +134,21 @@ static struct gofer_inode *gi_new(struct gofer_super *gs, struct gofer_inode *pa
     return gi;
 }
 
-static void fid_attach_locked(struct gofer_inode *gi, uint32_t fid) REQUIRES(gi->gs->lock)
+static void fid_attach_locked(struct gofer_super *gs, struct gofer_inode *gi, uint32_t fid)
+    REQUIRES(gs->lock)
 {
     gi->fid = fid;
-    list_add(&gi->gs->fids, &gi->fid_link);
-    gi->gs->fid_count++;
+    list_add(&gs->fids, &gi->fid_link);
+    gs->fid_count++;
 }
 
-static uint32_t fid_detach_locked(struct gofer_inode *gi) REQUIRES(gi->gs->lock)
+static uint32_t fid_detach_locked(struct gofer_super *gs, struct gofer_inode *gi) REQUIRES(gs->lock)
 {
     uint32_t fid = gi->fid;
 
     gi->fid = GP_FID_NONE;
     list_del(&gi->fid_link);
-    gi->gs->fid_count--;
+    gs->fid_count--;
     return fid;
 }
 
@@ -195,7 +196,7 @@ int gi_obtain(struct gofer_super *gs, struct gofer_inode *parent, const char *na
         }
     }
     if (gi && gi->fid == GP_FID_NONE && fid_take != GP_FID_NONE) {
-        fid_attach_locked(gi, fid_take);
+        fid_attach_locked(gs, gi, fid_take);
         fid_take = GP_FID_NONE;
     }
     mutex_unlock(&gs->lock);
@@ -226,7 +227,7 @@ static void gi_destroy(struct inode *inode)
     if (*p)
         *p = gi->hash_next;
     if (gi->fid != GP_FID_NONE)
-        fid = fid_detach_locked(gi);
+        fid = fid_detach_locked(gs, gi);
     parent = gi->parent;
     mutex_unlock(&gs->lock);
     if (fid != GP_FID_NONE)
@@ -258,7 +259,7 @@ int gs_fid_alloc(struct gofer_super *gs, uint32_t *out)
 
             prev = pos->prev;
             if (gi->fid_pins == 0 && gi->name)
-                victims[count++] = fid_detach_locked(gi);
+                victims[count++] = fid_detach_locked(gs, gi);
         }
         mutex_unlock(&gs->lock);
         for (uint32_t i = 0; i < count; i++)
@@ -341,7 +342,7 @@ static uint32_t try_pin(struct gofer_inode *gi, uint32_t fid_take)
 
     mutex_lock(&gs->lock);
     if (gi->fid == GP_FID_NONE && fid_take != GP_FID_NONE) {
-        fid_attach_locked(gi, fid_take);
+        fid_attach_locked(gs, gi, fid_take);
         fid_take = GP_FID_NONE;
     }
     fid = gi->fid;

@@ -101,22 +101,23 @@ static struct ovl_inode **bucket(struct ovl_super *os, const struct inode *key)
     return &os->table[(h >> 40) & (OVL_BUCKETS - 1)];
 }
 
-static void hash_locked(struct ovl_inode *oi, const struct inode *key) REQUIRES(oi->os->lock)
+static void hash_locked(struct ovl_super *os, struct ovl_inode *oi, const struct inode *key)
+    REQUIRES(os->lock)
 {
-    struct ovl_inode **b = bucket(oi->os, key);
+    struct ovl_inode **b = bucket(os, key);
 
     oi->key = key;
     oi->hash_next = *b;
     *b = oi;
 }
 
-static void unhash_locked(struct ovl_inode *oi) REQUIRES(oi->os->lock)
+static void unhash_locked(struct ovl_super *os, struct ovl_inode *oi) REQUIRES(os->lock)
 {
     struct ovl_inode **p;
 
     if (!oi->key)
         return;
-    for (p = bucket(oi->os, oi->key); *p != oi;)
+    for (p = bucket(os, oi->key); *p != oi;)
         p = &(*p)->hash_next;
     *p = oi->hash_next;
     oi->key = NULL;
@@ -124,10 +125,12 @@ static void unhash_locked(struct ovl_inode *oi) REQUIRES(oi->os->lock)
 
 void ovl_inode_rekey(struct ovl_inode *oi, const struct inode *key)
 {
-    mutex_lock(&oi->os->lock);
-    unhash_locked(oi);
-    hash_locked(oi, key);
-    mutex_unlock(&oi->os->lock);
+    struct ovl_super *os = oi->os;
+
+    mutex_lock(&os->lock);
+    unhash_locked(os, oi);
+    hash_locked(os, oi, key);
+    mutex_unlock(&os->lock);
 }
 
 static struct ovl_inode *find_locked(struct ovl_super *os, const struct inode *key)
@@ -341,7 +344,7 @@ int ovl_inode_get(struct ovl_super *os, struct ovl_inode *parent, const char *na
         mutex_lock(&os->lock);
         oi = find_locked(os, key);
         if (!oi)
-            hash_locked(made, key);
+            hash_locked(os, made, key);
         mutex_unlock(&os->lock);
     }
     if (oi)
@@ -355,14 +358,15 @@ int ovl_inode_get(struct ovl_super *os, struct ovl_inode *parent, const char *na
 void ovl_inode_destroy(struct inode *inode)
 {
     struct ovl_inode *oi = ovl_inode(inode);
+    struct ovl_super *os = oi->os;
     struct ovl_inode *parent = oi->parent;
     struct dentry *upper = oi->upper;
     uint32_t count = oi->lower_count;
     struct dentry **lowers = oi->lowers;
 
-    mutex_lock(&oi->os->lock);
-    unhash_locked(oi);
-    mutex_unlock(&oi->os->lock);
+    mutex_lock(&os->lock);
+    unhash_locked(os, oi);
+    mutex_unlock(&os->lock);
     mutex_destroy(&oi->copyup);
     inode_destroy_generic(inode);
     free(oi->name);
