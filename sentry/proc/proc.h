@@ -15,3 +15,8 @@ int MUST_CHECK cgroupfs_create(struct super **out);
 extern const struct fs_type g_fs_proc;
 extern const struct fs_type g_fs_sysfs;
 extern const struct fs_type g_fs_cgroup2; /* one group: the sandbox's limits and usage */
+
+struct pid;
+/* The process that f, a descriptor of a /proc/PID directory, names: borrowed from f; NULL when f is
+ * something else. pidfd_send_signal(2) takes such descriptors. */
+struct pid *procfs_dir_pid(const struct file *f);

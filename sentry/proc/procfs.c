@@ -202,3 +202,10 @@ const struct fs_type g_fs_proc = {
     .flags = FS_TYPE_USERNS,
     .mount = proc_mount,
 };
+
+struct pid *procfs_dir_pid(const struct file *f)
+{
+    struct pseudo_node *n = f->inode ? pseudo_node_from_inode(f->inode) : NULL;
+
+    return n && n->entry == &g_proc_pid_entry ? n->pid : NULL;
+}

@@ -308,6 +308,11 @@ static const struct inode_ops pseudo_inode_ops = {
     .destroy = pseudo_inode_free,
 };
 
+struct pseudo_node *pseudo_node_from_inode(struct inode *i)
+{
+    return i->ops == &pseudo_inode_ops || i->ops == &pseudo_magic_ops ? pseudo_node_of(i) : NULL;
+}
+
 /* Links whose follow is not a walk of their text. */
 static const struct inode_ops pseudo_magic_ops = {
     .readlink = pseudo_readlink,

@@ -87,6 +87,9 @@ static inline struct pseudo_node *pseudo_node_of(struct inode *i)
     return container_of(i, struct pseudo_node, inode);
 }
 
+/* NULL when i belongs to another kind of file system. */
+struct pseudo_node *pseudo_node_from_inode(struct inode *i);
+
 /* Row shorthands. */
 #define PSEUDO_DIR(n, m, table)                                                                    \
     {                                                                                              \

@@ -16,6 +16,7 @@
 #include "sentry/kernel/wait.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/proc/nsfs.h"
+#include "sentry/proc/proc.h"
 #if __has_include("gen/syscall_protos.h")
 #include "gen/syscall_protos.h"
 #endif
@@ -409,6 +410,8 @@ long sys_pidfd_send_signal(struct task *t, int pidfd, int sig, uaddr_t uinfo, ui
     if (ret < 0)
         return ret;
     p = pidfd_pid(f);
+    if (!p)
+        p = procfs_dir_pid(f);
     ret = -EBADF;
     if (!p)
         goto out;

@@ -20,9 +20,14 @@
 #define SMALL_CAP  896
 #define AUTO_LIMIT (512u << 10)
 
+static size_t send_buffer(const struct tcp_sock *t)
+{
+    return t->in.sk.flags & SOCK_F_SNDBUF_LOCK ? (size_t)t->in.sk.sndbuf : AUTO_LIMIT / 2;
+}
+
 size_t tcp_send_limit(struct tcp_sock *t, struct tcp_sock *peer)
 {
-    size_t snd = t->in.sk.flags & SOCK_F_SNDBUF_LOCK ? (size_t)t->in.sk.sndbuf : AUTO_LIMIT / 2;
+    size_t snd = send_buffer(t);
     size_t rcv =
         peer->in.sk.flags & SOCK_F_RCVBUF_LOCK ? (size_t)peer->in.sk.rcvbuf / 2 : AUTO_LIMIT / 2;
 
@@ -194,7 +199,8 @@ ssize_t tcp_sendmsg(struct sock *sk, struct net_msg *m)
             break;
         }
         if (!peer) {
-            done += (ssize_t)iov_iter_count(m->iter);
+            /* As much as the send buffer takes before the reset arrives. */
+            done += (ssize_t)MIN(iov_iter_count(m->iter), send_buffer(t));
             sent_to_nobody(t);
             break;
         }
