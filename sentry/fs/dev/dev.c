@@ -11,7 +11,7 @@
 #include "sentry/core/random.h"
 #include "sentry/core/restart.h"
 #include "sentry/fs/devpts/devpts.h"
-#include "sentry/fs/devpts/tty_internal.h"
+#include "sentry/fs/devpts/tty.h"
 #include "sentry/mm/uaccess.h"
 
 enum { MAJOR_MEM = 1, MAJOR_TTY_AUX = 5, MAJOR_PTS_FIRST = 136, MAJOR_PTS_LAST = 143 };

@@ -344,7 +344,7 @@ static void queue_char(struct tty *t, uint8_t c)
         t->wake |= TTY_WAKE_SLAVE_IN;
 }
 
-static void signal_char(struct tty *t, int signo, uint8_t c)
+static void signal_char(struct tty *t, int signo, uint8_t c) REQUIRES(t->lock)
 {
     tty_signal_foreground_locked(t, signo);
     if (!lflag(t, LX_NOFLSH)) {
@@ -358,7 +358,7 @@ static void signal_char(struct tty *t, int signo, uint8_t c)
 }
 
 /* Flow control and signals. True: consumed. */
-static bool receive_special(struct tty *t, uint8_t c)
+static bool receive_special(struct tty *t, uint8_t c) REQUIRES(t->lock)
 {
     if (iflag(t, LX_IXON)) {
         if (is_cc(t, LX_VSTART, c)) {
@@ -427,7 +427,7 @@ static bool receive_canonical(struct tty *t, uint8_t c)
     return true;
 }
 
-static void receive_char(struct tty *t, uint8_t c)
+static void receive_char(struct tty *t, uint8_t c) REQUIRES(t->lock)
 {
     if (iflag(t, LX_ISTRIP))
         c &= 0x7f;

@@ -21,5 +21,10 @@ lx_dev_t tty_of_session(struct pid *session, struct pid **out_pgrp);
  * open path itself, and by boot for the console of PID 1. */
 void tty_acquire_controlling(struct file *f, struct pid *session, struct pid *pgrp);
 bool file_is_tty(const struct file *f);
+/* Opens by device number: /dev/tty (-ENXIO without a controlling terminal), /dev/console, and the
+ * slave of a pty. */
+int MUST_CHECK tty_open_current(uint32_t flags, struct file **out);
+int MUST_CHECK tty_open_console(uint32_t flags, struct file **out);
+int MUST_CHECK tty_open_number(uint32_t number, uint32_t flags, struct file **out);
 /* vhangup(2) on the caller's terminal. */
 void tty_vhangup_current(void);

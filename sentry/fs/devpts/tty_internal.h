@@ -14,6 +14,7 @@
 #include "sentry/core/pid.h"
 #include "sentry/fs/async_list.h"
 #include "sentry/fs/devpts/tty.h"
+#include "sentry/fs/devpts/tty_pump.h"
 #include "sentry/fs/vfs.h"
 
 enum { TTY_RING_SIZE = 65536, TTY_LINE_MAX = 4095 };
@@ -56,6 +57,7 @@ struct tty {
     bool packet;                /* t */
     uint8_t packet_status;      /* t: TIOCPKT_* not yet read */
     bool master_open;           /* t */
+    bool pumping;               /* t: the console's out thread holds bytes of ours */
     bool slave_opened;          /* t: once: from then on no slave means EIO for the master */
     uint32_t slave_count;       /* t */
     atomic_uint hangups;        /* a, written under t: files opened before the last one are dead */
@@ -116,10 +118,7 @@ int MUST_CHECK tty_file_new(struct tty *t, bool master, uint32_t flags, struct f
 int MUST_CHECK tty_open_slave(struct tty *t, uint32_t flags, struct file **out);
 /* Every open slave file is dead from here on; the session leader hears SIGHUP and SIGCONT. */
 void tty_hangup(struct tty *t);
-/* /dev/tty: -ENXIO without a controlling terminal. /dev/console. By number of an old-style node. */
-int MUST_CHECK tty_open_current(uint32_t flags, struct file **out);
-int MUST_CHECK tty_open_console(uint32_t flags, struct file **out);
-int MUST_CHECK tty_open_number(uint32_t number, uint32_t flags, struct file **out);
+
 /* What /dev/console means from here on (+1 taken); the first one stays. */
 void tty_set_console(struct tty *t);
 lx_dev_t tty_device_number(const struct tty *t);
@@ -162,7 +161,6 @@ uint32_t tty_poll(struct file *f);
 
 /* ---- tty_ioctl.c ---- */
 long tty_ioctl(struct file *f, uint32_t cmd, uaddr_t arg);
-void tty_set_winsize(struct tty *t, const struct lx_winsize *ws);
 
 /* ---- devpts.c ---- */
 /* The master is closed: the node and the index go. */

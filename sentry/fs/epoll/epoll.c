@@ -205,7 +205,7 @@ static uint32_t ep_item_wait_mask(uint32_t events)
 }
 
 /* Starts listening. The item is in the tree; ep->lock held. */
-static void ep_item_attach_locked(struct ep_item *it) REQUIRES(it->ep->lock)
+static void ep_item_attach_locked(struct epoll *ep, struct ep_item *it) REQUIRES(ep->lock)
 {
     mutex_lock(&g_links.lock);
     list_add(&it->file->epoll_items, &it->file_node);
@@ -238,10 +238,8 @@ static void ep_item_unready(struct ep_item *it)
     mutex_unlock(&ep->ready_lock);
 }
 
-static void ep_item_remove_locked(struct ep_item *it) REQUIRES(it->ep->lock)
+static void ep_item_remove_locked(struct epoll *ep, struct ep_item *it) REQUIRES(ep->lock)
 {
-    struct epoll *ep = it->ep;
-
     ASSERT_HELD(&ep->lock);
     it->dead = true;
     RB_REMOVE(ep_tree, &ep->items, it);
@@ -266,6 +264,7 @@ void epoll_file_release(struct file *f)
 {
     for (;;) {
         struct ep_item *it;
+        struct epoll *ep;
         bool removed = false;
 
         mutex_lock(&g_links.lock);
@@ -276,12 +275,13 @@ void epoll_file_release(struct file *f)
         it = list_first_entry(&f->epoll_items, struct ep_item, file_node);
         refs_get(&it->refs);
         mutex_unlock(&g_links.lock);
-        mutex_lock(&it->ep->lock);
+        ep = it->ep;
+        mutex_lock(&ep->lock);
         if (!it->dead) {
-            ep_item_remove_locked(it);
+            ep_item_remove_locked(ep, it);
             removed = true;
         }
-        mutex_unlock(&it->ep->lock);
+        mutex_unlock(&ep->lock);
         ep_item_put(it);
         if (removed)
             ep_item_put(it);
@@ -295,7 +295,7 @@ static void epoll_release(struct file *f)
 
     mutex_lock(&ep->lock);
     while ((it = RB_MIN(ep_tree, &ep->items)) != NULL) {
-        ep_item_remove_locked(it);
+        ep_item_remove_locked(ep, it);
         mutex_unlock(&ep->lock);
         ep_item_put(it);
         mutex_lock(&ep->lock);
@@ -306,7 +306,7 @@ static void epoll_release(struct file *f)
 }
 
 /* Polls a nested epoll with no lock held; the item keeps the memory, the get keeps the file. */
-static uint32_t ep_poll_nested(struct ep_item *it) REQUIRES(it->ep->lock)
+static uint32_t ep_poll_nested(struct epoll *ep, struct ep_item *it) REQUIRES(ep->lock)
 {
     struct file *f = it->file;
     uint32_t ready;
@@ -314,10 +314,10 @@ static uint32_t ep_poll_nested(struct ep_item *it) REQUIRES(it->ep->lock)
     if (!refs_get_not_zero(&f->refs))
         return 0;
     refs_get(&it->refs);
-    mutex_unlock(&it->ep->lock);
+    mutex_unlock(&ep->lock);
     ready = file_poll(f);
     file_put(f);
-    mutex_lock(&it->ep->lock);
+    mutex_lock(&ep->lock);
     if (it->dead)
         ready = 0;
     /* Not the last reference of a live item; of a dead one it may be, but ep is held by its file.
@@ -370,7 +370,7 @@ static uint32_t epoll_poll(struct file *f)
             break;
         want = it->events;
         refs_get(&it->refs);
-        ready = file_is_epoll(it->file) ? ep_poll_nested(it) : it->file->ops->poll(it->file);
+        ready = file_is_epoll(it->file) ? ep_poll_nested(ep, it) : it->file->ops->poll(it->file);
         if (!it->dead && (ready & ep_item_wait_mask(want)) && (want & ~EP_PRIVATE_BITS)) {
             mask = WAKE_IN | WAKE_RDNORM;
             ep_item_list(it);
@@ -542,7 +542,7 @@ static int ep_insert(struct epoll *ep, struct file *f, int fd, const struct lx_e
     RB_INSERT(ep_tree, &ep->items, it);
     ep->item_count++;
     refs_get(&it->refs);
-    ep_item_attach_locked(it);
+    ep_item_attach_locked(ep, it);
     mutex_unlock(&ep->lock);
     ep_item_prime(it);
     mutex_lock(&ep->lock);
@@ -589,7 +589,7 @@ static int ep_delete(struct epoll *ep, struct file *f, int fd)
     mutex_lock(&ep->lock);
     it = ep_find_locked(ep, f, fd);
     if (it)
-        ep_item_remove_locked(it);
+        ep_item_remove_locked(ep, it);
     mutex_unlock(&ep->lock);
     if (!it)
         return -ENOENT;
@@ -668,7 +668,7 @@ static int ep_collect(struct epoll *ep, struct lx_epoll_event *out, int max)
         if (!it)
             break;
         refs_get(&it->refs);
-        ready = file_is_epoll(it->file) ? ep_poll_nested(it) : it->file->ops->poll(it->file);
+        ready = file_is_epoll(it->file) ? ep_poll_nested(ep, it) : it->file->ops->poll(it->file);
         ready &= it->events;
         if (ready && !it->dead) {
             out[got++] = (struct lx_epoll_event){.events = ready, .data = it->data};

@@ -24,7 +24,7 @@
 #include "sentry/core/clock.h"
 #include "sentry/core/curr.h"
 #include "sentry/fs/devpts/devpts.h"
-#include "sentry/fs/devpts/tty_internal.h"
+#include "sentry/fs/devpts/tty_pump.h"
 
 enum { CONSOLE_CHUNK = 4096 };
 #define CONSOLE_DRAIN_NS      (2 * NSEC_PER_SEC)
@@ -38,7 +38,6 @@ struct console {
     struct file *master; /* I, +1; never read or written through by others */
     int host_fd;         /* I */
     atomic_bool gone;    /* a: the host terminal hung up or failed */
-    atomic_bool writing; /* a: the out thread holds bytes that are not written yet */
 };
 
 static struct {
@@ -61,12 +60,8 @@ static bool host_wait(struct console *c, short events)
 
 static void console_gone(struct console *c)
 {
-    if (atomic_exchange(&c->gone, true))
-        return;
-    tty_lock(c->tty);
-    c->tty->master_open = false;
-    tty_unlock(c->tty);
-    tty_hangup(c->tty);
+    if (!atomic_exchange(&c->gone, true))
+        tty_pump_gone(c->tty);
 }
 
 static void console_in(void *arg)
@@ -108,48 +103,19 @@ static bool host_write_all(struct console *c, const char *data, size_t size)
     return true;
 }
 
-/* Takes output off the pty; waits for some. */
-static size_t console_take(struct console *c, char *buf, size_t size)
-{
-    struct tty *t = c->tty;
-    struct waiter w;
-    size_t n = 0;
-
-    waiter_init(&w, WAKE_IN);
-    waitq_add(&t->master_wq, &w);
-    for (;;) {
-        tty_lock(t);
-        while (n < size && tty_ring_used(&t->out) > 0)
-            buf[n++] = (char)t->out.data[t->out.tail++ & (TTY_RING_SIZE - 1)];
-        if (tty_ring_used(&t->out) == 0)
-            t->out.head = t->out.tail = 0;
-        if (n > 0) {
-            t->wake |= TTY_WAKE_SLAVE_OUT;
-            atomic_store(&c->writing, true);
-        }
-        tty_unlock(t);
-        if (n > 0)
-            break;
-        if (task_block(NO_DEADLINE) < 0)
-            continue; /* service threads get no signals */
-    }
-    waitq_remove(&t->master_wq, &w);
-    return n;
-}
-
 static void console_out(void *arg)
 {
     struct console *c = arg;
     char buf[CONSOLE_CHUNK];
 
     for (;;) {
-        size_t n = console_take(c, buf, sizeof(buf));
+        size_t n = tty_pump_take(c->tty, buf, sizeof(buf));
 
         /* A host terminal that is gone swallows the rest, so that programs do not hang on it. */
         if (!atomic_load(&c->gone) && !host_write_all(c, buf, n))
             console_gone(c);
+        tty_pump_done(c->tty);
         mutex_lock(&g_consoles.lock);
-        atomic_store(&c->writing, false);
         cond_wake_all(&g_consoles.idle);
         mutex_unlock(&g_consoles.lock);
     }
@@ -160,17 +126,13 @@ static void console_copy_settings(struct console *c)
     struct lx_winsize ws;
     struct winsize host_ws;
     struct termios host;
+    bool sized = host_ioctl_winsize(c->host_fd, &host_ws) == 0;
+    bool utf8 = host_ioctl_tcgets(c->host_fd, &host) < 0 || (host.c_iflag & IUTF8);
 
-    if (host_ioctl_winsize(c->host_fd, &host_ws) == 0) {
+    if (sized)
         ws = (struct lx_winsize){host_ws.ws_row, host_ws.ws_col, host_ws.ws_xpixel,
                                  host_ws.ws_ypixel};
-        tty_set_winsize(c->tty, &ws);
-    }
-    tty_lock(c->tty);
-    if (host_ioctl_tcgets(c->host_fd, &host) < 0 || (host.c_iflag & IUTF8))
-        c->tty->termios.c_iflag |= LX_IUTF8;
-    c->tty->locked = false;
-    tty_unlock(c->tty);
+    tty_pump_start(c->tty, sized ? &ws : NULL, utf8);
 }
 
 int console_attach(struct super *devpts, int host_tty_fd, struct console **out,
@@ -188,7 +150,7 @@ int console_attach(struct super *devpts, int host_tty_fd, struct console **out,
     ret = devpts_open_master(devpts, LX_O_RDWR | LX_O_NOCTTY, &c->master);
     if (ret < 0)
         goto out_console;
-    c->tty = tty_get(tty_file_of(c->master)->tty);
+    c->tty = tty_pump_get(c->master);
     console_copy_settings(c);
     ret = devpts_open_slave(c->tty, NULL, LX_O_RDWR | LX_O_NOCTTY, out_slave);
     if (ret < 0)
@@ -202,7 +164,6 @@ int console_attach(struct super *devpts, int host_tty_fd, struct console **out,
         file_put(*out_slave);
         return ret;
     }
-    tty_set_console(tty_get(c->tty));
     mutex_lock(&g_consoles.lock);
     list_add_tail(&g_consoles.consoles, &c->node);
     mutex_unlock(&g_consoles.lock);
@@ -212,7 +173,7 @@ int console_attach(struct super *devpts, int host_tty_fd, struct console **out,
 out_slave:
     file_put(*out_slave);
 out_master:
-    tty_put(c->tty);
+    tty_pump_put(c->tty);
     file_put(c->master);
 out_console:
     (void)host_close(host_tty_fd); /* the first error is the one to tell */
@@ -236,12 +197,7 @@ void console_resize(struct console *c, uint16_t rows, uint16_t cols)
 
 static bool console_busy(struct console *c)
 {
-    bool busy;
-
-    tty_lock(c->tty);
-    busy = tty_ring_used(&c->tty->out) > 0 || atomic_load(&c->writing);
-    tty_unlock(c->tty);
-    return busy && !atomic_load(&c->gone);
+    return tty_pump_pending(c->tty) && !atomic_load(&c->gone);
 }
 
 void console_drain(void)

@@ -126,7 +126,7 @@ void pipe_wait_end(struct pipe *p, struct pipe_wait *w, uint32_t mask)
 /* ---- read -------------------------------------------------------------------------------- */
 
 /* Moves what is there. Bytes, 0 when the ring is empty, -EFAULT. */
-static ssize_t pipe_take_locked(struct pipe *p, struct iov_iter *dst)
+static ssize_t pipe_take_locked(struct pipe *p, struct iov_iter *dst) REQUIRES(p->lock)
 {
     size_t done = 0;
 
@@ -191,7 +191,7 @@ ssize_t pipe_read_iter(struct pipe *p, struct iov_iter *dst, bool nonblock)
 
 /* Appends a write's odd tail to the last buffer when that one still has room, as Linux does, so
  * that many small writes do not take a slot each. */
-static ssize_t pipe_merge_locked(struct pipe *p, struct iov_iter *src)
+static ssize_t pipe_merge_locked(struct pipe *p, struct iov_iter *src) REQUIRES(p->lock)
 {
     size_t chars = iov_iter_count(src) & (LX_PAGE_SIZE - 1);
     struct pipe_buf *b;
@@ -212,6 +212,7 @@ static ssize_t pipe_merge_locked(struct pipe *p, struct iov_iter *src)
 
 /* Fills free slots. Adds to *done; 0, -EFAULT, -ENOMEM. */
 static int pipe_fill_locked(struct pipe *p, struct iov_iter *src, bool packet, ssize_t *done)
+    REQUIRES(p->lock)
 {
     while (iov_iter_count(src) > 0 && !pipe_full(p)) {
         size_t want = MIN(iov_iter_count(src), LX_PAGE_SIZE);

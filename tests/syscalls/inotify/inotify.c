@@ -117,6 +117,7 @@ TEST(errors)
     test_tmpdir();
     close(open("plain", O_CREAT | O_WRONLY, 0600));
     CHECK_ERR(sysp(SYS_inotify_init1, 1), EINVAL);
+    CHECK_EQ(close((int)sys(SYS_inotify_init)), 0);
     CHECK_ERR(inotify_add_watch(fd, "plain", 0), EINVAL);
     CHECK_ERR(inotify_add_watch(fd, "missing", IN_OPEN), ENOENT);
     CHECK_ERR(inotify_add_watch(fd, "plain", IN_OPEN | IN_ONLYDIR), ENOTDIR);

@@ -70,6 +70,24 @@ static void on_signal(int signo)
     (void)signo;
 }
 
+TEST(pselect6_arguments)
+{
+    struct timespec ts = {0, 1000000};
+    struct {
+        void *mask;
+        size_t size;
+    } pack = {NULL, 8};
+
+    CHECK_EQ(sys(SYS_pselect6, 0, NULL, NULL, NULL, &ts, &pack), 0);
+    CHECK_EQ(ts.tv_nsec, 0);
+    CHECK_ERR(sys(SYS_pselect6, 0, NULL, NULL, NULL, &ts, BAD_PTR), EFAULT);
+    pack.mask = &pack;
+    pack.size = 4;
+    CHECK_ERR(sys(SYS_pselect6, 0, NULL, NULL, NULL, &ts, &pack), EINVAL);
+    ts.tv_nsec = 1000000000;
+    CHECK_ERR(sys(SYS_pselect6, 0, NULL, NULL, NULL, &ts, NULL), EINVAL);
+}
+
 TEST(pselect_mask)
 {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
