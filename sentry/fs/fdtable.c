@@ -230,7 +230,8 @@ void fdtable_put(struct fdtable *t)
     free(t);
 }
 
-int fdtable_lookup_any_get(struct fdtable *t, int fd, struct file **out)
+/* NO_THREAD_SAFETY: the only user of a table takes no lock. */
+NO_THREAD_SAFETY int fdtable_lookup_any_get(struct fdtable *t, int fd, struct file **out)
 {
     struct file *f = NULL;
     bool alone = refs_read(&t->refs) == 1;

@@ -151,7 +151,8 @@ static ssize_t after_write(struct file *f, ssize_t ret)
     return ret;
 }
 
-ssize_t file_read(struct file *f, struct iov_iter *dst)
+/* NO_THREAD_SAFETY here and below: an unshared description needs no position lock. */
+NO_THREAD_SAFETY ssize_t file_read(struct file *f, struct iov_iter *dst)
 {
     lx_loff_t pos = -1; /* what files without a position of ours are given */
     bool shared;
@@ -179,7 +180,7 @@ ssize_t file_read(struct file *f, struct iov_iter *dst)
     return ret;
 }
 
-ssize_t file_write(struct file *f, struct iov_iter *src)
+NO_THREAD_SAFETY ssize_t file_write(struct file *f, struct iov_iter *src)
 {
     lx_loff_t pos = -1; /* what files without a position of ours are given */
     bool shared;

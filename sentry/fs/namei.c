@@ -46,7 +46,8 @@ struct new_name {
     struct dentry *child; /* +1 */
 };
 
-static void new_name_end(struct new_name *n)
+/* NO_THREAD_SAFETY: n->dir tells whether its lock is held. */
+NO_THREAD_SAFETY static void new_name_end(struct new_name *n)
 {
     if (n->dir)
         mutex_unlock(&n->dir->lock);
@@ -56,7 +57,8 @@ static void new_name_end(struct new_name *n)
 }
 
 /* filename_create of Linux: EEXIST comes before EROFS, which comes before permission. */
-static int new_name_begin(struct new_name *n, int dirfd, const char *name, bool is_dir)
+NO_THREAD_SAFETY static int new_name_begin(struct new_name *n, int dirfd, const char *name,
+                                           bool is_dir)
 {
     int ret = walk_begin(&n->w, dirfd, name, 0);
 
@@ -84,7 +86,7 @@ static int new_name_begin(struct new_name *n, int dirfd, const char *name, bool 
 }
 
 /* The op ran. Unlocks, tells watchers. */
-static int new_name_made(struct new_name *n, int ret, uint32_t isdir)
+NO_THREAD_SAFETY static int new_name_made(struct new_name *n, int ret, uint32_t isdir)
 {
     struct inode *dir = n->dir;
 

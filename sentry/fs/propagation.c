@@ -76,7 +76,7 @@ static void mark_receivers(struct mount *parent)
     parent->receives = false;
 }
 
-static void make_tree_shared(struct mount *top)
+static void make_tree_shared(struct mount *top) REQUIRES(g_mount_lock)
 {
     struct mount *m;
 
@@ -86,7 +86,7 @@ static void make_tree_shared(struct mount *top)
 
 /* The copy at receiver: a peer's is a peer, a slave's a slave. */
 static void join_groups(struct mount *copy, const struct mount *receiver,
-                        const struct mount *parent)
+                        const struct mount *parent) REQUIRES(g_mount_lock)
 {
     struct mount *c;
 

@@ -137,7 +137,8 @@ static int rename_locked(struct rename_op *r)
     return 1;
 }
 
-static int rename_run(struct rename_op *r)
+/* NO_THREAD_SAFETY: the rename lock is for two directories only. */
+NO_THREAD_SAFETY static int rename_run(struct rename_op *r)
 {
     struct super *s = r->old_w.cur.dentry->super;
     char old_name[LX_NAME_MAX + 1], new_name[LX_NAME_MAX + 1];

@@ -168,7 +168,7 @@ static int step_cached(struct walk *w, struct path *cur, const struct path *root
 }
 
 /* Goes as far as the cache leads. STEP_DONE: all resolved; STEP_MORE: w->pos needs walk_step. */
-static int walk_cached(struct walk *w, bool to_parent)
+NO_THREAD_SAFETY static int walk_cached(struct walk *w, bool to_parent)
 {
     struct fs_ctx *fs = curr()->fs;
     const struct cred *cred = curr()->cred;
@@ -289,7 +289,8 @@ static bool revalidated(struct dentry *dir, struct dentry *d)
     return dir->inode->ops->revalidate(dir->inode, d);
 }
 
-int walk_lookup(struct dentry *dir, const char *name, size_t len, bool locked, struct dentry **out)
+NO_THREAD_SAFETY int walk_lookup(struct dentry *dir, const char *name, size_t len, bool locked,
+                                 struct dentry **out)
 {
     struct dentry *d = dentry_lookup(dir, name, len);
     struct inode *inode = NULL;

@@ -404,8 +404,9 @@ static struct tmpfs_inode *of_map(struct mappable *m)
     return container_of(m, struct tmpfs_inode, inode.map);
 }
 
-static int tmpfs_translate(struct mappable *m, uint64_t pgoff, uint32_t count, bool write,
-                           struct backing *out)
+/* NO_THREAD_SAFETY: m is ti->inode.map. */
+NO_THREAD_SAFETY static int tmpfs_translate(struct mappable *m, uint64_t pgoff, uint32_t count,
+                                            bool write, struct backing *out)
 {
     struct tmpfs_inode *ti = of_map(m);
     uint64_t end, next;
