@@ -100,9 +100,10 @@ static int do_step(unsigned r)
 
 static void *worker(void *arg)
 {
-    struct curr self = g_self;
+    static _Thread_local struct curr self;
     unsigned seed = (unsigned)(uintptr_t)arg;
 
+    self = g_self;
     sleeper_init(&self.sleeper);
     g_curr = &self;
     for (int i = 0; i < ROUNDS; i++) {
