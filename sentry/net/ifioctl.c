@@ -8,7 +8,7 @@
 #include "sentry/abi/netlink.h"
 #include "sentry/core/cred.h"
 #include "sentry/mm/uaccess.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 
 static void put_in(struct lx_ifreq *r, uint32_t host_order)
 {

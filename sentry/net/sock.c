@@ -9,8 +9,8 @@
 #include "sentry/abi/in.h"
 #include "sentry/core/restart.h"
 #include "sentry/net/inet/inet.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/netlink/netlink.h"
-#include "sentry/net/netns_internal.h"
 #include "sentry/net/unix/unix.h"
 
 static atomic_ullong next_cookie = 1;

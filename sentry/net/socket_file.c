@@ -6,7 +6,7 @@
 
 #include "sentry/abi/fcntl.h"
 #include "sentry/mm/uaccess.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/sock.h"
 
 static const struct file_ops socket_file_ops;

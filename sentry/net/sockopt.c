@@ -9,7 +9,7 @@
 
 #include "sentry/core/cred.h"
 #include "sentry/mm/uaccess.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/sock.h"
 
 #define SNDBUF_MIN 4608

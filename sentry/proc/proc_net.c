@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "sentry/net/inet/inet.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/unix/unix.h"
 #include "sentry/proc/proc_internal.h"
 

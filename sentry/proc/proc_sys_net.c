@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/proc/proc_internal.h"
 
 static struct netns *ns_now(void)

@@ -95,13 +95,13 @@ int64_t pseudo_parse_nr(const char *name, size_t len)
     int64_t nr = 0;
 
     if (len == 0 || len > 10 || (name[0] == '0' && len > 1))
-        return -1;
+        return -ENOENT;
     for (size_t i = 0; i < len; i++) {
         if (name[i] < '0' || name[i] > '9')
-            return -1;
+            return -ENOENT;
         nr = nr * 10 + (name[i] - '0');
     }
-    return nr <= INT32_MAX ? nr : -1;
+    return nr <= INT32_MAX ? nr : -ENOENT;
 }
 
 int pseudo_show_text(struct pseudo_node *n, struct pbuf *b)

@@ -79,7 +79,7 @@ int MUST_CHECK pseudo_node_new(struct pseudo_node *dir, const struct pseudo_entr
 /* A node that shows p (+1 taken here). */
 void pseudo_node_set_pid(struct pseudo_node *n, struct pid *p, enum pid_kind kind);
 struct pseudo_super *pseudo_super_of(const struct pseudo_node *n);
-/* Decimal name without sign, leading zero or overflow; -1 when it is none. */
+/* Decimal name without sign, leading zero or overflow; -ENOENT when it is none. */
 int64_t pseudo_parse_nr(const char *name, size_t len);
 
 static inline struct pseudo_node *pseudo_node_of(struct inode *i)

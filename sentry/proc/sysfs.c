@@ -94,7 +94,8 @@ static const struct pseudo_entry cpu_entry = {
 static int cpu_lookup(struct pseudo_node *dir, const char *name, size_t len,
                       struct pseudo_node **out)
 {
-    int64_t nr = len > 3 && memcmp(name, "cpu", 3) == 0 ? pseudo_parse_nr(name + 3, len - 3) : -1;
+    int64_t nr =
+        len > 3 && memcmp(name, "cpu", 3) == 0 ? pseudo_parse_nr(name + 3, len - 3) : -ENOENT;
     int ret;
 
     *out = NULL;

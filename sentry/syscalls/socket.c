@@ -6,7 +6,7 @@
 
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/unix/unix.h"
 #include "sentry/syscalls/socket_internal.h"
 #if __has_include("gen/syscall_protos.h")

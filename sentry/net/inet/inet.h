@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "sentry/abi/in.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/sock.h"
 
 struct inet_sock;

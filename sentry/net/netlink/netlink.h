@@ -4,7 +4,7 @@
 
 #include "platform/base/rbuf.h"
 #include "sentry/abi/netlink.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 
 int MUST_CHECK netlink_create(struct netns *ns, int type, int protocol, struct sock **out);
 

@@ -4,7 +4,7 @@
 
 #include "platform/base/tree.h"
 #include "sentry/abi/un.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/unix/scm.h"
 
 /*

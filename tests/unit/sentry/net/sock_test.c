@@ -11,7 +11,7 @@
 #include "sentry/abi/in.h"
 #include "sentry/abi/netlink.h"
 #include "sentry/net/inet/inet.h"
-#include "sentry/net/netns_internal.h"
+#include "sentry/net/net_tables.h"
 #include "sentry/net/unix/unix.h"
 
 const struct fs_type *const g_fs_types[] = {NULL};
