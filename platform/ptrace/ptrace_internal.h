@@ -45,6 +45,9 @@ struct platform {
     uint16_t *slot_free;      /* p: stack of freed slots */
 };
 
+/* space->pending */
+enum { PENDING_NONE, PENDING_LAZY, PENDING_FORCED };
+
 #define SLOT_NONE  0xffffu
 #define SLOT_COUNT 0x8000u
 
@@ -63,14 +66,14 @@ struct platform_space {
     unsigned spare_parent_seq;         /* s */
     bool dirty;                        /* s: the host address space may hold mappings */
     struct queue queue;                /* s: changes the host has not seen */
-    struct rangeset mapped;      /* s: pages mapped once the queue is applied (may name too many) */
-    atomic_uint pending;         /* a: queue is not empty or is being applied; written under s */
-    uint64_t drain_count;        /* s: times the queue was emptied */
-    uint32_t slot;               /* s: request page; SLOT_NONE until needed */
-    bool slot_mapped;            /* s: the stub sees it */
-    uaddr_t bad_start, bad_end;  /* s: the host refused to map this: guest gets SIGBUS */
-    atomic_uint barrier_waiters; /* a */
-    struct cond left_guest;      /* with s */
+    struct rangeset mapped;            /* s: what the host has mapped; may name too many */
+    atomic_uint pending;               /* a: PENDING_*; written under s */
+    uint64_t drain_count;              /* s: times the queue was emptied */
+    uint32_t slot;                     /* s: request page; SLOT_NONE until needed */
+    bool slot_mapped;                  /* s: the stub sees it */
+    uaddr_t bad_start, bad_end;        /* s: the host refused to map this: guest gets SIGBUS */
+    atomic_uint barrier_waiters;       /* a */
+    struct cond left_guest;            /* with s */
 };
 
 /*
@@ -90,7 +93,11 @@ struct platform_ctx {
     unsigned fpu_parent_seq;         /* O */
     atomic_uint seq;                 /* a: odd while the stub may run guest code */
     atomic_uint interrupt;           /* a */
-    struct placement place;          /* O */
+    bool drain_next;        /* O: the last event was a fault: its answer is needed at once */
+    int lazy_score;         /* O: 0..LAZY_MAX, see enter_guest */
+    unsigned lazy_runs;     /* O: runs since additions began to wait */
+    unsigned eager_drains;  /* O */
+    struct placement place; /* O */
 };
 
 /* --- stub.c: one stub process --- */
@@ -154,6 +161,8 @@ void space_leave(struct platform_space *s, struct platform_ctx *c);
 /* Called by an owner whose stub left guest code while somebody waits in space_barrier. */
 void space_left_guest(struct platform_space *s);
 bool space_addr_bad(struct platform_space *s, uaddr_t addr);
+/* Would a fault at addr be helped by applying the queue? */
+bool space_addr_pending(struct platform_space *s, uaddr_t addr);
 
 int ptrace_space_new(struct platform *p, struct platform_space **out);
 int ptrace_space_clone(struct platform_space *from, struct platform_ctx *caller,

@@ -176,7 +176,7 @@ static void space_forget_mappings(struct platform_space *s)
     rangeset_reset(&s->mapped);
     s->bad_start = s->bad_end = 0;
     s->drain_count++;
-    atomic_store(&s->pending, 0);
+    atomic_store(&s->pending, PENDING_NONE);
 }
 
 void ptrace_space_free(struct platform_space *s)
@@ -293,19 +293,18 @@ static bool range_ok(const struct platform_space *s, uaddr_t addr, size_t size)
            !add_overflows(addr, size, &end) && addr >= s->platform->low && end <= s->platform->high;
 }
 
-static int enqueue_locked(struct platform_space *s, const struct change *ch) REQUIRES(s->lock)
+/* After every change of the queue. */
+static void queue_changed_locked(struct platform_space *s) REQUIRES(s->lock)
 {
     struct platform_ctx *c = ctx_current();
-    int ret = queue_add(&s->queue, ch);
 
-    if (ret < 0)
-        return ret;
-    atomic_store(&s->pending, 1);
+    atomic_store(&s->pending, s->queue.forced  ? PENDING_FORCED
+                              : s->queue.count ? PENDING_LAZY
+                                               : PENDING_NONE);
     /* A stopped stub of this space is at hand: keep the queue short. A failed drain is met again
      * before the next run. */
     if (s->queue.count > QUEUE_SOFT_MAX && c && c->space == s && c->stub.seized)
-        (void)drain_locked(s, c);
-    return 0;
+        IGNORE_RESULT(drain_locked(s, c));
 }
 
 int ptrace_space_map(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
@@ -319,50 +318,34 @@ int ptrace_space_map(struct platform_space *s, uaddr_t addr, size_t size, int pr
     mutex_lock(&s->lock);
     if (addr < s->bad_end && addr + size > s->bad_start)
         s->bad_start = s->bad_end = 0;
-    ret = rangeset_add(&s->mapped, addr, addr + size);
-    if (ret == 0)
-        ret = enqueue_locked(s, &ch);
+    ret = queue_map(&s->queue, &s->mapped, &ch);
+    queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }
 
 int ptrace_space_unmap(struct platform_space *s, uaddr_t addr, size_t size)
 {
-    const struct change ch = {.kind = CHANGE_UNMAP, .addr = addr, .size = size};
-    struct range part;
-    int ret = 0;
+    int ret;
 
     if (!range_ok(s, addr, size))
         return -EINVAL;
     mutex_lock(&s->lock);
-    if (rangeset_next(&s->mapped, addr, addr + size, &part)) {
-        ret = enqueue_locked(s, &ch);
-        /* Out of memory: the set names pages that are gone, which costs a host call, no more. */
-        if (ret == 0 && rangeset_remove(&s->mapped, addr, addr + size) < 0)
-            log_debug(LOG_PLATFORM, "ptrace: the set of mapped pages is not exact any more");
-    }
+    ret = queue_unmap(&s->queue, &s->mapped, addr, size);
+    queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }
 
 int ptrace_space_protect(struct platform_space *s, uaddr_t addr, size_t size, int prot)
 {
-    struct range part;
-    uaddr_t at = addr, end = addr + size;
-    int ret = 0;
+    int ret;
 
     if (!range_ok(s, addr, size))
         return -EINVAL;
     mutex_lock(&s->lock);
-    while (ret == 0 && at < end && rangeset_next(&s->mapped, at, end, &part)) {
-        const struct change ch = {.kind = CHANGE_PROTECT,
-                                  .prot = prot,
-                                  .addr = part.start,
-                                  .size = part.end - part.start};
-
-        ret = enqueue_locked(s, &ch);
-        at = part.end;
-    }
+    ret = queue_protect(&s->queue, &s->mapped, addr, size, prot);
+    queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }
@@ -370,17 +353,13 @@ int ptrace_space_protect(struct platform_space *s, uaddr_t addr, size_t size, in
 int ptrace_space_clear(struct platform_space *s)
 {
     const struct platform *p = s->platform;
-    const struct change ch = {.kind = CHANGE_UNMAP, .addr = p->low, .size = p->high - p->low};
-    int ret = 0;
+    int ret;
 
     mutex_lock(&s->lock);
     queue_reset(&s->queue);
-    rangeset_reset(&s->mapped);
     s->bad_start = s->bad_end = 0;
-    if (s->dirty)
-        ret = enqueue_locked(s, &ch);
-    else
-        atomic_store(&s->pending, 0);
+    ret = queue_unmap(&s->queue, &s->mapped, p->low, p->high - p->low);
+    queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }
@@ -545,6 +524,8 @@ static int drain_locked(struct platform_space *s, struct platform_ctx *c)
 
     c->hw_valid = false;
     s->dirty = true;
+    queue_applying(&s->queue, &s->mapped);
+    atomic_store(&s->pending, PENDING_FORCED);
     while (i < s->queue.count) {
         int error, ret;
 
@@ -560,9 +541,9 @@ static int drain_locked(struct platform_space *s, struct platform_ctx *c)
         else if (ret != -EAGAIN)
             return ret;
     }
-    queue_reset(&s->queue);
+    queue_applied(&s->queue, &s->mapped);
     s->drain_count++;
-    atomic_store(&s->pending, 0);
+    atomic_store(&s->pending, PENDING_NONE);
     if (atomic_load(&s->barrier_waiters))
         cond_wake_all(&s->left_guest);
     return 0;
@@ -579,6 +560,16 @@ int space_drain(struct platform_space *s, struct platform_ctx *c)
         ret = drain_locked(s, c);
     mutex_unlock(&s->lock);
     return ret;
+}
+
+bool space_addr_pending(struct platform_space *s, uaddr_t addr)
+{
+    bool maps;
+
+    mutex_lock(&s->lock);
+    maps = queue_maps(&s->queue, addr);
+    mutex_unlock(&s->lock);
+    return maps;
 }
 
 bool space_addr_bad(struct platform_space *s, uaddr_t addr)
@@ -605,12 +596,12 @@ void ptrace_space_barrier(struct platform_space *s)
     struct platform_ctx *self = ctx_current(), *c;
     uint64_t target;
 
-    if (!atomic_load(&s->pending))
+    if (atomic_load(&s->pending) != PENDING_FORCED)
         return;
     mutex_lock(&s->lock);
     target = s->drain_count + 1;
     atomic_fetch_add(&s->barrier_waiters, 1);
-    while (atomic_load(&s->pending) && s->drain_count < target) {
+    while (atomic_load(&s->pending) == PENDING_FORCED && s->drain_count < target) {
         bool inside = false;
 
         list_for_each_entry(c, &s->ctxs, node) {
