@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sentry/core/cred.h"
+#include "sentry/fs/fasync.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/sock.h"
@@ -455,12 +456,52 @@ void sock_put_timestamp(struct sock *sk, struct net_msg *m, const struct nbuf *b
     sk->last_stamp = b->stamp;
 }
 
+/* The caller of an ioctl holds the file, so sk->file stays. */
+static long ioctl_set_owner(struct sock *sk, uaddr_t arg)
+{
+    struct pid *pid = NULL;
+    int32_t nr;
+    int ret = get_user(&nr, arg);
+
+    if (ret < 0)
+        return ret;
+    if (nr == INT32_MIN)
+        return -EINVAL;
+    if (nr) {
+        pid = g_pid_ops->find_get(nr < 0 ? -nr : nr);
+        if (!pid)
+            return -ESRCH;
+    }
+    ret = file_set_owner(sk->file, pid, nr < 0 ? PID_PGRP : PID_TGID);
+    pid_put(pid);
+    return ret;
+}
+
+static long ioctl_get_owner(struct sock *sk, uaddr_t arg)
+{
+    struct file_owner owner;
+    int32_t nr;
+
+    file_get_owner(sk->file, &owner);
+    nr = pid_nr(owner.pid);
+    if (owner.kind == PID_PGRP)
+        nr = -nr;
+    pid_put(owner.pid);
+    return put_user(&nr, arg);
+}
+
 long sock_ioctl_generic(struct sock *sk, uint32_t cmd, uaddr_t arg)
 {
     struct lx_timeval64 tv;
     uint64_t stamp;
 
     switch (cmd) {
+    case LX_FIOSETOWN:
+    case LX_SIOCSPGRP:
+        return ioctl_set_owner(sk, arg);
+    case LX_FIOGETOWN:
+    case LX_SIOCGPGRP:
+        return ioctl_get_owner(sk, arg);
     case LX_SIOCGSTAMP:
     case LX_SIOCGSTAMPNS:
         stamp = sk->last_stamp;

@@ -218,6 +218,31 @@ TEST(urgent)
     close(s[1]);
 }
 
+static volatile int got_urgent;
+static void on_urgent(int signo)
+{
+    got_urgent = signo;
+}
+
+TEST(urgent_signal)
+{
+    int s[2], owner = getpid(), got = 0;
+
+    signal(SIGURG, on_urgent);
+    pair(s);
+    CHECK_EQ(ioctl(s[1], FIOSETOWN, &owner), 0);
+    CHECK_EQ(ioctl(s[1], SIOCGPGRP, &got), 0);
+    CHECK_EQ(got, owner);
+    CHECK_EQ(fcntl(s[1], F_GETOWN), owner);
+    CHECK_EQ(send(s[0], "!", 1, MSG_OOB), 1);
+    for (int i = 0; i < 100 && !got_urgent; i++)
+        test_sleep_ms(5);
+    CHECK_EQ(got_urgent, SIGURG);
+    signal(SIGURG, SIG_DFL);
+    close(s[0]);
+    close(s[1]);
+}
+
 TEST(port_sharing)
 {
     int l = listener(1), o = socket(AF_INET, SOCK_STREAM, 0), on = 1, c, s;
