@@ -67,6 +67,12 @@ struct dentry *dentry_get(struct dentry *d)
     return d;
 }
 
+/* relaxed: only a hint to dcache_reap, which looks again under the lock. */
+static void want_reap(bool yes) REQUIRES(g_dcache.lock)
+{
+    atomic_store_explicit(&g_dcache.want_reap, yes, memory_order_relaxed);
+}
+
 /* Adds to the hash; the caller's reference count gains the cache's. */
 static void hash_locked(struct dentry *d) REQUIRES(g_dcache.lock)
 {
@@ -76,7 +82,8 @@ static void hash_locked(struct dentry *d) REQUIRES(g_dcache.lock)
     *b = d;
     d->flags |= DENTRY_HASHED | DENTRY_REFERENCED;
     list_add(&g_dcache.lru, &d->lru);
-    g_dcache.hashed++;
+    if (++g_dcache.hashed > DCACHE_LIMIT)
+        want_reap(true);
 }
 
 /* Takes it out of the hash; the cache's reference is the caller's now. */
@@ -96,7 +103,7 @@ static void unhash_locked(struct dentry *d) REQUIRES(g_dcache.lock)
 static void dead_locked(struct dentry *d) REQUIRES(g_dcache.lock)
 {
     list_add(&g_dcache.dead, &d->lru);
-    g_dcache.have_dead = true;
+    want_reap(true);
 }
 
 void dentry_put(struct dentry *d)
@@ -487,14 +494,14 @@ void dcache_reap(void)
 {
     struct list gone;
 
-    if (likely(!g_dcache.have_dead && g_dcache.hashed <= DCACHE_LIMIT))
+    if (likely(!atomic_load_explicit(&g_dcache.want_reap, memory_order_relaxed)))
         return;
     list_init(&gone);
     mutex_lock(&g_dcache.lock);
     list_splice_tail(&gone, &g_dcache.dead);
-    g_dcache.have_dead = false;
     if (g_dcache.hashed > DCACHE_LIMIT)
         shrink_locked(&gone);
+    want_reap(g_dcache.hashed > DCACHE_LIMIT);
     mutex_unlock(&g_dcache.lock);
     put_list(&gone);
 }

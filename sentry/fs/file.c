@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sentry/core/clock.h"
 #include "sentry/fs/epoll/epoll.h"
@@ -359,6 +360,17 @@ int vfs_fsync(struct file *f, bool data_only)
     return f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
 }
 
+void fs_notify_name(struct inode *dir, uint32_t mask, const struct walk_last *last)
+{
+    char name[LX_NAME_MAX + 1];
+
+    if (!dir->watches || last->len > LX_NAME_MAX)
+        return;
+    memcpy(name, last->name, last->len);
+    name[last->len] = '\0';
+    fs_notify_dir(dir, mask, name, 0);
+}
+
 void fs_notify_dentry(struct dentry *d, uint32_t mask)
 {
     struct inode *inode = d->inode, *dir = NULL;
@@ -371,7 +383,7 @@ void fs_notify_dentry(struct dentry *d, uint32_t mask)
     mutex_lock(&g_dcache.lock);
     if (d->parent != d && d->parent->inode && d->parent->inode->watches) {
         dir = inode_get(d->parent->inode);
-        __builtin_memcpy(name, d->name, d->name_len + 1);
+        memcpy(name, d->name, d->name_len + 1);
     }
     mutex_unlock(&g_dcache.lock);
     if (dir) {

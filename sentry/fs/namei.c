@@ -93,7 +93,7 @@ NO_THREAD_SAFETY static int new_name_made(struct new_name *n, int ret, uint32_t 
     if (ret == 0) {
         mutex_unlock(&dir->lock);
         n->dir = NULL;
-        fs_notify_dir(dir, LX_IN_CREATE | isdir, n->child->name, 0);
+        fs_notify_name(dir, LX_IN_CREATE | isdir, &n->w.last);
     }
     return ret;
 }
@@ -288,7 +288,7 @@ static int remove_name(int dirfd, const char *name, bool is_dir)
     mutex_unlock(&dir->lock);
     if (ret == 0) {
         mounts_leave_dentry(d);
-        fs_notify_dir(dir, LX_IN_DELETE | (is_dir ? LX_IN_ISDIR : 0), d->name, 0);
+        fs_notify_name(dir, LX_IN_DELETE | (is_dir ? LX_IN_ISDIR : 0), &w.last);
         if (inode->attr.nlink == 0 || is_dir)
             fs_notify_dir(inode, LX_IN_DELETE_SELF, NULL, 0);
         else

@@ -276,7 +276,7 @@ found:
 unlock:
     mutex_unlock(&dir->inode->lock);
     if (ret == 0 && *created)
-        fs_notify_dir(dir->inode, LX_IN_CREATE, d->name, 0);
+        fs_notify_name(dir->inode, LX_IN_CREATE, &w->last);
     return ret;
 }
 

@@ -235,6 +235,7 @@ int MUST_CHECK inode_permission_generic(struct inode *i, const struct cred *c, u
 /* Owner, mode (set-gid directories) and times of a new child of dir with the caller's credentials.
  */
 void inode_init_owner(struct inode *child, const struct inode *dir, uint32_t mode);
+/* Without a lock, as reads and writes touch all the time: two at once may mix their nanoseconds. */
 void inode_touch(struct inode *i, bool atime, bool mtime, bool ctime);
 
 /* ---- dentry ------------------------------------------------------------------------------ */

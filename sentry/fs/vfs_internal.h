@@ -30,7 +30,7 @@ struct dcache {
     struct list lru;       /* d: hashed dentries, the hand moves from the tail */
     struct list dead;      /* d: unhashed by dentry_drop, the cache's reference still to be put */
     uint32_t hashed;       /* d */
-    bool have_dead;        /* d; read racily */
+    atomic_bool want_reap; /* a: dead is not empty, or too many are hashed */
 };
 extern struct dcache g_dcache;
 
@@ -176,6 +176,9 @@ int MUST_CHECK may_create(struct inode *dir);
 int MUST_CHECK may_delete(struct inode *dir, struct dentry *victim, bool is_dir);
 /* inotify: on the object and on its parent with its name. */
 void fs_notify_dentry(struct dentry *d, uint32_t mask);
+/* inotify: on dir about the name that a walk ended with (a dentry's own name may change any time).
+ */
+void fs_notify_name(struct inode *dir, uint32_t mask, const struct walk_last *last);
 void fasync_free(struct file *f);
 /* Drops the locks that closing a descriptor of f, or its last reference, releases. */
 void flock_close_fd(struct file *f, const void *owner);
