@@ -32,6 +32,7 @@ struct listing {
     uint32_t count, room, bucket_count;
     char *names;
     size_t names_used, names_room;
+    bool with_attr; /* entries were asked for with attributes */
 };
 
 struct gofer_dir_file {
@@ -97,9 +98,10 @@ static int listing_index(struct listing *l)
 }
 
 /* One READDIR reply appended. *eof and *cookie tell how to go on. */
-static int decode_page(struct gofer_super *gs, struct rbuf *in, struct listing *l, bool *eof,
+static int decode_page(struct gofer_inode *dir, struct rbuf *in, struct listing *l, bool *eof,
                        uint64_t *cookie)
 {
+    struct gofer_super *gs = dir->gs;
     uint8_t end = rbuf_u8(in);
     uint32_t n = rbuf_u32(in);
 
@@ -132,7 +134,7 @@ static int decode_page(struct gofer_super *gs, struct rbuf *in, struct listing *
             e->type = (uint8_t)(e->attr.mode >> 12);
             e->ino = gs_guest_ino(gs, e->attr.dev, e->attr.ino);
         } else {
-            e->ino = ino;
+            e->ino = gs_guest_ino(gs, dir->host_dev, ino);
         }
         memcpy(l->names + l->names_used, name.data, name.len);
         l->names_used += name.len;
@@ -145,7 +147,7 @@ static int decode_page(struct gofer_super *gs, struct rbuf *in, struct listing *
 
 struct first_page {
     struct gi_extra extra;
-    struct gofer_super *gs;
+    struct gofer_inode *dir;
     struct listing *l;
     bool eof;
     uint64_t cookie;
@@ -161,15 +163,15 @@ static int take_first_page(struct gi_extra *extra, struct gofer_slot *c)
     if (there != 1)
         return 0;
     extra->took = true;
-    return decode_page(p->gs, &c->in, p->l, &p->eof, &p->cookie);
+    return decode_page(p->dir, &c->in, p->l, &p->eof, &p->cookie);
 }
 
 static int fetch(struct gofer_inode *dir, struct listing *l)
 {
     struct gofer_super *gs = dir->gs;
-    bool attr = gs->exclusive && gs->readonly;
+    bool attr = l->with_attr;
     struct first_page p = {
-        .extra = {.flags = GP_WALK_LIST, .take = take_first_page}, .gs = gs, .l = l};
+        .extra = {.flags = GP_WALK_LIST, .take = take_first_page}, .dir = dir, .l = l};
     uint32_t fid;
     int ret = gi_pin_extra(dir, attr ? &p.extra : NULL, &fid);
 
@@ -186,7 +188,7 @@ static int fetch(struct gofer_inode *dir, struct listing *l)
         wbuf_u32(&c->out, attr ? GP_READDIR_ATTR : 0);
         ret = session_call(c);
         if (ret == 0)
-            ret = decode_page(gs, &c->in, l, &p.eof, &p.cookie);
+            ret = decode_page(dir, &c->in, l, &p.eof, &p.cookie);
         ret = session_end(c, ret);
     }
     gi_unpin(dir);
@@ -195,7 +197,7 @@ static int fetch(struct gofer_inode *dir, struct listing *l)
 
 /* Fetches a listing and, when worth it, keeps it. Directory lock held: no name changes meanwhile.
  */
-static int listing_make(struct gofer_inode *dir, struct listing **out)
+static int listing_make(struct gofer_inode *dir, bool with_attr, struct listing **out)
 {
     struct gofer_super *gs = dir->gs;
     struct listing *l = calloc(1, sizeof(*l)), *old = NULL;
@@ -204,6 +206,7 @@ static int listing_make(struct gofer_inode *dir, struct listing **out)
     if (!l)
         return -ENOMEM;
     refs_init(&l->refs);
+    l->with_attr = with_attr;
     ret = fetch(dir, l);
     if (ret < 0) {
         listing_put(l);
@@ -241,7 +244,8 @@ void gi_listing_load(struct gofer_inode *dir)
 {
     struct listing *l;
 
-    if (listing_make(dir, &l) == 0)
+    /* For absences names suffice, and they come fast. */
+    if (listing_make(dir, /*with_attr=*/false, &l) == 0)
         listing_put(l);
 }
 
@@ -300,9 +304,15 @@ static int gofer_readdir(struct file *f, struct dir_emit *d)
 
     if (f->pos == 0 || !df->listing) {
         struct listing *l = kept_get(dir);
+        /* Who lists a directory often looks at its entries next. */
+        bool with_attr = dir->gs->exclusive && dir->gs->readonly;
 
+        if (l && with_attr && !l->with_attr) {
+            listing_put(l);
+            l = NULL;
+        }
         if (!l) {
-            ret = listing_make(dir, &l);
+            ret = listing_make(dir, with_attr, &l);
             if (ret < 0)
                 return ret;
         }

@@ -58,8 +58,9 @@ struct gofer_inode {
     struct list data_link;         /* t */
     struct listing *listing;       /* t, +1: complete listing of a directory, exclusive only */
     atomic_uint misses;            /* a: lookups that found nothing and had no listing */
-    _Atomic uint64_t fresh;        /* a: shared: when the attributes came last, monotonic ns */
-    atomic_bool dirty;             /* a: written through a descriptor: attributes are the host's */
+    atomic_bool no_caps;    /* a: exclusive: it has no security.capability (exec asks each time) */
+    _Atomic uint64_t fresh; /* a: shared: when the attributes came last, monotonic ns */
+    atomic_bool dirty;      /* a: written through a descriptor: attributes are the host's */
 };
 
 static inline struct gofer_inode *gofer_inode(struct inode *i)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Extended attributes: one request each; nothing is cached. */
+/* Extended attributes: one request each; cached is only that a file has no capabilities. */
 #include <errno.h>
 #include <string.h>
 
@@ -42,11 +42,15 @@ static ssize_t finish_value(struct inode *inode, struct gofer_slot *c, void *buf
 
 ssize_t gofer_getxattr(struct inode *inode, const char *name, void *buf, size_t size)
 {
+    struct gofer_inode *gi = gofer_inode(inode);
+    bool caps = strcmp(name, "security.capability") == 0;
     struct gofer_slot *c;
-    int ret;
+    ssize_t ret;
 
+    if (caps && gi->no_caps)
+        return -ENODATA;
     /* What the gofer hides (gofer/attr.c) need not be asked for. */
-    if (strncmp(name, "user.", 5) != 0 && strcmp(name, "security.capability") != 0)
+    if (strncmp(name, "user.", 5) != 0 && !caps)
         return strncmp(name, "system.", 7) == 0 ? -EOPNOTSUPP : -ENODATA;
     ret = begin(inode, GP_GETXATTR, &c);
     if (ret < 0)
@@ -54,7 +58,11 @@ ssize_t gofer_getxattr(struct inode *inode, const char *name, void *buf, size_t 
     gp_put_string(&c->out, name, strlen(name));
     size = MIN(size, (size_t)GP_XATTR_MAX);
     wbuf_u32(&c->out, (uint32_t)size);
-    return finish_value(inode, c, buf, size);
+    ret = finish_value(inode, c, buf, size);
+    /* The gofer refuses to set it, so in an exclusive tree it stays absent. */
+    if (caps && (ret == -ENODATA || ret == -EOPNOTSUPP) && gi->gs->exclusive)
+        gi->no_caps = true;
+    return ret;
 }
 
 ssize_t gofer_listxattr(struct inode *inode, char *buf, size_t size)
