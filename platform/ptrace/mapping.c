@@ -211,6 +211,8 @@ static bool merge(struct change *a, const struct change *b)
 
 static void remove_items(struct queue *q, uint32_t first, uint32_t count)
 {
+    if (count == 0)
+        return; /* items may be NULL yet */
     memmove(&q->items[first], &q->items[first + count],
             (q->count - first - count) * sizeof(*q->items));
     q->count -= count;
