@@ -13,13 +13,17 @@ rc=$?
 [ $rc = 5 ] || fail "exit code $rc, wanted the trap's 5: $(cat "$work/log")"
 grep -q got "$work/log" || fail "the trap did not run"
 
+interrupted() { ! kill -INT $main 2>/dev/null; }
+
 # Interrupted at moments from before the sandbox exists to its end.
 for delay in 0 0.002 0.005 0.01 0.015 0.02 0.03 0.05 0.1 0.2; do
     setsid "$RUNSC" do sleep 1000 >/dev/null 2>&1 </dev/null &
     main=$!
     sleep $delay
     all=$(descendants $main)
-    kill -INT $main 2>/dev/null
+    # A background job of this shell starts with SIGINT ignored: one that comes before runsc-c has
+    # taken its signals over is lost, as it would be for any program.
+    wait_until interrupted || fail "delay $delay: SIGINT does not end it"
     wait $main
     gone() { local p; for p in $all; do [ -e /proc/$p ] && return 1; done; return 0; }
     wait_until gone || fail "delay $delay: processes are left: $all"
