@@ -85,8 +85,9 @@ static int wait_for_exit(struct foreground *f, struct err *e)
     struct pollfd fds[] = {{.fd = f->sandbox.control_fd, .events = POLLIN},
                            {.fd = f->signal_fd, .events = POLLIN}};
 
-    if (post(f->sandbox.control_fd, json_pack("{s:s}", "op", "start"), e) < 0 ||
-        post(f->sandbox.control_fd, json_pack("{s:s}", "op", "wait"), e) < 0)
+    /* In this order: a sandbox whose program ends at once is gone before a second request. */
+    if (post(f->sandbox.control_fd, json_pack("{s:s}", "op", "wait"), e) < 0 ||
+        post(f->sandbox.control_fd, json_pack("{s:s}", "op", "start"), e) < 0)
         return -1;
     for (;;) {
         json_t *msg;
