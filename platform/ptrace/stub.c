@@ -36,6 +36,9 @@ extern const uint8_t g_stub_code[], g_stub_park[], g_stub_park_end[], g_stub_bat
 
 void stub_entry_init(uaddr_t stub_base)
 {
+    /* A stop before the first instruction of one routine is not the end of another. */
+    ASSERT(g_stub_call_end < g_stub_pair && g_stub_pair_fail_end < g_stub_clone &&
+           g_stub_clone_end < g_stub_batch && g_stub_park_end < g_stub_call);
     g_stub_entry = (struct stub_entry){
         .park = stub_base + (uaddr_t)(g_stub_park - g_stub_code),
         .park_end = stub_base + (uaddr_t)(g_stub_park_end - g_stub_code),

@@ -58,12 +58,18 @@ g_stub_park:
     syscall
     jmp g_stub_park
 g_stub_park_end:
+    ud2
+
+/* The ud2 behind each _end keeps it apart from the next entry: a stop at _end says that the int3 in
+ * front of it was executed, and a stub that is stopped by a signal before its first instruction must
+ * not look like one that has finished. */
 
 /* rax, rdi, rsi, rdx, r10, r8, r9: one system call; result in rax. */
 g_stub_call:
     syscall
     int3
 g_stub_call_end:
+    ud2
 
 /* Two system calls: the second one's number and arguments are in rbx, r12, r13, r14, r15, rbp, rsp (in
  * the order of the first). Stops at the failure if the first fails. */
@@ -84,6 +90,7 @@ g_stub_pair_end:
 1:
     int3
 g_stub_pair_fail_end:
+    ud2
 
 /* clone; the child parks. */
 g_stub_clone:
@@ -92,6 +99,7 @@ g_stub_clone:
     jz .Lpark_enter
     int3
 g_stub_clone_end:
+    ud2
 
 /* r12: first request, r13: end of requests. Stops at the first that fails: r12 points to it, rax is
  * its result. r12 == r13: all done. */
