@@ -36,9 +36,6 @@ extern const uint8_t g_stub_code[], g_stub_park[], g_stub_park_end[], g_stub_bat
 
 void stub_entry_init(uaddr_t stub_base)
 {
-    /* A stop before the first instruction of one routine is not the end of another. */
-    ASSERT(g_stub_call_end < g_stub_pair && g_stub_pair_fail_end < g_stub_clone &&
-           g_stub_clone_end < g_stub_batch && g_stub_park_end < g_stub_call);
     g_stub_entry = (struct stub_entry){
         .park = stub_base + (uaddr_t)(g_stub_park - g_stub_code),
         .park_end = stub_base + (uaddr_t)(g_stub_park_end - g_stub_code),
@@ -52,6 +49,10 @@ void stub_entry_init(uaddr_t stub_base)
         .pair_end = stub_base + (uaddr_t)(g_stub_pair_end - g_stub_code),
         .pair_fail_end = stub_base + (uaddr_t)(g_stub_pair_fail_end - g_stub_code),
     };
+    /* A stop before the first instruction of one routine is not the end of another. */
+    ASSERT(g_stub_entry.park_end < g_stub_entry.call && g_stub_entry.call_end < g_stub_entry.pair &&
+           g_stub_entry.pair_fail_end < g_stub_entry.clone &&
+           g_stub_entry.clone_end < g_stub_entry.batch);
 }
 
 /* Waits for the next stop. -ESRCH: it is dead and reaped. */
