@@ -70,8 +70,9 @@ static const struct option_def g_global_options[] = {
     {"rootless", 0, OPTION_FLAG, &g_options.rootless,
      "accepted; an unprivileged caller is detected"},
     {"platform", 0, OPTION_STRING, &g_options.platform, "auto, ptrace, seccomp or kvm"},
-    {"network", 0, OPTION_STRING, &g_options.network, "none, host or sandbox"},
-    {"overlay", 0, OPTION_STRING, &g_options.overlay, "root:memory, root:self or none"},
+    {"network", 0, OPTION_STRING, &g_options.network, "none (loopback only)"},
+    {"overlay", 0, OPTION_STRING, &g_options.overlay,
+     "root:memory or none (writes go to the host)"},
     {"strace", 0, OPTION_OPTIONAL, &g_options.strace,
      "trace system calls to stderr or --strace=FILE"},
     {"strace-format", 0, OPTION_STRING, &g_options.strace_format, "text or json"},
@@ -100,7 +101,8 @@ static int one_of(const char *option, const char *value, const char *const *allo
         if (!strcmp(*a, value))
             return 0;
     }
-    return err_set(e, "--%s: \"%s\" is not one of the possible values; see --help", option, value);
+    return err_set(e, "--%s: \"%s\" is not a value that this version has; see --help", option,
+                   value);
 }
 
 static int check_globals(struct err *e)

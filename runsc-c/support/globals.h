@@ -9,8 +9,8 @@ struct globals {
     const char *log_path;   /* --log or NULL */
     const char *log_format; /* text | json */
     const char *platform;   /* auto, ptrace, seccomp, kvm */
-    const char *network;    /* none | host | sandbox */
-    const char *overlay;    /* root:memory | root:self | none */
+    const char *network;    /* none */
+    const char *overlay;    /* root:memory | none */
     const char *strace;     /* NULL off, "" stderr, else file */
     const char *strace_format;
     bool debug, systemd_cgroup, rootless;
