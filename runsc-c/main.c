@@ -108,9 +108,8 @@ static int one_of(const char *option, const char *value, const char *const *allo
 static int check_globals(struct err *e)
 {
     static const char *const platforms[] = {"auto", "ptrace", "seccomp", "systrap", "kvm", NULL};
-    static const char *const networks[] = {"none", "host", "sandbox", NULL};
-    static const char *const overlays[] = {"root:memory", "root:self", "memory",
-                                           "self",        "none",      NULL};
+    static const char *const networks[] = {"none", NULL};
+    static const char *const overlays[] = {"root:memory", "memory", "none", NULL};
     static const char *const formats[] = {"text", "json", NULL};
 
     if (one_of("platform", g_options.platform, platforms, e) < 0 ||
