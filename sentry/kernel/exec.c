@@ -303,8 +303,9 @@ static void reset_task_state(struct task *t, struct exec_job *job)
     if (job->cred.secure)
         k->pdeath_signal = 0;
     signal_flush_handlers(t);
-    fdtable_close_on_exec(t->curr.files);
+    /* Linux: setpgid() by the parent fails before a closed pipe tells it about the exec. */
     atomic_fetch_or(&t->tg->flags, GROUP_DID_EXEC);
+    fdtable_close_on_exec(t->curr.files);
     task_commit_cred_take(t, job->cred.cred);
     job->cred.cred = NULL;
     mm_set_dumpable(t->curr.mm, dumpable);

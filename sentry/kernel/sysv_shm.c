@@ -316,6 +316,18 @@ static long shm_stat(struct ipcns *ns, int id, int cmd, uaddr_t buf)
     return ret;
 }
 
+/* Resident pages of the collected segments, whose references it gives up. */
+static uint64_t resident_pages_put(struct mappable **list, size_t count)
+{
+    uint64_t pages = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        pages += shared_object_resident(list[i]) / LX_PAGE_SIZE;
+        list[i]->ops->put(list[i]);
+    }
+    return pages;
+}
+
 static long shm_info(struct ipcns *ns, int cmd, uaddr_t buf)
 {
     struct lx_shminfo limits = {
@@ -326,8 +338,13 @@ static long shm_info(struct ipcns *ns, int cmd, uaddr_t buf)
         .shmall = LX_SHMALL,
     };
     struct lx_shm_info usage = {0};
+    /* ns->lock is a leaf: the segments' own locks are taken after it. */
+    struct mappable **memories = calloc(LX_SHMMNI, sizeof(struct mappable *));
+    size_t count = 0;
     int highest;
 
+    if (!memories)
+        return -ENOMEM;
     mutex_lock(&ns->lock);
     highest = ipc_highest_locked(ns, IPC_SHM);
     usage.used_ids = (int32_t)ns->tables[IPC_SHM].count;
@@ -337,9 +354,12 @@ static long shm_info(struct ipcns *ns, int cmd, uaddr_t buf)
         if (!o)
             continue;
         usage.tot += align_up(segment_of(o)->size, LX_PAGE_SIZE) / LX_PAGE_SIZE;
-        usage.rss += shared_object_resident(segment_of(o)->memory) / LX_PAGE_SIZE;
+        segment_of(o)->memory->ops->get(segment_of(o)->memory);
+        memories[count++] = segment_of(o)->memory;
     }
     mutex_unlock(&ns->lock);
+    usage.rss = resident_pages_put(memories, count);
+    free(memories);
     if (cmd == LX_IPC_INFO ? put_user(&limits, buf) : put_user(&usage, buf))
         return -EFAULT;
     return highest;

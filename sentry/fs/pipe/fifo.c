@@ -62,6 +62,7 @@ int fifo_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct
     struct pipe_file *pf = NULL;
     struct pipe *p = NULL;
     uint32_t seen_r, seen_w;
+    bool alone;
     int ret;
 
     if (access > LX_O_RDWR)
@@ -83,16 +84,19 @@ int fifo_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct
         atomic_fetch_add(&p->r_counter, 1);
     if (ret == 0 && access != LX_O_RDONLY)
         atomic_fetch_add(&p->w_counter, 1);
+    /* Before the wake: a peer that waited for us may open, write and leave at once. */
+    alone = (access == LX_O_RDONLY && atomic_load(&p->writers) == 0) ||
+            (access == LX_O_WRONLY && atomic_load(&p->readers) == 0);
     mutex_unlock(&p->lock);
     if (ret < 0)
         goto out;
     waitq_wake(&p->wq, WAKE_IN | WAKE_OUT);
-    if (named && access == LX_O_RDONLY && atomic_load(&p->writers) == 0) {
+    if (named && alone && access == LX_O_RDONLY) {
         if (nonblock)
             pf->seen_writers = seen_w + 1;
         else
             ret = fifo_wait_partner(p, &p->w_counter, seen_w);
-    } else if (named && access == LX_O_WRONLY && atomic_load(&p->readers) == 0) {
+    } else if (named && alone) {
         ret = fifo_wait_partner(p, &p->r_counter, seen_r);
     }
     if (ret < 0)

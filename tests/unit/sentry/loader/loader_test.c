@@ -463,10 +463,11 @@ static void test_clocks(void **state)
     }
     host = clock_monotonic();
     assert_true(vdso_clock_read(1, &a));
-    assert_true(a + 20000 > host && host + 200000 > a);
+    /* The test may lose the CPU between the two. */
+    assert_true(a + 20000 > host && host + 1000000000 > a);
     host = clock_realtime();
     assert_true(vdso_clock_read(0, &a));
-    assert_true(a + 20000 > host && host + 200000 > a);
+    assert_true(a + 20000 > host && host + 1000000000 > a);
 }
 
 static int setup(void **state)
