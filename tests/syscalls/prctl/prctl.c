@@ -68,11 +68,12 @@ TEST(no_new_privileges)
 
 static void wait_for_parent(void)
 {
-    pid_t pid = fork();
+    pid_t pid;
     int p[2];
     char c;
 
     REQUIRE(pipe(p) == 0);
+    pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (write(p[1], "x", 1) != 1)
