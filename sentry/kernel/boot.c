@@ -263,6 +263,15 @@ static int load_program(struct task *t, const struct process_args *args)
     return task_exec_first(t, &call);
 }
 
+static void trace_first_exec(struct task *t, const struct process_args *args)
+{
+    size_t env_count = 0;
+
+    while (args->envp[env_count])
+        env_count++;
+    g_syscall_trace_ops->first_exec(t, args->filename, args->argv, env_count);
+}
+
 int kernel_process_create(const struct process_args *args, struct task **out)
 {
     struct curr *saved = g_curr;
@@ -298,6 +307,8 @@ int kernel_process_create(const struct process_args *args, struct task **out)
     if (t->curr.pidns->reaper == t && !args->killable_init)
         atomic_fetch_or(&t->tg->flags, GROUP_UNKILLABLE);
     mutex_unlock(&g_taskset.lock);
+    if (unlikely(g_syscall_trace_ops))
+        trace_first_exec(t, args);
     *out = task_get(t);
     return 0;
 }

@@ -41,8 +41,13 @@ struct task *task_find_process_get(lx_pid_t nr); /* leader of thread group nr */
 long syscall_dispatch(struct task *t, struct lx_regs *regs);
 
 /* Inverted need: --strace (syscalls/strace.c) watches the task loop. NULL when off, set once before
- * the first task runs. All are called by the task's own thread with no lock held and may block. */
+ * the first task runs. All but first_exec are called by the task's own thread; no lock is held and
+ * they may block. */
 struct syscall_trace_ops {
+    /* A process that boot starts has its program: the exec that no guest called. Called by boot's
+     * thread before t runs. */
+    void (*first_exec)(struct task *t, const char *filename, const char *const *argv,
+                       size_t env_count);
     /* Before dispatch; regs->orig_rax is the number. */
     void (*enter)(struct task *t, const struct lx_regs *regs);
     /* After dispatch, before restart codes are turned into -EINTR. regs: as at enter. */

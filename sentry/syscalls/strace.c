@@ -26,6 +26,7 @@
 #define TEXT_SIZE     6144
 #define LINE_SIZE     8192
 #define RESULT_COLUMN 40
+#define SYS_EXECVE    59
 
 /* Lifetime: from the first event of a guest thread to its exit. Used by that thread only, but for
  * interrupted, which g_sink.lock guards. */
@@ -367,6 +368,41 @@ static void strace_exit(struct task *t, const struct lx_regs *regs, long ret)
     finish_call(t, st, &ret);
 }
 
+/* The exec that started the first program: there was no call, but readers look for the line. */
+static void strace_first_exec(struct task *t, const char *filename, const char *const *argv,
+                              size_t env_count)
+{
+    struct strace_thread *st = calloc(1, sizeof(*st));
+    const struct strace_syscall *d = g_strace_syscalls[SYS_EXECVE];
+
+    if (!st)
+        return;
+    st->text = (struct strace_buf){.data = st->text_data, .cap = sizeof(st->text_data)};
+    st->line = (struct strace_buf){.data = st->line_data, .cap = sizeof(st->line_data)};
+    st->call.desc = d;
+    st->nr = SYS_EXECVE;
+    st->started = clock_monotonic();
+    sput_quoted(&st->text, filename, strlen(filename), /*more=*/false);
+    st->arg_size[0] = st->text.len;
+    st->arg_at[1] = st->text.len;
+    for (size_t i = 0; argv[i] && i <= STRACE_ARRAY_MAX; i++) {
+        size_t size = strlen(argv[i]), shown = MIN(size, (size_t)STRACE_STRING_MAX);
+
+        sput(&st->text, i ? ", " : "[");
+        if (i == STRACE_ARRAY_MAX)
+            sput(&st->text, "...");
+        else
+            sput_quoted(&st->text, argv[i], shown, shown < size);
+    }
+    sput(&st->text, argv[0] ? "]" : "[]");
+    st->arg_size[1] = st->text.len - st->arg_at[1];
+    st->arg_at[2] = st->text.len;
+    sprint(&st->text, "[/* %zu vars */]", env_count);
+    st->arg_size[2] = st->text.len - st->arg_at[2];
+    finish_call(t, st, &(long){0});
+    free(st);
+}
+
 /* A line of its own: signals and ends. */
 static void write_event(struct task *t, struct strace_thread *st, const char *text)
 {
@@ -451,6 +487,7 @@ static void strace_exited(struct task *t, int wstatus)
 }
 
 static const struct syscall_trace_ops g_strace_ops = {
+    .first_exec = strace_first_exec,
     .enter = strace_enter,
     .exit = strace_exit,
     .signal = strace_signal,

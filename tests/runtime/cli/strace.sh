@@ -8,6 +8,7 @@ has() { # FILE FIXED-TEXT
 }
 
 runsc --strace="$work/t" do -- /bin/cat /etc/passwd >/dev/null || fail "cat"
+[ "$(head -c 50 "$work/t")" = 'execve("/bin/cat", ["/bin/cat", "/etc/passwd"], [/' ] || fail "no execve line first"
 has "$work/t" 'openat(AT_FDCWD, "/etc/passwd", O_RDONLY) = 3'
 has "$work/t" 'access("/etc/ld.so.preload", R_OK)      = -1 ENOENT (No such file or directory)'
 has "$work/t" '{st_mode=S_IFREG|0644, st_size='
@@ -53,5 +54,6 @@ runsc --strace="$work/j" --strace-format=json do -- /bin/sh -c 'echo "a\"b" | ca
 jq -e . "$work/j" >/dev/null || fail "the JSON trace does not parse"
 jq -se 'any(.[]; .call == "openat" and .args.pathname == "\"/etc/ld.so.cache\"" and .ret >= 0)' "$work/j" >/dev/null ||
     fail "no openat in the JSON trace"
+jq -se '.[0].call == "execve" and .[0].ret == 0' "$work/j" >/dev/null || fail "no execve first in the JSON trace"
 jq -se 'any(.[]; .errno == "ENOENT") and any(.[]; .signal == "SIGCHLD") and any(.[]; .end == "exited with 5")' \
     "$work/j" >/dev/null || fail "no error, signal or end in the JSON trace"
