@@ -310,6 +310,7 @@ int container_process_create(const struct container_process *cp, struct task **o
         .mntns = curr()->mntns,
         .netns = curr()->netns,
         .pidns = curr()->pidns,
+        .ipcns = curr()->ipcns,
         .on_exit = cp->on_exit,
     };
     int ret;

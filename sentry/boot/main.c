@@ -185,6 +185,8 @@ static int step_namespaces(const struct boot_config *c)
     if (ret == 0)
         ret = netns_new(userns_init_get(), &self->netns);
     if (ret == 0)
+        ret = ipcns_new(userns_init_get(), &self->ipcns);
+    if (ret == 0)
         netns_set_lo_up(self->netns, true);
     return ret;
 }

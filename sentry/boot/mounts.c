@@ -226,12 +226,6 @@ static int add_devices(struct super *dev, const json_t *devices)
     return 0;
 }
 
-/* Engines mount these into every container, few programs use them: the place exists, empty. */
-static bool is_optional(const char *type)
-{
-    return !strcmp(type, "mqueue");
-}
-
 static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
                           const char *destination, struct boot_mounts *out)
 {
@@ -249,11 +243,6 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     if (!strcmp(type, "cgroup"))
         type = "cgroup2";
     ret = fs_type_find(is_dev ? "devtmpfs" : type, &fs);
-    if (ret == -ENODEV && is_optional(type)) {
-        log_info(LOG_BOOT, "%s at %s is an empty tmpfs", type, destination);
-        ret = fs_type_find("tmpfs", &fs);
-        data[0] = '\0';
-    }
     if (ret < 0)
         return ret;
     ret = fs->mount(fs, boot_string(spec_mount, "source", type), is_dev ? "" : data, 0, &s);

@@ -12,9 +12,11 @@
 #include <sys/sysinfo.h>
 
 #include "sentry/abi/fcntl.h"
+#include "sentry/fs/mqueue/mqueue.h"
 #include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/ipc_internal.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/namespace.h"
 #include "sentry/kernel/task_info.h"
@@ -105,6 +107,7 @@ int kernel_init(const struct platform_ops *ops, struct platform *p, uint32_t cpu
     g_pid_ops = &g_kernel_pid_ops;
     g_signalfd_ops = &g_kernel_signalfd_ops;
     g_vfs_task_ops = &g_kernel_vfs_task_ops;
+    g_mqueue_ops = &g_kernel_mqueue_ops;
     if (sysinfo(&host) == 0)
         g_host_memory = (uint64_t)host.totalram * host.mem_unit;
     cputime_init();

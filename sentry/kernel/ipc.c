@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/vfs.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/namespace.h"
 
@@ -46,6 +47,8 @@ void ipcns_put(struct ipcns *ns)
                 ipc_put(tab->slots[i]);
         free(tab->slots);
     }
+    if (ns->mqueue)
+        mntns_put(ns->mqueue);
     userns_put(ns->owner);
     waitq_destroy(&ns->msg_wq);
     mutex_destroy(&ns->lock);

@@ -12,6 +12,7 @@
 #include "sentry/core/sleep.h"
 #include "sentry/core/userns.h"
 
+struct mntns;
 struct task;
 struct thread_group;
 
@@ -48,6 +49,7 @@ struct ipcns {
     struct ipc_table tables[IPC_KINDS]; /* i */
     struct waitq msg_wq;                /* senders and receivers of all queues */
     uint64_t shm_pages;                 /* i: in all segments */
+    struct mntns *mqueue;               /* i, +1: home of POSIX queues, made at first use */
 };
 
 #define IPC_INDEX(id) ((uint32_t)(id)&0x7fffu)
@@ -79,6 +81,9 @@ void ipc_put(struct ipc_object *o);
 void ipc_perm_out(const struct ipc_object *o, struct lx_ipc_perm *out);
 int ipc_perm_set(struct ipc_object *o, const struct lx_ipc_perm *in);
 int64_t ipc_now(void);
+
+struct mqueue_ops;
+extern const struct mqueue_ops g_kernel_mqueue_ops;
 
 /* Applies the semaphore undo of t's process when t was its last thread. Holds no lock. */
 void ipc_task_exit(struct task *t);

@@ -30,13 +30,14 @@ extern const struct pseudo_entry g_proc_sys_net_table[];  /* /proc/sys/net */
 extern const struct pseudo_entry g_proc_pid_entry;        /* /proc/PID itself */
 extern const struct pseudo_entry g_proc_tid_entry;        /* /proc/PID/task/TID itself */
 extern const struct pseudo_entry g_proc_sys_table[];      /* /proc/sys */
-extern const struct pseudo_entry g_proc_net_table[];      /* /proc/PID/net */
-extern const struct pseudo_entry g_proc_root_table[];     /* /proc, static part */
-extern const struct pseudo_entry g_proc_sysvipc_table[];  /* /proc/sysvipc */
-extern const struct pseudo_entry g_proc_ns_table[];       /* /proc/PID/ns */
-extern const struct pseudo_dir g_proc_fd_dir;             /* /proc/PID/fd */
-extern const struct pseudo_dir g_proc_fdinfo_dir;         /* /proc/PID/fdinfo */
-extern const struct pseudo_dir g_proc_task_dir;           /* /proc/PID/task */
+extern const struct pseudo_entry g_proc_sys_mqueue_table[]; /* /proc/sys/fs/mqueue */
+extern const struct pseudo_entry g_proc_net_table[];        /* /proc/PID/net */
+extern const struct pseudo_entry g_proc_root_table[];       /* /proc, static part */
+extern const struct pseudo_entry g_proc_sysvipc_table[];    /* /proc/sysvipc */
+extern const struct pseudo_entry g_proc_ns_table[];         /* /proc/PID/ns */
+extern const struct pseudo_dir g_proc_fd_dir;               /* /proc/PID/fd */
+extern const struct pseudo_dir g_proc_fdinfo_dir;           /* /proc/PID/fdinfo */
+extern const struct pseudo_dir g_proc_task_dir;             /* /proc/PID/task */
 
 /* pid_stat.c */
 int proc_show_stat_process(struct pseudo_node *n, struct pbuf *b);

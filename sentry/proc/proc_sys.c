@@ -313,11 +313,6 @@ TUNABLE(inotify_watches, 0, 0x7fffffff, 65536);
 TUNABLE(inotify_instances, 0, 0x7fffffff, 128);
 TUNABLE(inotify_events, 0, 0x7fffffff, 16384);
 TUNABLE(epoll_watches, 0, 0x7fffffff, 7182028);
-TUNABLE(mq_msg_max, 1, 65536, 10);
-TUNABLE(mq_msgsize_max, 128, 16777216, 8192);
-TUNABLE(mq_queues_max, 0, 0x7fffffff, 256);
-TUNABLE(mq_msg_def, 1, 65536, 10);
-TUNABLE(mq_msgsize_def, 128, 16777216, 8192);
 
 static const struct pseudo_entry inotify_table[] = {
     ROW_TUNABLE("max_user_watches", inotify_watches),
@@ -328,15 +323,6 @@ static const struct pseudo_entry inotify_table[] = {
 
 static const struct pseudo_entry epoll_table[] = {
     ROW_TUNABLE("max_user_watches", epoll_watches),
-    {0},
-};
-
-static const struct pseudo_entry mqueue_table[] = {
-    ROW_TUNABLE("msg_max", mq_msg_max),
-    ROW_TUNABLE("msgsize_max", mq_msgsize_max),
-    ROW_TUNABLE("queues_max", mq_queues_max),
-    ROW_TUNABLE("msg_default", mq_msg_def),
-    ROW_TUNABLE("msgsize_default", mq_msgsize_def),
     {0},
 };
 
@@ -366,7 +352,7 @@ static const struct pseudo_entry fs_table[] = {
     ROW_TUNABLE("protected_regular", fs_protected_reg),
     PSEUDO_DIR("inotify", 0555, inotify_table),
     PSEUDO_DIR("epoll", 0555, epoll_table),
-    PSEUDO_DIR("mqueue", 0555, mqueue_table),
+    PSEUDO_DIR("mqueue", 0555, g_proc_sys_mqueue_table),
     PSEUDO_DIR("binfmt_misc", 0555, binfmt_table),
     {0},
 };

@@ -170,6 +170,11 @@ static void nl_queue(struct netlink_sock *n, const void *data, size_t size)
         nbuf_free(b);
 }
 
+void netlink_deliver(struct sock *sk, const void *data, size_t size)
+{
+    nl_queue(nl_of(sk), data, size);
+}
+
 static void nl_queue_done(struct netlink_sock *n, const struct lx_nlmsghdr *req)
 {
     struct {

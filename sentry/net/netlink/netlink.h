@@ -8,6 +8,9 @@
 
 int MUST_CHECK netlink_create(struct netns *ns, int type, int protocol, struct sock **out);
 
+/* A datagram from the kernel for the reader of sk (mq_notify). sk: any netlink endpoint. */
+void netlink_deliver(struct sock *sk, const void *data, size_t size);
+
 /* ---- inside netlink/ ---- */
 
 /* Answers one rtnetlink request. Messages go to out (without NLMSG_DONE or an acknowledgement).
