@@ -16,6 +16,14 @@
  * at that moment may use an old mapping until space_barrier() returns: call it before memory that
  * was unmapped or write-protected is reused, or before its contents must be stable. Additions need
  * no barrier: a thread that misses one faults and the sentry resolves it again.
+ *
+ * Registers. After FAULT, EXCEPTION and INTERRUPTED all of *regs is what the guest has. After
+ * SYSCALL only what the call shows is: rax, orig_rax, rip, rdi, rsi, rdx, r10, r8, r9, rcx (= rip),
+ * cs and ss; fetching the others can cost more than the call. Then
+ *  - ctx_regs_pull fills in the others, and keeps those that the event delivered as they are in
+ *    *regs. It also opens all of them for changes.
+ *  - Without it the next ctx_run takes rax from *regs and nothing else. With it, after any other
+ *    event, on the first run and after ctx_switch_space it takes all of *regs.
  */
 #pragma once
 
@@ -29,9 +37,9 @@ struct platform_space;
 struct platform_ctx;
 
 enum platform_event_kind {
-    PLATFORM_SYSCALL, /* regs->orig_rax = number, regs->rax = -ENOSYS, rip after the instruction */
-    PLATFORM_FAULT,   /* memory access that the space did not allow: fault_* fields */
-    PLATFORM_EXCEPTION,   /* any other trap: signo, code, addr as Linux would report them */
+    PLATFORM_SYSCALL,   /* orig_rax: number; rax: -ENOSYS; rip: after the instruction; see above */
+    PLATFORM_FAULT,     /* memory access that the space did not allow: fault_* fields */
+    PLATFORM_EXCEPTION, /* any other trap: signo, code, addr as Linux would report them */
     PLATFORM_INTERRUPTED, /* ctx_interrupt was called */
     PLATFORM_DEAD,        /* the guest thread's host side is gone (killed from outside) */
 };
@@ -117,6 +125,9 @@ struct platform_ops {
      * changes of the space are applied first. Owner only; holds no lock. Returns 0, or -errno when
      * the host failed (treat as DEAD). */
     int (*ctx_run)(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *out);
+    /* See "Registers". Owner only; idempotent; does nothing after other events. When the guest
+     * thread is gone the missing registers are 0 and the next ctx_run returns DEAD. */
+    void (*ctx_regs_pull)(struct platform_ctx *c, struct lx_regs *regs);
     /* From any thread, any time: the current ctx_run, or else the next one, returns INTERRUPTED
      * soon. Never lost, idempotent until delivered. May hold locks up to TASK. */
     void (*ctx_interrupt)(struct platform_ctx *c);

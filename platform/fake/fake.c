@@ -11,6 +11,7 @@
 
 #include "platform/base/lock.h"
 #include "platform/host/file.h"
+#include "platform/partial.h"
 
 enum { FAKE_LOW = 0x10000 };
 #define FAKE_HIGH 0x7fffffe00000ul
@@ -36,6 +37,7 @@ struct platform_ctx {
     unsigned step_count, step_next;
     void (*play)(void *arg, struct lx_regs *regs, struct platform_event *out);
     void *play_arg;
+    struct partial_regs partial;
     uint8_t *xstate;
 };
 
@@ -373,6 +375,7 @@ static int fake_ctx_switch_space(struct platform_ctx *c, struct platform_space *
     atomic_fetch_sub(&c->space->ctx_count, 1);
     atomic_fetch_add(&s->ctx_count, 1);
     c->space = s;
+    c->partial.hidden = false;
     memset(c->xstate, 0, platform_xstate_size());
     return 0;
 }
@@ -382,6 +385,7 @@ static int fake_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct pla
     ASSERT_NONE_HELD();
     c->space->platform->calls.run++;
     *out = (struct platform_event){.kind = PLATFORM_DEAD};
+    partial_push(&c->partial, regs);
     if (atomic_exchange(&c->interrupted, false)) {
         out->kind = PLATFORM_INTERRUPTED;
     } else if (c->play) {
@@ -393,7 +397,14 @@ static int fake_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct pla
         if (step->regs)
             *regs = *step->regs;
     }
+    if (out->kind == PLATFORM_SYSCALL)
+        partial_hide(&c->partial, regs);
     return 0;
+}
+
+static void fake_ctx_regs_pull(struct platform_ctx *c, struct lx_regs *regs)
+{
+    partial_pull(&c->partial, regs);
 }
 
 static void fake_ctx_interrupt(struct platform_ctx *c)
@@ -466,6 +477,7 @@ const struct platform_ops g_platform_fake_ops = {
     .ctx_free = fake_ctx_free,
     .ctx_switch_space = fake_ctx_switch_space,
     .ctx_run = fake_ctx_run,
+    .ctx_regs_pull = fake_ctx_regs_pull,
     .ctx_interrupt = fake_ctx_interrupt,
     .ctx_xstate_get = fake_xstate_get,
     .ctx_xstate_set = fake_xstate_set,

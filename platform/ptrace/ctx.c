@@ -26,6 +26,11 @@ enum {
     EAGER_SAMPLE = 16,
     SYSCALL_STOP = SIGTRAP | 0x80,
     USER64_CS = 0x33,
+#ifdef RUNSC_DEBUG
+    HIDE_REGS = 1,
+#else
+    HIDE_REGS = 0,
+#endif
 };
 
 static _Thread_local struct platform_ctx *g_current;
@@ -125,7 +130,7 @@ int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     space_leave(c->space, c);
     c->space = s;
     c->stub = fresh.stub;
-    c->hw_valid = false;
+    c->hw_valid = c->partial.hidden = false;
     c->fpu = CTX_FPU_RESET;
     c->fpu_parent = NULL;
     atomic_store(&c->host_pid, c->stub.pid);
@@ -322,6 +327,8 @@ int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform
     int ret;
 
     ASSERT_NONE_HELD();
+    if (HIDE_REGS)
+        partial_push(&c->partial, regs);
     ret = ctx_bind(c);
     if (ret < 0)
         goto dead;
@@ -332,8 +339,11 @@ int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform
             break;
         ret = run_once(c, regs, ev);
     } while (ret == 0);
-    if (likely(ret > 0))
+    if (likely(ret > 0)) {
+        if (HIDE_REGS && ev->kind == PLATFORM_SYSCALL)
+            partial_hide(&c->partial, regs);
         return 0;
+    }
     if (ret == 0) {
         *ev = (struct platform_event){.kind = PLATFORM_INTERRUPTED};
         return 0;
@@ -345,4 +355,9 @@ dead:
     atomic_store(&c->host_pid, 0);
     *ev = (struct platform_event){.kind = PLATFORM_DEAD};
     return 0;
+}
+
+void ptrace_ctx_regs_pull(struct platform_ctx *c, struct lx_regs *regs)
+{
+    partial_pull(&c->partial, regs);
 }

@@ -263,6 +263,7 @@ const struct platform_ops g_platform_ptrace_ops = {
     .ctx_free = ptrace_ctx_free,
     .ctx_switch_space = ptrace_ctx_switch_space,
     .ctx_run = ptrace_ctx_run,
+    .ctx_regs_pull = ptrace_ctx_regs_pull,
     .ctx_interrupt = ptrace_ctx_interrupt,
     .ctx_xstate_get = ptrace_ctx_xstate_get,
     .ctx_xstate_set = ptrace_ctx_xstate_set,

@@ -8,6 +8,7 @@
 #include "platform/base/list.h"
 #include "platform/base/lock.h"
 #include "platform/base/placement.h"
+#include "platform/partial.h"
 #include "platform/platform.h"
 #include "platform/ptrace/layout.h"
 #include "platform/ptrace/mapping.h"
@@ -92,6 +93,7 @@ struct platform_ctx {
     struct platform_ctx *fpu_parent; /* O: compared only, never followed */
     unsigned fpu_parent_seq;         /* O */
     atomic_uint seq;                 /* a: odd while the stub may run guest code */
+    struct partial_regs partial;     /* O: used in debug builds */
     atomic_uint interrupt;           /* a */
     bool drain_next;        /* O: the last event was a fault: its answer is needed at once */
     int lazy_score;         /* O: 0..LAZY_MAX, see enter_guest */
@@ -191,6 +193,7 @@ int ptrace_ctx_new(struct platform_space *s, struct platform_ctx *creator,
 void ptrace_ctx_free(struct platform_ctx *c);
 int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s);
 int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *out);
+void ptrace_ctx_regs_pull(struct platform_ctx *c, struct lx_regs *regs);
 void ptrace_ctx_interrupt(struct platform_ctx *c);
 
 /* --- regs.c --- */

@@ -101,7 +101,7 @@ static void copy_small_state(struct task *t, struct task *child, const struct cl
     bool vm = rq->flags & LX_CLONE_VM;
 
     memcpy(child->comm, t->comm, sizeof(child->comm));
-    child->regs = t->regs;
+    child->regs = *task_regs(t);
     child->regs.rax = 0;
     child->regs.orig_rax = (uint64_t)-1;
     if (rq->stack)
@@ -162,7 +162,7 @@ static int copy_objects(struct task *t, struct task *child, const struct clone_r
         return ret;
     if (rq->flags & LX_CLONE_VM)
         c->mm = mm_get(t->curr.mm);
-    else if ((ret = mm_fork(t->curr.mm, t->ctx, t->regs.rsp, &c->mm)) < 0)
+    else if ((ret = mm_fork(t->curr.mm, t->ctx, task_regs(t)->rsp, &c->mm)) < 0)
         return ret;
     ret = namespace_set_copy(&t->curr, rq->flags, c->cred, c->fs, &ns);
     if (ret < 0)

@@ -322,7 +322,7 @@ static int load_image(struct task *t, struct exec_job *job)
     if (ret < 0)
         return ret;
     regs.orig_rax = (uint64_t)-1;
-    t->regs = regs;
+    *task_regs(t) = regs;
     return 0;
 }
 

@@ -132,6 +132,15 @@ static void handle_syscall(struct task *t)
         syscall_epilogue(t, ret);
 }
 
+struct lx_regs *task_regs(struct task *t)
+{
+    if (t->regs_partial) {
+        g_platform_ops->ctx_regs_pull(t->ctx, &t->regs);
+        t->regs_partial = false;
+    }
+    return &t->regs;
+}
+
 void task_run(struct task *t)
 {
     const struct platform_ops *ops = g_platform_ops;
@@ -163,6 +172,7 @@ void task_run(struct task *t)
         atomic_store_explicit(&k->in_guest, 0, memory_order_release);
         if (unlikely(ret < 0))
             ev.kind = PLATFORM_DEAD;
+        t->regs_partial = ev.kind == PLATFORM_SYSCALL;
         switch (ev.kind) {
         case PLATFORM_SYSCALL:
             handle_syscall(t);

@@ -199,7 +199,7 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
 
 static void restart_for_handler(struct task *t, const struct lx_sigaction *sa)
 {
-    struct lx_regs *regs = &t->regs;
+    struct lx_regs *regs = task_regs(t);
 
     if ((int64_t)regs->orig_rax < 0)
         return;
@@ -234,11 +234,11 @@ static void restart_without_handler(struct task *t)
     case -ERESTARTSYS:
     case -ERESTARTNOINTR:
     case -ERESTARTNOHAND:
-        regs->rax = regs->orig_rax;
+        task_regs(t)->rax = regs->orig_rax;
         regs->rip -= SYSCALL_INSN_SIZE;
         break;
     case -ERESTART_RESTARTBLOCK:
-        regs->rax = NR_RESTART_SYSCALL;
+        task_regs(t)->rax = NR_RESTART_SYSCALL;
         regs->rip -= SYSCALL_INSN_SIZE;
         break;
     default:

@@ -171,7 +171,7 @@ int signal_frame_setup(struct task *t, const struct lx_sigaction *sa, const stru
     size_t xsize = platform_xstate_size();
     struct lx_stack *ss = &t->k->altstack;
     struct lx_rt_sigframe frame = {0};
-    struct lx_regs *regs = &t->regs;
+    struct lx_regs *regs = task_regs(t);
     bool nested = altstack_state(ss, regs->rsp) == LX_SS_ONSTACK, entering;
     uaddr_t sp, fpstate;
     int ret;
@@ -306,7 +306,7 @@ long signal_return(struct task *t)
 {
     struct lx_ucontext uc;
     const struct lx_sigcontext *sc = &uc.mcontext;
-    struct lx_regs *regs = &t->regs;
+    struct lx_regs *regs = task_regs(t);
 
     t->k->restart.fn = NULL;
     if (get_user(&uc, regs->rsp - 8 + offsetof(struct lx_rt_sigframe, uc)) < 0)

@@ -22,7 +22,8 @@ struct task {
     struct mutex lock;        /* rank TASK */
     struct thread_group *tg;  /* I, +1: the process */
     struct platform_ctx *ctx; /* T; ctx_interrupt by others under thread_group.lock while alive */
-    struct lx_regs regs;      /* T: guest registers while in the sentry */
+    struct lx_regs regs;      /* T: guest registers while in the sentry; see task_regs */
+    bool regs_partial;        /* T: only those of a PLATFORM_SYSCALL event are valid */
     char comm[16];            /* m */
     struct ktask_private *k;  /* I: kernel/ private state */
 };
@@ -36,6 +37,11 @@ void task_put(struct task *t);
 /* +1 or NULL; nr as the caller's pid namespace numbers it. */
 struct task *task_find_get(lx_pid_t nr);         /* any thread */
 struct task *task_find_process_get(lx_pid_t nr); /* leader of thread group nr */
+
+/* The calling task's registers, all of them, to read and to change. A system call finds only its
+ * number, arguments, rip and rax in t->regs (platform.h); whoever needs another register, or
+ * changes one besides rax, asks here. Costs a few microseconds per call that does. */
+struct lx_regs *task_regs(struct task *t);
 
 /* The generated dispatcher (syscall-table/): runs the call in t->regs and returns its result. */
 long syscall_dispatch(struct task *t, struct lx_regs *regs);

@@ -375,14 +375,14 @@ long sys_arch_prctl(struct task *t, int option, uint64_t arg2)
         if (arg2 >= LX_TASK_SIZE)
             return -EPERM;
         if (option == LX_ARCH_SET_FS)
-            t->regs.fs_base = arg2;
+            task_regs(t)->fs_base = arg2;
         else
-            t->regs.gs_base = arg2;
+            task_regs(t)->gs_base = arg2;
         return 0;
     case LX_ARCH_GET_FS:
-        return put_user(&t->regs.fs_base, arg2);
+        return put_user(&task_regs(t)->fs_base, arg2);
     case LX_ARCH_GET_GS:
-        return put_user(&t->regs.gs_base, arg2);
+        return put_user(&task_regs(t)->gs_base, arg2);
     case LX_ARCH_GET_CPUID:
         return 1;
     case LX_ARCH_SET_CPUID:

@@ -129,7 +129,7 @@ long sys_sigaltstack(struct task *t, uaddr_t uss, uaddr_t uoss)
 
     if (uss && get_user(&ss, uss) < 0)
         return -EFAULT;
-    ret = signal_altstack(t, uss ? &ss : NULL, uoss ? &old : NULL, t->regs.rsp);
+    ret = signal_altstack(t, uss ? &ss : NULL, uoss ? &old : NULL, task_regs(t)->rsp);
     if (ret < 0)
         return ret;
     if (uoss && put_user(&old, uoss) < 0)

@@ -60,7 +60,7 @@ static void test_mappings(void **state)
 static void test_events(void **state)
 {
     const struct platform_ops *ops = &g_platform_fake_ops;
-    struct lx_regs regs = {0}, want = {.orig_rax = 39};
+    struct lx_regs regs = {0}, want = {.orig_rax = 39, .rdi = 5, .rbx = 7};
     struct platform *p;
     struct platform_space *s;
     struct platform_ctx *c;
@@ -78,8 +78,22 @@ static void test_events(void **state)
     assert_int_equal(ops->ctx_run(c, &regs, &ev), 0);
     assert_int_equal(ev.kind, PLATFORM_SYSCALL);
     assert_int_equal(regs.orig_rax, 39);
+    assert_int_equal(regs.rdi, 5);
+    assert_int_not_equal(regs.rbx, 7); /* hidden until asked for */
+    regs.rax = 1;
+    regs.rdi = 6;
+    ops->ctx_regs_pull(c, &regs);
+    assert_int_equal(regs.rbx, 7);
+    assert_int_equal(regs.rdi, 6);
+    assert_int_equal(
+        fake_ctx_push(c, &(struct fake_step){.event.kind = PLATFORM_SYSCALL, .regs = &want}), 0);
+    assert_int_equal(ops->ctx_run(c, &regs, &ev), 0);
+    regs.rdi = 8; /* not taken: nobody pulled */
+    regs.rax = 2;
     assert_int_equal(ops->ctx_run(c, &regs, &ev), 0);
     assert_int_equal(ev.kind, PLATFORM_DEAD);
+    assert_int_equal(regs.rdi, 5);
+    assert_int_equal(regs.rax, 2);
     ops->ctx_free(c);
     ops->space_free(s);
     ops->stop(p);

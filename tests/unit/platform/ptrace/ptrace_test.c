@@ -118,6 +118,7 @@ static void expect(struct platform_ctx *c, struct lx_regs *r, enum platform_even
     memset(ev, 0, sizeof(*ev));
     assert_int_equal(ops->ctx_run(c, r, ev), 0);
     assert_int_equal(ev->kind, kind);
+    ops->ctx_regs_pull(c, r);
 }
 
 static void test_syscalls(void)
