@@ -88,12 +88,12 @@ static int set_mode(struct server *sv, const struct node *n, uint32_t mode)
 
         if (fd < 0)
             return fd;
-        ret = hostfs_fchmod(fd, mode);
+        ret = host_fchmod(fd, mode);
         host_close(fd);
         return ret;
     }
     snprintf(name, sizeof(name), "%d", n->fd);
-    return hostfs_fchmodat(sv->proc_fd, name, mode);
+    return host_fchmodat(sv->proc_fd, name, mode);
 }
 
 int handle_setattr(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -116,8 +116,8 @@ int handle_setattr(struct op *op, struct rbuf *in, struct wbuf *out)
             return ret;
     }
     if (mask & (GP_SET_UID | GP_SET_GID)) {
-        ret = hostfs_fchownat(n->fd, "", mask & GP_SET_UID ? uid : (uid_t)-1,
-                              mask & GP_SET_GID ? gid : (gid_t)-1, AT_EMPTY_PATH);
+        ret = host_fchownat(n->fd, "", mask & GP_SET_UID ? uid : (uid_t)-1,
+                            mask & GP_SET_GID ? gid : (gid_t)-1, AT_EMPTY_PATH);
         if (ret < 0)
             return ret;
     }
@@ -129,7 +129,7 @@ int handle_setattr(struct op *op, struct rbuf *in, struct wbuf *out)
     if (mask & (GP_SET_ATIME | GP_SET_MTIME | GP_SET_ATIME_NOW | GP_SET_MTIME_NOW)) {
         ts[0] = set_time(mask, GP_SET_ATIME, GP_SET_ATIME_NOW, atime);
         ts[1] = set_time(mask, GP_SET_MTIME, GP_SET_MTIME_NOW, mtime);
-        ret = hostfs_utimensat(n->fd, "", ts, AT_EMPTY_PATH);
+        ret = host_utimensat(n->fd, "", ts, AT_EMPTY_PATH);
         if (ret < 0)
             return ret;
     }
@@ -144,7 +144,7 @@ int handle_statfs(struct op *op, struct rbuf *in, struct wbuf *out)
 
     if (!n)
         return OP_VIOLATION;
-    ret = hostfs_fstatfs(n->fd, &st);
+    ret = host_fstatfs(n->fd, &st);
     if (ret < 0)
         return ret;
     wbuf_u64(out, (uint64_t)st.f_type);
@@ -219,7 +219,7 @@ int handle_getxattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(sv, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    len = hostfs_fgetxattr(fd, name, sv->scratch, size);
+    len = host_fgetxattr(fd, name, sv->scratch, size);
     host_close(fd);
     if (len < 0)
         return (int)len;
@@ -252,7 +252,7 @@ int handle_setxattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(op->session->server, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    ret = hostfs_fsetxattr(fd, name, value, size, (int)flags);
+    ret = host_fsetxattr(fd, name, value, size, (int)flags);
     host_close(fd);
     return ret;
 }
@@ -274,7 +274,7 @@ int handle_listxattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(sv, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    len = hostfs_flistxattr(fd, (char *)sv->scratch, GP_XATTR_MAX);
+    len = host_flistxattr(fd, (char *)sv->scratch, GP_XATTR_MAX);
     host_close(fd);
     if (len < 0)
         return (int)len;
@@ -312,7 +312,7 @@ int handle_removexattr(struct op *op, struct rbuf *in, struct wbuf *out)
     fd = node_reopen(op->session->server, n, O_RDONLY);
     if (fd < 0)
         return fd;
-    ret = hostfs_fremovexattr(fd, name);
+    ret = host_fremovexattr(fd, name);
     host_close(fd);
     return ret;
 }

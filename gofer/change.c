@@ -35,7 +35,7 @@ static int created_adjust(struct server *sv, const struct creation *c, const str
                           const struct statx *st)
 {
     if (st->stx_uid != c->uid || st->stx_gid != c->gid) {
-        int ret = hostfs_fchownat(n->fd, "", c->uid, c->gid, AT_EMPTY_PATH);
+        int ret = host_fchownat(n->fd, "", c->uid, c->gid, AT_EMPTY_PATH);
 
         if (ret < 0)
             return ret;
@@ -45,7 +45,7 @@ static int created_adjust(struct server *sv, const struct creation *c, const str
 
         snprintf(name, sizeof(name), "%d", n->fd);
         if (sv->proc_fd >= 0)
-            return hostfs_fchmodat(sv->proc_fd, name, c->mode & 07777u);
+            return host_fchmodat(sv->proc_fd, name, c->mode & 07777u);
     }
     return 0;
 }
@@ -69,8 +69,8 @@ static int created_take(struct op *op, struct wbuf *out, const struct creation *
     if (ret == 0)
         ret = reply_attr(out, n);
     if (ret < 0) {
-        (void)hostfs_unlinkat(c->dir->fd, c->name,
-                              type == S_IFDIR ? AT_REMOVEDIR : 0); /* ret tells */
+        (void)host_unlinkat(c->dir->fd, c->name,
+                            type == S_IFDIR ? AT_REMOVEDIR : 0); /* ret tells */
         node_put(n);
         return ret;
     }
@@ -135,7 +135,7 @@ int handle_mkdir(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    ret = hostfs_mkdirat(c.dir->fd, c.name, c.mode);
+    ret = host_mkdirat(c.dir->fd, c.name, c.mode);
     return ret < 0 ? ret : created_by_name(op, out, &c, S_IFDIR);
 }
 
@@ -160,7 +160,7 @@ int handle_mknod(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    ret = hostfs_mknodat(c.dir->fd, c.name, c.mode, 0);
+    ret = host_mknodat(c.dir->fd, c.name, c.mode, 0);
     return ret < 0 ? ret : created_by_name(op, out, &c, type);
 }
 
@@ -183,7 +183,7 @@ int handle_symlink(struct op *op, struct rbuf *in, struct wbuf *out)
     target[s.len] = '\0';
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    ret = hostfs_symlinkat(target, c.dir->fd, c.name);
+    ret = host_symlinkat(target, c.dir->fd, c.name);
     return ret < 0 ? ret : created_by_name(op, out, &c, S_IFLNK);
 }
 
@@ -204,7 +204,7 @@ int handle_link(struct op *op, struct rbuf *in, struct wbuf *out)
     if (dir_changeable(dir) < 0)
         return -EACCES;
     snprintf(link, sizeof(link), "%d", n->fd);
-    ret = hostfs_linkat(proc_fd, link, dir->fd, name, AT_SYMLINK_FOLLOW);
+    ret = host_linkat(proc_fd, link, dir->fd, name, AT_SYMLINK_FOLLOW);
     return ret < 0 ? ret : reply_attr(out, n);
 }
 
@@ -219,7 +219,7 @@ int handle_unlink(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(dir) < 0)
         return -EACCES;
-    return hostfs_unlinkat(dir->fd, name, flags & GP_UNLINK_DIR ? AT_REMOVEDIR : 0);
+    return host_unlinkat(dir->fd, name, flags & GP_UNLINK_DIR ? AT_REMOVEDIR : 0);
 }
 
 int handle_rename(struct op *op, struct rbuf *in, struct wbuf *out)
@@ -240,5 +240,5 @@ int handle_rename(struct op *op, struct rbuf *in, struct wbuf *out)
         how |= RENAME_NOREPLACE;
     if (flags & GP_RENAME_EXCHANGE)
         how |= RENAME_EXCHANGE;
-    return hostfs_renameat2(old_dir->fd, old_name, new_dir->fd, new_name, how);
+    return host_renameat2(old_dir->fd, old_name, new_dir->fd, new_name, how);
 }

@@ -55,7 +55,7 @@ int handle_readlink(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (!S_ISLNK(n->mode))
         return -EINVAL;
-    len = hostfs_readlinkat(n->fd, "", target, GP_TARGET_MAX + 1);
+    len = host_readlinkat(n->fd, "", target, GP_TARGET_MAX + 1);
     if (len < 0)
         return (int)len;
     if (len > (ssize_t)GP_TARGET_MAX)
@@ -149,7 +149,7 @@ int list_reply(struct op *op, struct node *n, uint64_t cookie, uint32_t flags, s
     wbuf_u8(out, 0);
     wbuf_u32(out, 0);
     while (!full && !eof) {
-        ssize_t got = hostfs_getdents64(n->list_fd, sv->scratch, SERVER_SCRATCH);
+        ssize_t got = host_getdents64(n->list_fd, sv->scratch, SERVER_SCRATCH);
 
         if (got < 0)
             return (int)got;

@@ -24,11 +24,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/capability.h>
 #include <linux/securebits.h>
 
+#include <cap-ng.h>
+
 #include "gofer/gofer_internal.h"
-#include "gofer/hostfs.h"
 #include "platform/host/seccomp.h"
 
 static int fail(const char *what, int ret)
@@ -222,44 +222,35 @@ static int stage_root(void)
 
 /* ---- 5 ------------------------------------------------------------------------------------- */
 
-static bool has_capability(const struct __user_cap_data_struct data[2], unsigned cap)
-{
-    return data[cap / 32].effective & (1u << (cap % 32));
-}
-
 static int stage_privileges(bool writable, bool *out_can_chown)
 {
-    static const unsigned for_reading[] = {CAP_DAC_READ_SEARCH};
-    static const unsigned for_writing[] = {CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_CHOWN,
-                                           CAP_FOWNER, CAP_FSETID};
-    const unsigned *keep = writable ? for_writing : for_reading;
-    size_t count = writable ? ARRAY_COUNT(for_writing) : ARRAY_COUNT(for_reading);
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct have[2], want[2];
+    static const unsigned keep[] = {CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER,
+                                    CAP_FSETID};
+    size_t count = writable ? ARRAY_COUNT(keep) : 1;
+    bool have[ARRAY_COUNT(keep)], may_set;
 
-    memset(want, 0, sizeof(want));
-    if (syscall(SYS_capget, &head, have) < 0)
-        return fail("capget", -errno);
-    for (size_t i = 0; i < count; i++) {
-        if (has_capability(have, keep[i])) {
-            want[0].effective |= 1u << keep[i]; /* all five are below 32 */
-            want[0].permitted |= 1u << keep[i];
-        }
-    }
-    for (unsigned cap = 0; cap <= 63 && has_capability(have, CAP_SETPCAP); cap++) {
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL)
-            return fail("bounding set", -errno);
-    }
-    if (has_capability(have, CAP_SETPCAP) &&
-        prctl(PR_SET_SECUREBITS,
-              SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-                  SECBIT_NO_SETUID_FIXUP_LOCKED,
-              0, 0, 0) < 0)
+    if (capng_get_caps_process() < 0)
+        return fail("capabilities", -EPERM);
+    may_set = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+    for (size_t i = 0; i < count; i++)
+        have[i] = capng_have_capability(CAPNG_EFFECTIVE, keep[i]);
+    capng_clear(CAPNG_SELECT_ALL);
+    /* The bounding set and the secure bits need CAP_SETPCAP, so they go first. */
+    if (may_set && capng_apply(CAPNG_SELECT_BOUNDS) != 0)
+        return fail("bounding set", -EPERM);
+    if (may_set && prctl(PR_SET_SECUREBITS,
+                         SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+                             SECBIT_NO_SETUID_FIXUP_LOCKED,
+                         0, 0, 0) < 0)
         return fail("securebits", -errno);
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* none before Linux 4.3 */
-    if (syscall(SYS_capset, &head, want) < 0)
-        return fail("capset", -errno);
-    *out_can_chown = has_capability(want, CAP_CHOWN);
+    for (size_t i = 0; i < count; i++) {
+        if (have[i])
+            (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, keep[i]); /* valid */
+    }
+    *out_can_chown = capng_have_capability(CAPNG_EFFECTIVE, CAP_CHOWN);
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+        return fail("capset", -EPERM);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return fail("prctl", -errno);
     return 0;

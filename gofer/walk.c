@@ -44,7 +44,7 @@ int handle_attach(struct op *op, struct rbuf *in, struct wbuf *out)
 
     if (!rbuf_ok_at_end(in) || !fid_bindable(s, fid))
         return OP_VIOLATION;
-    fd = hostfs_fcntl(s->root_fd, F_DUPFD_CLOEXEC, 0);
+    fd = host_fcntl(s->root_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return fd;
     ret = hostfs_stat_fd(fd, &st);
@@ -105,7 +105,7 @@ static int walk_found_take(struct op *op, struct wbuf *out, int fd)
     }
     attr_from_statx(&attr, &st);
     if (S_ISLNK(n->mode)) {
-        ssize_t len = hostfs_readlinkat(fd, "", target, GP_TARGET_MAX + 1);
+        ssize_t len = host_readlinkat(fd, "", target, GP_TARGET_MAX + 1);
 
         if (len < 0 || len > (ssize_t)GP_TARGET_MAX) {
             ret = len < 0 ? (int)len : -ENAMETOOLONG;
