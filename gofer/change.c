@@ -50,7 +50,8 @@ static int created_adjust(struct server *sv, const struct creation *c, const str
     return 0;
 }
 
-/* The object behind fd (owned) was just made as c->name: adjusts it, binds it, answers. */
+/* The object behind fd (owned) was just made as c->name, or has no name if that is empty: adjusts
+ * it, binds it, answers. */
 static int created_take(struct op *op, struct wbuf *out, const struct creation *c, int fd,
                         uint32_t type)
 {
@@ -69,8 +70,9 @@ static int created_take(struct op *op, struct wbuf *out, const struct creation *
     if (ret == 0)
         ret = reply_attr(out, n);
     if (ret < 0) {
-        (void)host_unlinkat(c->dir->fd, c->name,
-                            type == S_IFDIR ? AT_REMOVEDIR : 0); /* ret tells */
+        if (c->name[0])
+            (void)host_unlinkat(c->dir->fd, c->name,
+                                type == S_IFDIR ? AT_REMOVEDIR : 0); /* ret tells */
         node_put(n);
         return ret;
     }
@@ -114,6 +116,28 @@ int handle_create(struct op *op, struct rbuf *in, struct wbuf *out)
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
     fd = hostfs_open_beneath(c.dir->fd, c.name, O_CREAT | O_EXCL | O_RDWR, c.mode);
+    if (fd < 0)
+        return fd;
+    ret = created_take(op, out, &c, fd, S_IFREG);
+    if (ret == 0)
+        op_donate_borrowed(op, fd);
+    return ret;
+}
+
+int handle_tmpfile(struct op *op, struct rbuf *in, struct wbuf *out)
+{
+    struct creation c = {0};
+    bool fine = creation_head(op, in, &c);
+    int fd, ret;
+
+    c.mode = rbuf_u32(in);
+    c.uid = rbuf_u32(in);
+    c.gid = rbuf_u32(in);
+    if (!rbuf_ok_at_end(in) || !fine || (c.mode & ~07777u))
+        return OP_VIOLATION;
+    if (dir_changeable(c.dir) < 0)
+        return -EACCES;
+    fd = hostfs_open_beneath(c.dir->fd, ".", O_TMPFILE | O_RDWR, c.mode);
     if (fd < 0)
         return fd;
     ret = created_take(op, out, &c, fd, S_IFREG);

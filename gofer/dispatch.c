@@ -32,6 +32,7 @@ static const struct request g_requests[GP_TYPE_COUNT] = {
     [GP_READDIR] = {handle_readdir, IN_READY, 16, 16, false, true},
     [GP_READLINK] = {handle_readlink, IN_READY, 4, 4, false, true},
     [GP_CREATE] = {handle_create, IN_READY, 24 + NAME_MIN, 24 + NAME_MAX_SIZE, true, true},
+    [GP_TMPFILE] = {handle_tmpfile, IN_READY, 20, 20, true, true},
     [GP_MKDIR] = {handle_mkdir, IN_READY, 20 + NAME_MIN, 20 + NAME_MAX_SIZE, true, true},
     [GP_MKNOD] = {handle_mknod, IN_READY, 28 + NAME_MIN, 28 + NAME_MAX_SIZE, true, true},
     [GP_SYMLINK] = {handle_symlink, IN_READY, 16 + NAME_MIN + 3,

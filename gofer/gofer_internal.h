@@ -183,9 +183,9 @@ void server_received(struct op *op, int result);
 /* Handlers: 0, -errno or enum op_verdict. */
 typedef int op_handler(struct op *op, struct rbuf *in, struct wbuf *out);
 op_handler handle_hello, handle_attach, handle_walk, handle_getattr, handle_setattr, handle_open,
-    handle_readdir, handle_readlink, handle_create, handle_mkdir, handle_mknod, handle_symlink,
-    handle_link, handle_unlink, handle_rename, handle_statfs, handle_fsync, handle_getxattr,
-    handle_setxattr, handle_listxattr, handle_removexattr, handle_clunk;
+    handle_readdir, handle_readlink, handle_create, handle_tmpfile, handle_mkdir, handle_mknod,
+    handle_symlink, handle_link, handle_unlink, handle_rename, handle_statfs, handle_fsync,
+    handle_getxattr, handle_setxattr, handle_listxattr, handle_removexattr, handle_clunk;
 
 /* attr.c */
 void attr_from_statx(struct gp_attr *a, const struct statx *st);

@@ -13,28 +13,38 @@
  *            the creating requests, freed by CLUNK (a notice: it has no reply)
  *
  * Bodies, request -> reply:
- *   HELLO       u32 version, u32 max size          -> u32 version, u32 max size, u32 max fids, u32
- * GP_FEATURE_* ATTACH      fid                                -> attr WALK        fid, u16
- * GP_WALK_* flags, u16 n, n x {fid new, name}
- *               -> u16 done, u16 enum gp_stop, i32 error, done x {attr, [string target when
- * symlink]} new fids 0..done-1 are bound; a symlink may only be the last of them. With
+ *   HELLO       u32 version, u32 max size
+ *               -> u32 version, u32 max size, u32 max fids, u32 GP_FEATURE_*
+ *   ATTACH      fid -> attr
+ *   WALK        fid, u16 GP_WALK_* flags, u16 n, n x {fid new, name}
+ *               -> u16 done, u16 enum gp_stop, i32 error,
+ *                  done x {attr, [string target when symlink]}
+ *               new fids 0..done-1 are bound; a symlink may only be the last of them. With
  *               GP_WALK_DONATE and a regular file at the end, a read-only descriptor may come
- * along. GETATTR     fid                                -> attr SETATTR     fid, u32 GP_SET_* mask,
- * u32 mode, uid, gid, u64 size, time atime, time mtime -> attr OPEN        fid, u32 GP_OPEN_* ->
- * attr, descriptor READDIR     fid, u64 cookie (0: start), u32 flags -> u8 eof, u32 n, n x {u64
- * cookie, u8 has_attr, u64 ino, u8 type, name, [attr]} READLINK    fid -> string CREATE      dir,
- * fid new, u32 GP_OPEN_*, mode, uid, gid, name -> attr, descriptor (exclusive) MKDIR       dir, fid
- * new, u32 mode, uid, gid, name -> attr MKNOD       dir, fid new, u32 mode, uid, gid, u64 rdev,
- * name -> attr SYMLINK     dir, fid new, u32 uid, gid, name, string target -> attr LINK        dir,
- * fid target, name              -> attr UNLINK      dir, u32 GP_UNLINK_*, name         -> nothing
+ *               along.
+ *   GETATTR     fid -> attr
+ *   SETATTR     fid, u32 GP_SET_* mask, u32 mode, uid, gid, u64 size, time atime, time mtime
+ *               -> attr
+ *   OPEN        fid, u32 GP_OPEN_* -> attr, descriptor
+ *   READDIR     fid, u64 cookie (0: start), u32 flags
+ *               -> u8 eof, u32 n, n x {u64 cookie, u8 has_attr, u64 ino, u8 type, name, [attr]}
+ *   READLINK    fid -> string
+ *   CREATE      dir, fid new, u32 GP_OPEN_*, mode, uid, gid, name -> attr, descriptor (exclusive)
+ *   TMPFILE     dir, fid new, u32 mode, uid, gid -> attr, descriptor (O_TMPFILE, can be linked)
+ *   MKDIR       dir, fid new, u32 mode, uid, gid, name -> attr
+ *   MKNOD       dir, fid new, u32 mode, uid, gid, u64 rdev, name -> attr
+ *   SYMLINK     dir, fid new, u32 uid, gid, name, string target -> attr
+ *   LINK        dir, fid target, name -> attr
+ *   UNLINK      dir, u32 GP_UNLINK_*, name -> nothing
  *   RENAME      dir, dir new, u32 GP_RENAME_*, name, name -> nothing
- *   STATFS      fid                                -> u64 type, bsize, blocks, bfree, bavail,
- * files, ffree, namelen, frsize FSYNC       fid, u32 data only                 -> nothing GETXATTR
- * fid, string name, u32 size         -> u32 size, bytes (size 0 asks for the size) SETXATTR    fid,
- * u32 flags, string name, u32 size, bytes -> nothing LISTXATTR   fid, u32 size -> u32 size, bytes
- *   REMOVEXATTR fid, string name                   -> nothing
- *   CLUNK       u16 n, n x fid                     no reply
- *   BATCH       u16 n, n x whole request message   -> u16 n, n x whole reply message, in order;
+ *   STATFS      fid -> u64 type, bsize, blocks, bfree, bavail, files, ffree, namelen, frsize
+ *   FSYNC       fid, u32 data only -> nothing
+ *   GETXATTR    fid, string name, u32 size -> u32 size, bytes (size 0 asks for the size)
+ *   SETXATTR    fid, u32 flags, string name, u32 size, bytes -> nothing
+ *   LISTXATTR   fid, u32 size -> u32 size, bytes
+ *   REMOVEXATTR fid, string name -> nothing
+ *   CLUNK       u16 n, n x fid; no reply
+ *   BATCH       u16 n, n x whole request message -> u16 n, n x whole reply message, in order;
  *               no BATCH, HELLO or ATTACH inside; descriptors of all parts, in order
  *
  * Nothing here is trusted by either side: all bytes are reached through rbuf, and every decoder
@@ -83,6 +93,7 @@ enum gp_type {
     GP_REMOVEXATTR,
     GP_CLUNK,
     GP_BATCH,
+    GP_TMPFILE,
     GP_TYPE_COUNT,
 };
 

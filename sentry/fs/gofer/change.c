@@ -26,7 +26,7 @@ static void dir_changed(struct gofer_inode *dir)
 /* What the creating requests share: a pinned directory, a fid for the child, a slot. */
 struct creation {
     struct gofer_inode *dir;
-    struct dentry *child;
+    struct dentry *child; /* NULL: no name */
     struct gofer_slot *c;
     uint32_t fid;
     struct inode owner; /* only attr: mode, uid, gid of the new object */
@@ -51,7 +51,8 @@ static int creation_begin(struct creation *cr, struct inode *dir, struct dentry 
     ret = session_begin(cr->dir->gs->session, type, &cr->c);
     if (ret < 0)
         goto out_fid;
-    names_change(cr->dir);
+    if (child)
+        names_change(cr->dir);
     wbuf_u32(&cr->c->out, dir_fid);
     wbuf_u32(&cr->c->out, cr->fid);
     return 0;
@@ -73,12 +74,12 @@ static void put_name(struct gofer_slot *c, const struct dentry *d)
     gp_put_string(&c->out, d->name, d->name_len);
 }
 
-/* Calls, and makes the child positive. */
-static int creation_end(struct creation *cr, uint32_t type, const char *target, bool donated)
+/* Calls; *out is the new object, +1. */
+static int creation_call(struct creation *cr, uint32_t type, const char *target, bool donated,
+                         struct gofer_inode **out)
 {
     struct gofer_super *gs = cr->dir->gs;
     struct gp_str text = {.data = target, .len = target ? (uint16_t)strlen(target) : 0};
-    struct gofer_inode *gi;
     struct gp_attr attr;
     int fd = -1, ret = session_call(cr->c);
     bool bound = ret == 0;
@@ -92,8 +93,9 @@ static int creation_end(struct creation *cr, uint32_t type, const char *target, 
     }
     ret = session_end(cr->c, ret);
     if (ret == 0)
-        ret = gi_obtain(gs, cr->dir, cr->child->name, cr->child->name_len, &attr,
-                        target ? &text : NULL, cr->fid, &gi);
+        ret = gi_obtain(gs, cr->child ? cr->dir : NULL, cr->child ? cr->child->name : "",
+                        cr->child ? cr->child->name_len : 0, &attr, target ? &text : NULL, cr->fid,
+                        out);
     else if (!bound)
         session_fid_unused(gs->session, cr->fid);
     gi_unpin(cr->dir);
@@ -103,7 +105,18 @@ static int creation_end(struct creation *cr, uint32_t type, const char *target, 
         return ret;
     }
     if (fd >= 0)
-        gi_data_take(gi, fd, /*writable=*/true);
+        gi_data_take(*out, fd, /*writable=*/true);
+    return 0;
+}
+
+/* Calls, and makes the child positive. */
+static int creation_end(struct creation *cr, uint32_t type, const char *target, bool donated)
+{
+    struct gofer_inode *gi;
+    int ret = creation_call(cr, type, target, donated, &gi);
+
+    if (ret < 0)
+        return ret;
     dir_changed(cr->dir);
     if (type == LX_S_IFDIR)
         cr->dir->inode.attr.nlink++;
@@ -123,6 +136,22 @@ int gofer_create(struct inode *dir, struct dentry *child, uint32_t mode)
     put_owner(&cr);
     put_name(cr.c, child);
     return creation_end(&cr, LX_S_IFREG, NULL, /*donated=*/true);
+}
+
+int gofer_tmpfile(struct inode *dir, uint32_t mode, struct inode **out)
+{
+    struct gofer_inode *gi;
+    struct creation cr;
+    int ret = creation_begin(&cr, dir, NULL, GP_TMPFILE, LX_S_IFREG | (mode & 07777u));
+
+    if (ret < 0)
+        return ret;
+    wbuf_u32(&cr.c->out, cr.owner.attr.mode & 07777u);
+    put_owner(&cr);
+    ret = creation_call(&cr, LX_S_IFREG, NULL, /*donated=*/true, &gi);
+    if (ret == 0)
+        *out = &gi->inode;
+    return ret;
 }
 
 int gofer_mkdir(struct inode *dir, struct dentry *child, uint32_t mode)
@@ -193,6 +222,13 @@ int gofer_link(struct inode *target, struct inode *dir, struct dentry *child)
         ret = session_end(c, ret);
     }
     if (ret == 0) {
+        bool named;
+
+        mutex_lock(&to->gs->lock);
+        named = gi->name;
+        mutex_unlock(&to->gs->lock);
+        if (!named) /* an unnamed file (O_TMPFILE), or one whose last known name went */
+            gi_renamed(gi, to, child->name, child->name_len);
         target->attr.nlink = attr.nlink;
         inode_touch(target, /*atime=*/false, /*mtime=*/false, /*ctime=*/true);
         dir_changed(to);

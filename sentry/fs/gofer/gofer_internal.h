@@ -135,6 +135,7 @@ int gofer_lookup(struct inode *dir, const char *name, size_t len, struct inode *
 void gofer_prefetch(struct inode *dir, struct dentry *parent, const char *rest, size_t len);
 bool gofer_revalidate(struct inode *dir, struct dentry *child);
 int gofer_create(struct inode *dir, struct dentry *child, uint32_t mode);
+int gofer_tmpfile(struct inode *dir, uint32_t mode, struct inode **out);
 int gofer_mkdir(struct inode *dir, struct dentry *child, uint32_t mode);
 int gofer_mknod(struct inode *dir, struct dentry *child, uint32_t mode, lx_dev_t rdev);
 int gofer_symlink(struct inode *dir, struct dentry *child, const char *target);

@@ -588,6 +588,7 @@ const struct inode_ops gofer_dir_ops = {
     .prefetch = gofer_prefetch,
     .revalidate = gofer_revalidate,
     .create = gofer_create,
+    .tmpfile = gofer_tmpfile,
     .mkdir = gofer_mkdir,
     .mknod = gofer_mknod,
     .symlink = gofer_symlink,

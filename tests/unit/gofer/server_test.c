@@ -325,6 +325,57 @@ static void test_read_only_tree(void **state)
     assert_int_equal(stop(), 0);
 }
 
+static struct wbuf tmpfile_request(uint32_t dir, uint32_t fid, uint32_t mode)
+{
+    struct wbuf b = begin(GP_TMPFILE);
+
+    wbuf_u32(&b, dir);
+    wbuf_u32(&b, fid);
+    wbuf_u32(&b, mode);
+    wbuf_u32(&b, geteuid());
+    wbuf_u32(&b, getegid());
+    return b;
+}
+
+static void test_unnamed_file(void **state)
+{
+    struct wbuf b;
+    uint16_t how;
+
+    (void)state;
+    start(true);
+    hello_attach();
+    b = tmpfile_request(0, 5, 0600);
+    assert_int_equal(call(&b), -EROFS);
+    assert_int_equal(stop(), 0);
+    start(false);
+    hello_attach();
+    assert_int_equal(walk(0, 1, "file", &how), 0);
+    b = tmpfile_request(1, 5, 0600); /* below a file */
+    assert_int_equal(call(&b), -ENOTDIR);
+    b = tmpfile_request(0, 5, 0600);
+    assert_int_equal(call(&b), 0);
+    assert_int_equal(g_fds, 1);
+    b = begin(GP_LINK);
+    wbuf_u32(&b, 0);
+    wbuf_u32(&b, 5);
+    gp_put_string(&b, "linked", 6);
+    assert_int_equal(call(&b), 0);
+    b = begin(GP_UNLINK);
+    wbuf_u32(&b, 0);
+    wbuf_u32(&b, 0);
+    gp_put_string(&b, "linked", 6);
+    assert_int_equal(call(&b), 0);
+    b = tmpfile_request(0, 5, 0600); /* a fid that is bound */
+    assert_int_equal(call(&b), 1);
+    assert_int_equal(stop(), 1);
+    start(false);
+    hello_attach();
+    b = tmpfile_request(0, 5, 0100600); /* a mode with a file type */
+    assert_int_equal(call(&b), 1);
+    assert_int_equal(stop(), 1);
+}
+
 static void test_fids(void **state)
 {
     struct wbuf b;
@@ -455,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_symlinks_are_not_followed),
         cmocka_unit_test(test_special_files_stay_closed),
         cmocka_unit_test(test_read_only_tree),
+        cmocka_unit_test(test_unnamed_file),
         cmocka_unit_test(test_fids),
         cmocka_unit_test(test_descriptors_are_refused),
         cmocka_unit_test(test_batch),
