@@ -33,6 +33,8 @@
 #define NO_THREAD_SAFETY
 #endif
 
+#define FALLTHROUGH __attribute__((fallthrough))
+
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)      ((a) < (b) ? (a) : (b))
 #define MAX(a, b)      ((a) > (b) ? (a) : (b))

@@ -122,7 +122,8 @@ static int install_filter(uaddr_t base)
 }
 
 /* Sanitizers make system calls of their own before calls that do not return. */
-#define NO_SANITIZER __attribute__((no_sanitize("address,undefined,thread")))
+#define NO_SANITIZER                                                                               \
+    __attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread")))
 
 NO_SANITIZER static NORETURN void enter_stub(uaddr_t base)
 {

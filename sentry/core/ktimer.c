@@ -84,7 +84,7 @@ static int heap_insert(struct ktimer *t, uint64_t when)
     return 0;
 }
 
-static void fire(struct ktimer *t, uint64_t now)
+static void fire(struct ktimer *t, uint64_t now) REQUIRES(g_timers.lock)
 {
     uint64_t next;
 

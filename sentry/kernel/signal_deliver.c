@@ -65,17 +65,17 @@ static void park_stopped(struct task *t) RELEASES(t->tg->lock)
     t->k->stop_pending = false;
     t->k->stopped = true;
     last = signal_stop_joined_locked(tg);
-    mutex_unlock(&tg->lock);
+    mutex_unlock(&t->tg->lock);
     if (last)
         task_notify_parent_cldstop(t, LX_CLD_STOPPED);
     for (;;) {
         bool go;
 
-        mutex_lock(&tg->lock);
+        mutex_lock(&t->tg->lock);
         go = !tg->stop_signo || (tg->flags & GROUP_EXIT) || t->k->exec_kill;
         if (go)
             t->k->stopped = false;
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         if (go)
             break;
         IGNORE_RESULT(task_block_killable(NO_DEADLINE)); /* the loop looks at why it returned */
@@ -88,14 +88,14 @@ void task_group_exit(struct task *t, int status)
 {
     struct thread_group *tg = t->tg;
 
-    mutex_lock(&tg->lock);
+    mutex_lock(&t->tg->lock);
     if (tg->flags & GROUP_EXIT)
         status = tg->exit_code;
     else if (!t->k->exec_kill)
         signal_group_exit_locked(t, status);
     t->k->exit_code = status;
     t->k->die = true;
-    mutex_unlock(&tg->lock);
+    mutex_unlock(&t->tg->lock);
 }
 
 /* ---- choose --------------------------------------------------------------------------------- */
@@ -119,25 +119,25 @@ static enum verdict default_action(struct task *t, int signo) RELEASES(t->tg->lo
 
     if (signal_default_ignored(signo) ||
         ((tg->flags & GROUP_UNKILLABLE) && signo != LX_SIGKILL && signo != LX_SIGSTOP)) {
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         return AGAIN;
     }
     if (signal_default_stops(signo)) {
         t->k->stop_dequeued = true;
         if (signo != LX_SIGSTOP) {
-            mutex_unlock(&tg->lock);
+            mutex_unlock(&t->tg->lock);
             if (stop_is_orphaned(t))
                 return AGAIN;
-            mutex_lock(&tg->lock);
+            mutex_lock(&t->tg->lock);
         }
         /* A SIGCONT that came while the lock was free cancels the stop. */
         if (t->k->stop_dequeued)
             begin_stop_locked(t, signo);
         t->k->stop_dequeued = false;
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         return AGAIN;
     }
-    mutex_unlock(&tg->lock);
+    mutex_unlock(&t->tg->lock);
     task_group_exit(t, signo);
     return DIE;
 }
@@ -148,23 +148,23 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
     struct ktask_private *k = t->k;
     int signo;
 
-    mutex_lock(&tg->lock);
+    mutex_lock(&t->tg->lock);
     if ((tg->flags & GROUP_EXIT) || k->exec_kill) {
         k->exit_code = tg->exit_code;
         k->die = true;
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         return DIE;
     }
     if (tg->flags & (GROUP_CLD_STOP | GROUP_CLD_CONT)) {
         int why = tg->flags & GROUP_CLD_CONT ? LX_CLD_CONTINUED : LX_CLD_STOPPED;
 
         atomic_fetch_and(&tg->flags, ~(GROUP_CLD_STOP | GROUP_CLD_CONT));
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         task_notify_parent_cldstop(t, why);
         return AGAIN;
     }
     if (kcontainer_is_paused(tg->container)) {
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         kcontainer_park(tg->container);
         return AGAIN;
     }
@@ -175,7 +175,7 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
     signo = signal_dequeue_locked(t, k->blocked, info);
     if (!signo) {
         signal_recalc_locked(t);
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         return GO_ON;
     }
     mutex_lock(&tg->sighand->lock);
@@ -184,14 +184,14 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
         tg->sighand->action[signo - 1].handler = LX_SIG_DFL;
     mutex_unlock(&tg->sighand->lock);
     if (unlikely(g_syscall_trace_ops)) {
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         g_syscall_trace_ops->signal(t, signo, info);
-        mutex_lock(&tg->lock);
+        mutex_lock(&t->tg->lock);
     }
     if (sa->handler == LX_SIG_DFL)
         return default_action(t, signo);
     signal_recalc_locked(t);
-    mutex_unlock(&tg->lock);
+    mutex_unlock(&t->tg->lock);
     return sa->handler == LX_SIG_IGN ? AGAIN : HANDLE;
 }
 
@@ -209,7 +209,7 @@ static void restart_for_handler(struct task *t, const struct lx_sigaction *sa)
             regs->rax = (uint64_t)-EINTR;
             break;
         }
-        /* fall through */
+        FALLTHROUGH;
     case -ERESTARTNOINTR:
         regs->rax = regs->orig_rax;
         regs->rip -= SYSCALL_INSN_SIZE;

@@ -225,7 +225,7 @@ static int check_event(struct task *t, const struct lx_sigevent *sev, struct pid
         }
         *out_target = pid_get(target->curr.tid);
         task_put(target);
-        /* fall through */
+        FALLTHROUGH;
     case LX_SIGEV_SIGNAL:
     case LX_SIGEV_THREAD:
         if (sev->signo <= 0 || sev->signo > LX_NSIG) {

@@ -54,7 +54,7 @@ static int check_file(const struct mmap_args *a, uint32_t file_prot, uint32_t *o
             return -EACCES;
         if (!(file_prot & LX_PROT_WRITE))
             *out_max &= ~LX_PROT_WRITE;
-        /* fall through */
+        FALLTHROUGH;
     case LX_MAP_PRIVATE:
         if (!(file_prot & LX_PROT_READ))
             return -EACCES;

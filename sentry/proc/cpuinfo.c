@@ -172,7 +172,7 @@ static void read_brand(char out[49])
     uint32_t r[12];
 
     snprintf(out, 49, "unknown");
-    if (__get_cpuid_max(0x80000000, NULL) < 0x80000004)
+    if ((uint32_t)__get_cpuid_max(0x80000000, NULL) < 0x80000004u)
         return;
     for (uint32_t i = 0; i < 3; i++)
         __cpuid(0x80000002 + i, r[i * 4], r[i * 4 + 1], r[i * 4 + 2], r[i * 4 + 3]);

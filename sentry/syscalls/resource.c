@@ -516,7 +516,7 @@ long sys_ioprio_set(struct task *t, int which, int who, int ioprio)
         if (!cred_capable(t->curr.cred, LX_CAP_SYS_ADMIN) &&
             !cred_capable(t->curr.cred, LX_CAP_SYS_NICE))
             return -EPERM;
-        /* fall through */
+        FALLTHROUGH;
     case IOPRIO_CLASS_BE:
         if (data >= 8)
             return -EINVAL;

@@ -207,7 +207,7 @@ long sys_membarrier(struct task *t, int cmd, uint32_t flags, int cpu_id)
     case PRIVATE_EXPEDITED:
         if (!task_membarrier_registered(t))
             return -EPERM;
-        /* fall through */
+        FALLTHROUGH;
     case GLOBAL:
     case GLOBAL_EXPEDITED:
         task_membarrier(t);

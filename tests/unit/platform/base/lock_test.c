@@ -128,7 +128,7 @@ static bool dies(void (*fn)(void))
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
-static void wrong_order(void)
+static NO_THREAD_SAFETY void wrong_order(void)
 {
     struct mutex outer, inner;
 
@@ -138,7 +138,7 @@ static void wrong_order(void)
     mutex_lock(&outer);
 }
 
-static void twice(void)
+static NO_THREAD_SAFETY void twice(void)
 {
     struct mutex m;
 
@@ -147,7 +147,7 @@ static void twice(void)
     mutex_lock(&m);
 }
 
-static void blocking_with_lock(void)
+static NO_THREAD_SAFETY void blocking_with_lock(void)
 {
     struct mutex m;
 
