@@ -51,6 +51,7 @@ static const struct command g_commands[] = {
     {"kill", cmd_kill, "send a signal to a container's first process"},
     {"delete", cmd_delete, "remove a stopped container"},
     {"list", cmd_list, "list the containers"},
+    {"compat", cmd_compat, "run programs on Linux and here, and show the difference"},
     {"syscalls", cmd_syscalls, "show which system calls are implemented"},
     {"version", cmd_version, "print the version"},
     {"help", cmd_help, "show this text"},

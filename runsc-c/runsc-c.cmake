@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The product: one binary with three roles.
 file(GLOB_RECURSE cli_sources CONFIGURE_DEPENDS runsc-c/*.c)
-add_executable(runsc-c ${cli_sources})
+# The style and script of compat's page are embedded as bytes.
+set(page_dir ${CMAKE_SOURCE_DIR}/runsc-c/compat)
+set_source_files_properties(${page_dir}/page_assets.S PROPERTIES
+    COMPILE_DEFINITIONS "PAGE_CSS=\"${page_dir}/page.css\";PAGE_JS=\"${page_dir}/page.js\""
+    OBJECT_DEPENDS "${page_dir}/page.css;${page_dir}/page.js")
+add_executable(runsc-c ${cli_sources} ${page_dir}/page_assets.S)
 target_link_libraries(runsc-c PRIVATE runsc_flags
     -Wl,--start-group sentry_boot sentry_syscalls sentry_proc sentry_kernel sentry_loader sentry_net
     sentry_fs sentry_mm sentry_core gofer gofer_proto runsc_platform platform_ptrace runsc_host
