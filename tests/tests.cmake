@@ -132,6 +132,24 @@ foreach(source ${runtime_sources})
     endif()
 endforeach()
 
+# ---- compat: suites that others wrote, test by test against Linux (tests/compat/README.md) --------
+
+option(RUNSC_TEST_FULL "also the suites of tests/compat whole, which take an hour" OFF)
+file(GLOB compat_suites CONFIGURE_DEPENDS RELATIVE ${tests_dir}/compat ${tests_dir}/compat/*/unit)
+if(NOT RUNSC_TEST_REPEAT)
+    foreach(unit ${compat_suites})
+        get_filename_component(suite ${unit} DIRECTORY)
+        foreach(platform ${RUNSC_TEST_PLATFORMS})
+            add_our_test(${platform}/compat/${suite} 300 compat ${tests_dir}/compat/compare ${suite}
+                --platform ${platform} --tier quick)
+            if(RUNSC_TEST_FULL)
+                add_our_test(${platform}/compat-full/${suite} 14400 compat
+                    ${tests_dir}/compat/compare ${suite} --platform ${platform} --tier full)
+            endif()
+        endforeach()
+    endforeach()
+endif()
+
 # ---- lint: tests/lint/*, executable files -----------------------------------------------------------
 
 file(GLOB lint_scripts CONFIGURE_DEPENDS RELATIVE ${tests_dir}/lint ${tests_dir}/lint/*)
