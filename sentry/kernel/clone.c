@@ -19,6 +19,8 @@
 
 _Atomic uint64_t g_fork_count;
 
+#define EFLAGS_TF 0x100ul
+
 static int check_flags(struct task *t, const struct clone_request *rq)
 {
     uint64_t f = rq->flags;
@@ -104,6 +106,8 @@ static void copy_small_state(struct task *t, struct task *child, const struct cl
     child->regs = *task_regs(t);
     child->regs.rax = 0;
     child->regs.orig_rax = (uint64_t)-1;
+    if (from->pt.forced_tf)
+        child->regs.eflags &= ~EFLAGS_TF;
     if (rq->stack)
         child->regs.rsp = rq->stack;
     if (rq->flags & LX_CLONE_SETTLS)
@@ -279,6 +283,21 @@ void task_publish_locked(struct task *t, struct task *parent)
         t->curr.pidns->reaper = t;
 }
 
+/* child becomes a tracee too, and the tracer is told when the call is done. */
+static void trace_child_locked(struct task *t, struct task *child, const struct clone_request *rq)
+{
+    int event = ptrace_clone_event(t, rq->flags, rq->exit_signal);
+    struct ptrace_state *pt = &t->k->pt;
+
+    if (likely(!pt->tracer))
+        return;
+    if (event || (rq->flags & LX_CLONE_PTRACE))
+        ptrace_inherit_locked(t, child);
+    pt->event = event;
+    pt->event_message = (uint64_t)pid_nr_in(child->curr.tid, pt->tracer->curr.pidns);
+    t->k->after_call = event != 0;
+}
+
 static int publish(struct task *t, struct task *child, const struct clone_request *rq)
 {
     struct thread_group *tg = t->tg;
@@ -299,6 +318,7 @@ static int publish(struct task *t, struct task *child, const struct clone_reques
     }
     if (rq->flags & LX_CLONE_THREAD) {
         task_publish_locked(child, NULL);
+        trace_child_locked(t, child, rq);
         mutex_unlock(&tg->lock);
         goto out;
     }
@@ -310,6 +330,7 @@ static int publish(struct task *t, struct task *child, const struct clone_reques
         child->k->exit_signal = tg->leader->k->exit_signal;
     }
     task_publish_locked(child, parent);
+    trace_child_locked(t, child, rq);
     if (child->curr.pidns->reaper == child)
         atomic_fetch_or(&child->tg->flags, GROUP_UNKILLABLE);
 out:
@@ -332,16 +353,36 @@ static int vfork_prepare(struct task *t, struct task *child)
     return 0;
 }
 
-static void vfork_wait(struct vfork_done *v)
+/* True: the child is done with the caller's memory; false: the caller is being killed. */
+static bool vfork_wait(struct task *t)
 {
-    while (!atomic_load(&v->done)) {
+    struct vfork_done *v = t->k->vfork_wait;
+    bool done;
+
+    while (!(done = atomic_load(&v->done))) {
         if (task_block_killable(NO_DEADLINE) < 0)
             break;
     }
+    t->k->vfork_wait = NULL;
     if (refs_put(&v->refs)) {
         task_put(v->parent);
         free(v);
     }
+    return done;
+}
+
+void task_after_call(struct task *t)
+{
+    struct ktask_private *k = t->k;
+    int event = k->pt.event;
+
+    if (event) {
+        k->pt.event = 0;
+        ptrace_event(t, event, k->pt.event_message);
+    }
+    if (k->vfork_wait && vfork_wait(t))
+        ptrace_event(t, LX_PTRACE_EVENT_VFORK_DONE, k->pt.event_message);
+    k->after_call = false;
 }
 
 /* An fd for the child, reserved and told to the guest before the child exists for others. */
@@ -420,8 +461,10 @@ long task_clone(struct task *t, const struct clone_request *rq)
             put_user(&nr, rq->parent_tid)); /* Linux: the child exists, a bad address is ignored */
     atomic_fetch_add(&g_fork_count, 1);
     task_thread_go(child);
-    if (v)
-        vfork_wait(v);
+    if (v) {
+        t->k->vfork_wait = v;
+        t->k->after_call = true;
+    }
     return nr;
 fail_fd:
     if (v && refs_put(&v->refs))

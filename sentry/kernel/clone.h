@@ -17,7 +17,8 @@ struct clone_request {
     lx_pid_t set_tid[PIDNS_MAX_DEPTH + 1]; /* innermost first */
 };
 
-/* Id of the child as the caller sees it, or -errno in clone(2)'s order; vfork waits here. */
+/* Id of the child as the caller sees it, or -errno in clone(2)'s order; vfork's wait
+ * comes after it (task_after_call). */
 long task_clone(struct task *t, const struct clone_request *rq);
 long task_unshare(struct task *t, uint64_t flags);
 /* setns(2) with a pidfd: joins the target's namespaces of the kinds in flags. */

@@ -155,7 +155,7 @@ static void become_leader_locked(struct task *t, struct list *dead)
     if (t->curr.pidns->reaper == old)
         t->curr.pidns->reaper = t;
     mutex_unlock(&tg->lock);
-    task_zombie_reap_locked(old, dead);
+    task_zombie_reap_locked(old, dead); /* its tracer, too, waits for nothing any more */
 }
 
 static bool alone_locked(struct task *t)
@@ -321,16 +321,45 @@ static int load_image(struct task *t, struct exec_job *job)
     ret = loader_commit(job->plan, &job->rq, t->curr.mm, &regs);
     if (ret < 0)
         return ret;
-    regs.orig_rax = (uint64_t)-1;
+    regs.orig_rax = t->regs.orig_rax; /* as on Linux: a tracer sees which call it was */
     *task_regs(t) = regs;
     return 0;
 }
 
+/* Tracers that want to attach wait until credentials and image are of one program. */
+static void set_busy(struct task *t, bool busy)
+{
+    struct thread_group *tg = t->tg;
+
+    mutex_lock(&tg->lock);
+    tg->exec_busy += busy ? 1 : -1u;
+    mutex_unlock(&tg->lock);
+    if (!busy)
+        waitq_wake(&tg->child_wq, WAKE_ALL);
+}
+
+/* What a tracer hears of the program: reported when the call is done. */
+static void tell_tracer(struct task *t, struct pid *old_tid)
+{
+    struct ptrace_state *pt = &t->k->pt;
+
+    mutex_lock(&g_taskset.lock);
+    if (pt->tracer) {
+        pt->event = LX_PTRACE_EVENT_EXEC;
+        pt->event_message = (uint64_t)pid_nr_in(old_tid, pt->tracer->curr.pidns);
+        t->k->after_call = true;
+    }
+    mutex_unlock(&g_taskset.lock);
+}
+
 int task_exec(struct task *t, struct exec_call *call)
 {
+    struct pid *old_tid = pid_get(t->curr.tid);
     struct exec_job job = {0};
-    int ret = prepare(t, call, &job);
+    int ret;
 
+    set_busy(t, true);
+    ret = prepare(t, call, &job);
     if (ret < 0)
         goto out;
     ret = kill_other_threads(t);
@@ -349,6 +378,7 @@ int task_exec(struct task *t, struct exec_call *call)
     if (ret < 0)
         goto fatal;
     reset_task_state(t, &job);
+    tell_tracer(t, old_tid);
     goto out;
 fatal:
     log_info(LOG_KERNEL, "exec of %s failed past the point of no return: error %d", job.filename,
@@ -356,6 +386,8 @@ fatal:
     task_group_exit(t, LX_SIGKILL);
     atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL | SLEEP_INTERRUPT_KILL);
 out:
+    set_busy(t, false);
+    pid_put(old_tid);
     exec_strings_free(&call->argv);
     exec_strings_free(&call->envp);
     job_free(&job);
@@ -375,6 +407,7 @@ int task_exec_first(struct task *t, struct exec_call *call)
     ret = g_platform_ops->ctx_new(mm_space(t->curr.mm), NULL, &t->ctx);
     if (ret < 0)
         goto out;
+    t->regs.orig_rax = (uint64_t)-1;
     ret = load_image(t, &job);
     if (ret < 0)
         goto out;

@@ -123,9 +123,13 @@ int exec_cred_compute(struct task *t, struct file *program, struct exec_cred *ou
         return ret;
     }
     setid = c->euid != old->ruid || c->egid != old->rgid;
-    if (t->k->no_new_privs && (setid || (c->cap_permitted & ~old->cap_permitted))) {
-        c->euid = old->euid;
-        c->egid = old->egid;
+    if ((setid || (c->cap_permitted & ~old->cap_permitted)) &&
+        (t->k->no_new_privs || !ptrace_exec_privilege_ok(t, c->userns))) {
+        /* Nothing is gained under no_new_privs or a tracer that could not take it itself. */
+        if (t->k->no_new_privs || !cred_ns_capable(old, c->userns, LX_CAP_SETUID)) {
+            c->euid = old->euid;
+            c->egid = old->egid;
+        }
         c->cap_permitted &= old->cap_permitted;
     }
     c->suid = c->fsuid = c->euid;

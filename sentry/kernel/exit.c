@@ -133,6 +133,8 @@ void task_drop_resources(struct task *t)
 
 /* ---- process groups ------------------------------------------------------------------------- */
 
+/* Linux exempts children of the machine's init only, which no container sees: the jobs of a shell
+ * that is PID 1 stop as others do. */
 bool pgrp_is_orphaned_locked(struct pid *pgrp, struct task *ignored)
 {
     struct list *it;
@@ -141,8 +143,7 @@ bool pgrp_is_orphaned_locked(struct pid *pgrp, struct task *ignored)
         struct task *p = task_of_pid_list(it, PID_PGRP);
         struct task *parent = p->k->real_parent;
 
-        if (p == ignored || (p->k->exit_state != TASK_LIVE && p->tg->thread_count == 1) ||
-            !parent || (parent->tg->flags & GROUP_UNKILLABLE))
+        if (p == ignored || (p->k->exit_state != TASK_LIVE && p->tg->thread_count == 1) || !parent)
             continue;
         if (parent->tg->pgrp != pgrp && parent->tg->session == p->tg->session)
             return false;
@@ -176,13 +177,14 @@ static void pgrp_kill_orphaned_locked(struct task *t, struct task *parent, struc
 
 /* ---- news to the parent --------------------------------------------------------------------- */
 
-static void fill_child_info(struct lx_siginfo *info, struct task *child, struct task *parent)
+void task_fill_child_info_locked(struct lx_siginfo *info, struct task *child, struct task *parent)
 {
     struct cpu_times times = group_cpu_times_locked(child->tg);
     lx_uid_t uid;
 
+    ASSERT_HELD(&g_taskset.lock);
     *info = (struct lx_siginfo){.signo = LX_SIGCHLD};
-    info->chld.pid = pid_nr_in(child->curr.tgid, parent->curr.pidns);
+    info->chld.pid = pid_nr_in(child->curr.tid, parent->curr.pidns);
     mutex_lock(&child->lock);
     uid = child->curr.cred->ruid;
     mutex_unlock(&child->lock);
@@ -209,24 +211,37 @@ static void set_exit_reason(struct lx_siginfo *info, int status)
     }
 }
 
-bool task_notify_parent_locked(struct task *leader)
+/* Which signal the end of t is for whoever waits for it. */
+static int end_signal(struct task *t)
 {
-    struct task *parent = leader->k->real_parent;
-    int signo = leader->k->exit_signal;
-    bool autoreap = false;
+    if (!ptrace_is_traced(t))
+        return t->k->exit_signal;
+    /* A tracer learns of every end by SIGCHLD, unless it is the parent of a whole process. */
+    if (task_is_leader(t) && t->tg->thread_count == 1 && !ptrace_reparented_locked(t))
+        return t->k->exit_signal;
+    return LX_SIGCHLD;
+}
+
+bool task_notify_parent_locked(struct task *t)
+{
+    bool traced = ptrace_is_traced(t), autoreap = false;
+    struct task *parent = traced ? t->k->pt.tracer : t->k->real_parent;
+    int signo = end_signal(t);
     struct lx_siginfo info;
     struct lx_sigaction *sa;
 
     ASSERT_HELD(&g_taskset.lock);
-    waitq_wake(&leader->curr.tgid->exit_wq, WAKE_ALL);
+    if (task_is_leader(t) && t->tg->thread_count == 1)
+        waitq_wake(&t->curr.tgid->exit_wq, WAKE_ALL);
     if (!parent)
         return true;
-    fill_child_info(&info, leader, parent);
-    set_exit_reason(&info, task_exit_status_locked(leader));
+    task_fill_child_info_locked(&info, t, parent);
+    set_exit_reason(&info, task_exit_status_locked(t));
     mutex_lock(&parent->tg->lock);
     sa = &parent->tg->sighand->action[LX_SIGCHLD - 1];
     mutex_lock(&parent->tg->sighand->lock);
-    if (signo == LX_SIGCHLD && (sa->handler == LX_SIG_IGN || (sa->flags & LX_SA_NOCLDWAIT))) {
+    if (!traced && signo == LX_SIGCHLD &&
+        (sa->handler == LX_SIG_IGN || (sa->flags & LX_SA_NOCLDWAIT))) {
         autoreap = true;
         if (sa->handler == LX_SIG_IGN)
             signo = 0;
@@ -241,34 +256,40 @@ bool task_notify_parent_locked(struct task *leader)
     return autoreap;
 }
 
-void task_notify_parent_cldstop(struct task *t, int why)
+void task_send_cldstop_locked(struct task *parent, const struct lx_siginfo *info)
 {
-    struct task *leader, *parent;
-    struct lx_siginfo info;
     struct lx_sigaction *sa;
     bool quiet;
 
-    mutex_lock(&g_taskset.lock);
-    leader = t->tg->leader;
-    parent = leader->k->real_parent;
-    if (!parent)
-        goto out;
-    fill_child_info(&info, leader, parent);
-    info.code = why;
-    info.chld.status = why == LX_CLD_CONTINUED ? LX_SIGCONT : (t->tg->exit_code & 0x7f);
-    if (why == LX_CLD_STOPPED && !info.chld.status)
-        info.chld.status = LX_SIGSTOP;
+    ASSERT_HELD(&g_taskset.lock);
     mutex_lock(&parent->tg->lock);
     sa = &parent->tg->sighand->action[LX_SIGCHLD - 1];
     mutex_lock(&parent->tg->sighand->lock);
     quiet = sa->handler == LX_SIG_IGN || (sa->flags & LX_SA_NOCLDSTOP);
     mutex_unlock(&parent->tg->sighand->lock);
     if (!quiet)
-        (void)signal_send_locked(parent, LX_SIGCHLD, &info, /*to_group=*/true,
+        (void)signal_send_locked(parent, LX_SIGCHLD, info, /*to_group=*/true,
                                  /*force=*/false); /* a full queue loses it */
     mutex_unlock(&parent->tg->lock);
     waitq_wake(&parent->tg->child_wq, WAKE_ALL);
-out:
+}
+
+void task_notify_parent_cldstop(struct task *t, int why)
+{
+    struct task *leader, *parent;
+    struct lx_siginfo info;
+
+    mutex_lock(&g_taskset.lock);
+    leader = t->tg->leader;
+    parent = leader->k->real_parent;
+    if (parent) {
+        task_fill_child_info_locked(&info, leader, parent);
+        info.code = why;
+        info.chld.status = why == LX_CLD_CONTINUED ? LX_SIGCONT : (t->tg->exit_code & 0x7f);
+        if (why == LX_CLD_STOPPED && !info.chld.status)
+            info.chld.status = LX_SIGSTOP;
+        task_send_cldstop_locked(parent, &info);
+    }
     mutex_unlock(&g_taskset.lock);
 }
 
@@ -284,6 +305,7 @@ void task_zombie_reap_locked(struct task *t, struct list *out_free)
 
     ASSERT_HELD(&g_taskset.lock);
     ASSERT(k->exit_state == TASK_ZOMBIE);
+    ptrace_unlink_locked(t);
     k->exit_state = TASK_DEAD;
     mutex_lock(&tg->lock);
     list_del(&k->tg_node);
@@ -310,6 +332,23 @@ void task_zombie_reap_locked(struct task *t, struct list *out_free)
     if (ns->reaper && ns->dying)
         waitq_wake(&ns->reaper->tg->child_wq, WAKE_ALL);
     list_add_tail(out_free, &k->tg_node);
+}
+
+void task_reap_locked(struct task *t, struct list *out_free)
+{
+    struct thread_group *tg = t->tg;
+    struct task *leader = tg->leader;
+
+    task_zombie_reap_locked(t, out_free);
+    if (tg->exec_task)
+        sleeper_wake(&tg->exec_task->curr.sleeper);
+    if (t == leader || leader->k->exit_state != TASK_ZOMBIE || tg->thread_count > 1 ||
+        tg->exec_task)
+        return;
+    if (task_notify_parent_locked(leader)) {
+        leader->k->exit_code = task_exit_status_locked(leader);
+        task_zombie_reap_locked(leader, out_free);
+    }
 }
 
 void kernel_pid_release_locked(struct pid *p)
@@ -393,7 +432,8 @@ static void reparent_children_locked(struct task *t, struct list *out_free)
         if (heir && heir->tg == t->tg)
             continue;
         child->k->exit_signal = LX_SIGCHLD;
-        if (child->k->exit_state == TASK_ZOMBIE && child->tg->thread_count == 1) {
+        if (child->k->exit_state == TASK_ZOMBIE && child->tg->thread_count == 1 &&
+            !ptrace_is_traced(child)) {
             if (task_notify_parent_locked(child))
                 task_zombie_reap_locked(child, out_free);
             continue;
@@ -467,9 +507,11 @@ static bool begin_exit(struct task *t)
     mutex_lock(&tg->lock);
     k->exiting = true;
     group_dead = --tg->live == 0;
-    if (k->stop_pending) {
-        k->stop_pending = false;
-        stop_done = signal_stop_joined_locked(tg);
+    if (k->stop_pending)
+        stop_done = signal_stop_joined_locked(t);
+    if (k->pt.trapping) {
+        k->pt.trapping = false;
+        sleeper_wake(&k->pt.tracer->curr.sleeper);
     }
     if (!group_dead)
         signal_retarget_locked(t, ~k->blocked);
@@ -485,7 +527,6 @@ static void exit_notify(struct task *t, bool group_dead)
 {
     struct list dead = LIST_INIT(dead);
     struct thread_group *tg = t->tg;
-    struct task *leader;
 
     mutex_lock(&g_taskset.lock);
     reparent_children_locked(t, &dead);
@@ -494,19 +535,13 @@ static void exit_notify(struct task *t, bool group_dead)
     if (group_dead && t->curr.pidns->reaper && t->curr.pidns->reaper->tg == tg)
         t->curr.pidns->reaper = NULL;
     t->k->exit_state = TASK_ZOMBIE;
-    leader = tg->leader;
-    if (t == leader) {
-        if (tg->thread_count == 1 && task_notify_parent_locked(t)) {
-            t->k->exit_code = task_exit_status_locked(t);
-            task_zombie_reap_locked(t, &dead);
-        }
-    } else {
+    if (ptrace_is_traced(t)) {
+        (void)task_notify_parent_locked(t); /* a tracer always has to wait */
+    } else if (t != tg->leader) {
+        task_reap_locked(t, &dead);
+    } else if (tg->thread_count == 1 && task_notify_parent_locked(t)) {
+        t->k->exit_code = task_exit_status_locked(t);
         task_zombie_reap_locked(t, &dead);
-        if (leader->k->exit_state == TASK_ZOMBIE && tg->thread_count == 1 && !tg->exec_task &&
-            task_notify_parent_locked(leader)) {
-            leader->k->exit_code = task_exit_status_locked(leader);
-            task_zombie_reap_locked(leader, &dead);
-        }
     }
     if (tg->exec_task)
         sleeper_wake(&tg->exec_task->curr.sleeper);
@@ -518,6 +553,7 @@ void task_exit(struct task *t)
 {
     struct thread_group *tg = t->tg;
     bool group_dead, is_reaper;
+    struct list dead = LIST_INIT(dead);
     struct pid *session = NULL;
 
     if (t->curr.mm)
@@ -531,7 +567,9 @@ void task_exit(struct task *t)
     if (group_dead && (tg->flags & GROUP_SESSION_LEADER))
         session = pid_get(tg->session);
     is_reaper = group_dead && t->curr.pidns->reaper && t->curr.pidns->reaper->tg == tg;
+    ptrace_tracer_exit_locked(t, &dead);
     mutex_unlock(&g_taskset.lock);
+    task_free_list(&dead);
     if (session) {
         tty_session_leader_exit(session);
         pid_put(session);

@@ -18,6 +18,7 @@
 #include "sentry/core/user.h"
 #include "sentry/core/userns.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/ptrace_internal.h"
 #include "sentry/kernel/task.h"
 
 extern const struct platform_ops *g_platform_ops;
@@ -90,6 +91,8 @@ struct thread_group {
     int exit_code;                /* g: wait status of the group exit, or of the stop */
     struct task *exec_task;       /* g, borrowed */
     uint32_t exec_wait;           /* g: threads exec_task still waits for */
+    uint32_t exec_busy;           /* g: execs between reading and changing credentials; attachers
+                                     wait on child_wq */
     int stop_signo;               /* g: stop in progress or done: every thread parks */
     uint32_t stop_count;          /* g: threads that did not park yet */
     struct pid *pgrp, *session;   /* s, +1 */
@@ -145,6 +148,8 @@ struct ktask_private {
     bool exiting;              /* g */
     bool stopped;              /* g: parked in a group stop */
     bool stop_pending;         /* g: has yet to park for tg->stop_signo */
+    bool stop_counted;         /* g: is one of tg->stop_count */
+    int stop_signo;            /* g: of the last group stop it was told of */
     bool stop_dequeued;        /* g: about to act on a stop signal; SIGCONT clears it */
     bool exec_kill;            /* g: exec of another thread wants it gone */
     bool die;                  /* T: leave the loop and exit */
@@ -159,6 +164,9 @@ struct ktask_private {
     uaddr_t rseq_addr; /* T */
     uint32_t rseq_len, rseq_sig;
     struct vfork_done *vfork;            /* T, +1: parent to release at exec or exit */
+    struct vfork_done *vfork_wait;       /* T, +1: the child this task waits for */
+    bool after_call;                     /* T: the system call has something left to do */
+    int64_t call_result;                 /* T: its result meanwhile */
     uint64_t trapno, trap_err, trap_cr2; /* T: last fault, for signal frames */
 
     atomic_ulong guest_cycles;       /* a: written by own thread */
@@ -186,7 +194,7 @@ struct ktask_private {
     uint32_t seccomp_mode;          /* T */
     struct pi_waiter *pi_waiting;   /* PI lock */
     struct list pi_owned;           /* PI lock: pi states owned */
-    struct ptrace_state *ptrace;    /* s */
+    struct ptrace_state pt;
 };
 
 extern struct list g_processes; /* s: every thread_group, all_node */
@@ -251,7 +259,8 @@ void sigqueue_free(struct sigqueue *q);
 void signal_flush_handlers(struct task *t);
 /* Ends the process: status is final, all threads but t (which is dying itself) are kicked. */
 void signal_group_exit_locked(struct task *t, int status);
-bool signal_stop_joined_locked(struct thread_group *tg);
+/* t parks or dies: its part of a group stop in progress is done. True: it was the last. */
+bool signal_stop_joined_locked(struct task *t);
 void signal_xstate_reset(struct task *t);
 struct signalfd_ops;
 extern const struct signalfd_ops g_kernel_signalfd_ops;
@@ -266,6 +275,11 @@ void task_group_exit(struct task *t, int status);
 int MUST_CHECK signal_frame_setup(struct task *t, const struct lx_sigaction *sa,
                                   const struct lx_siginfo *info, lx_sigset_t mask);
 
+/* Software bytes of an XSAVE image: which features, for readers of NT_X86_XSTATE. */
+void signal_xstate_describe(uint8_t *image);
+/* -EINVAL: state that XRSTOR would refuse. */
+int MUST_CHECK signal_xstate_check(const uint8_t *image);
+
 /* exit.c */
 void task_exit(struct task *t);
 void task_mm_release(struct task *t);
@@ -274,8 +288,15 @@ void task_drop_resources(struct task *t);
 void task_zombie_reap_locked(struct task *t, struct list *out_free);
 void task_free_list(struct list *dead);
 void task_notify_parent_cldstop(struct task *t, int why);
-/* Tells the parent that leader ended; true: nobody will wait for it, reap now. */
-bool task_notify_parent_locked(struct task *leader);
+/* SIGCHLD about child (a thread, or a process as its leader) for parent: who and times. s held. */
+void task_fill_child_info_locked(struct lx_siginfo *info, struct task *child, struct task *parent);
+/* Sends it unless parent does not want to hear of stops, and wakes waiters. s held. */
+void task_send_cldstop_locked(struct task *parent, const struct lx_siginfo *info);
+/* Reaps a zombie; if it was the last thread before its leader, the leader's parent is told. */
+void task_reap_locked(struct task *t, struct list *out_free);
+/* Tells the parent (the tracer, if there is one) that t ended; true: nobody will wait for it, reap
+ * now. t is a leader without other threads, or traced. */
+bool task_notify_parent_locked(struct task *t);
 int task_exit_status_locked(struct task *leader);
 bool pgrp_is_orphaned_locked(struct pid *pgrp, struct task *ignored);
 /* Frees p's numbers when nothing uses them any more. */
@@ -286,6 +307,8 @@ int signal_pgrp_locked(struct pid *pgrp, int signo, const struct lx_siginfo *inf
 
 /* clone.c */
 void task_publish_locked(struct task *t, struct task *parent);
+/* The rest of a system call that made a task: reports to a tracer, waits for a vfork child. */
+void task_after_call(struct task *t);
 
 /* cputime.c */
 struct cpu_times task_cpu_times(struct task *t);
@@ -308,6 +331,15 @@ void group_timers_exit(struct thread_group *tg);
 bool posix_timer_dequeued(struct posix_timer *pt, struct lx_siginfo *info);
 void posix_timer_put(struct posix_timer *pt);
 void posix_timer_unqueue(struct posix_timer *pt); /* its entry left the queue */
+
+/* ptrace.c: child is stopped for the calling task, its tracer. */
+bool ptrace_mine_locked(const struct task *child);
+
+/* ptrace_stop.c; more in ptrace_internal.h. Both drop the lock and take it again. */
+/* A dequeued signal: the number to deliver or 0. */
+int ptrace_signal_locked(struct task *t, struct lx_siginfo *info) REQUIRES(t->tg->lock);
+/* trap_stop or trap_notify is set. */
+void ptrace_jobctl_trap_locked(struct task *t) REQUIRES(t->tg->lock);
 
 /* seccomp.c */
 void seccomp_task_exit(struct task *t);

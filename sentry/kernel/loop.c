@@ -78,6 +78,8 @@ static void handle_exception(struct task *t, const struct platform_event *ev)
 
     if (ev->signo < 1 || ev->signo > 31)
         return;
+    if (ev->signo == LX_SIGTRAP && ev->code == LX_TRAP_TRACE && !ptrace_step_trap(t))
+        return;
     info.fault.addr = ev->addr;
     t->k->trapno = trapno_of[ev->signo];
     t->k->trap_err = 0;
@@ -113,21 +115,47 @@ static long dispatch_traced(struct task *t)
     return ret;
 }
 
+/* The call in t->regs. False: a tracer or a filter took it away, rax is what they left there. */
+static bool make_call(struct task *t, long *out_ret)
+{
+    struct ktask_private *k = t->k;
+
+    if (unlikely(k->seccomp_mode) && !(ptrace_flags(t) & PT_SUSPEND_SECCOMP) &&
+        !seccomp_allows(t, out_ret))
+        return true; /* *out_ret is the answer */
+    if (unlikely((int32_t)t->regs.orig_rax == -1))
+        return false;
+    if (unlikely(g_syscall_trace_ops))
+        *out_ret = dispatch_traced(t);
+    else
+        *out_ret = syscall_dispatch(t, &t->regs);
+    return true;
+}
+
 static void handle_syscall(struct task *t)
 {
     struct ktask_private *k = t->k;
+    bool made = true;
     long ret;
 
     k->syscall_nr = (int64_t)t->regs.orig_rax;
-    if (unlikely(k->seccomp_mode) && !seccomp_allows(t, &ret))
-        ; /* ret is the answer */
-    else if (unlikely(g_syscall_trace_ops))
-        ret = dispatch_traced(t);
-    else
-        ret = syscall_dispatch(t, &t->regs);
-    t->regs.rax = (uint64_t)ret;
-    k->syscall_nr = -1;
+    if (unlikely(ptrace_flags(t) & PT_CALL_WORK))
+        made = ptrace_syscall_entry(t);
+    if (likely(made))
+        made = make_call(t, &ret);
+    if (likely(made)) {
+        if (unlikely(k->after_call)) {
+            k->call_result = ret;
+            task_after_call(t);
+            ret = k->call_result;
+        }
+        t->regs.rax = (uint64_t)ret;
+    }
     vdso_tick();
+    if (unlikely(ptrace_flags(t) & PT_CALL_WORK))
+        ptrace_syscall_exit(t);
+    k->syscall_nr = -1;
+    ret = (long)t->regs.rax;
     if (unlikely((unsigned long)ret >= -4095ul || k->restore_mask))
         syscall_epilogue(t, ret);
 }
@@ -216,6 +244,7 @@ static void *task_thread_main(void *arg)
             IGNORE_RESULT(put_user(&tid, k->set_child_tid)); /* Linux ignores the failure */
         }
         task_run(t);
+        ptrace_exit_stop(t);
         cputime_thread_end(t);
         task_exit(t);
     }

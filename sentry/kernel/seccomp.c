@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sentry/kernel/bpf.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/mm/uaccess.h"
 
 enum { CHAIN_INSNS_MAX = 32768, PER_FILTER_COST = 4 };
@@ -19,6 +21,7 @@ struct seccomp_filter {
     struct refs refs;
     struct seccomp_filter *below;  /* I, +1 */
     uint32_t count, chain_cost;    /* I */
+    bool log;                      /* I: SECCOMP_FILTER_FLAG_LOG */
     struct lx_sock_filter insns[]; /* I */
 };
 
@@ -85,7 +88,30 @@ static bool strict_allows(struct task *t, long *out_ret)
     }
 }
 
+static bool judge(struct task *t, bool traced, long *out_ret);
+
+/* SECCOMP_RET_TRACE: true when the call goes on, possibly another one than before. */
+static bool ask_tracer(struct task *t, uint32_t data, long *out_ret)
+{
+    if (!ptrace_event_enabled(t, LX_PTRACE_EVENT_SECCOMP)) {
+        *out_ret = -ENOSYS;
+        return false;
+    }
+    ptrace_event(t, LX_PTRACE_EVENT_SECCOMP, data);
+    *out_ret = (long)t->regs.rax;
+    if ((int32_t)t->regs.orig_rax < 0 ||
+        (atomic_load(&t->curr.sleeper.interrupt) & SLEEP_INTERRUPT_KILL))
+        return false;
+    return judge(t, /*traced=*/true, out_ret);
+}
+
 bool seccomp_allows(struct task *t, long *out_ret)
+{
+    return judge(t, /*traced=*/false, out_ret);
+}
+
+/* traced: the tracer has had its say, RET_TRACE lets the call pass. */
+static bool judge(struct task *t, bool traced, long *out_ret)
 {
     const struct lx_regs *r = &t->regs;
     struct lx_seccomp_data data = {
@@ -125,6 +151,7 @@ bool seccomp_allows(struct task *t, long *out_ret)
         t->regs.orig_rax = (uint64_t)-1;
         return false;
     case LX_SECCOMP_RET_TRACE:
+        return traced || ask_tracer(t, verdict & LX_SECCOMP_RET_DATA, out_ret);
     case LX_SECCOMP_RET_USER_NOTIF:
         *out_ret = -ENOSYS; /* nobody listens */
         return false;
@@ -230,6 +257,7 @@ static long set_filter(struct task *t, uint32_t flags, uaddr_t addr)
     ret = filter_from_user(t, addr, &f);
     if (ret < 0)
         return ret;
+    f->log = flags & LX_SECCOMP_FILTER_FLAG_LOG;
     mutex_lock(&t->tg->lock);
     if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
         other = sync_conflict_locked(t);
@@ -270,6 +298,7 @@ static long action_available(uaddr_t arg)
     case LX_SECCOMP_RET_KILL_THREAD:
     case LX_SECCOMP_RET_TRAP:
     case LX_SECCOMP_RET_ERRNO:
+    case LX_SECCOMP_RET_TRACE:
     case LX_SECCOMP_RET_LOG:
     case LX_SECCOMP_RET_ALLOW:
         return 0;
@@ -307,4 +336,59 @@ long seccomp_prctl(struct task *t, uint64_t mode, uaddr_t filter)
     default:
         return -EINVAL;
     }
+}
+
+/* ---- for tracers ----------------------------------------------------------------------------- */
+
+/* +1: the index-th filter of child from the oldest on, or -errno. */
+static int nth_filter_get(struct task *child, uint64_t index, struct seccomp_filter **out)
+{
+    struct seccomp_filter *f;
+    uint64_t count = 0;
+    int ret = 0;
+
+    if (!cred_capable(curr()->cred, LX_CAP_SYS_ADMIN) || current_task()->k->seccomp_mode)
+        return -EACCES;
+    mutex_lock(&child->tg->lock);
+    for (f = child->k->seccomp; f; f = f->below)
+        count++;
+    if (child->k->seccomp_mode != LX_SECCOMP_MODE_FILTER)
+        ret = -EINVAL;
+    else if (index >= count)
+        ret = -ENOENT;
+    if (ret == 0) {
+        f = child->k->seccomp;
+        for (count -= index; count > 1; count--)
+            f = f->below;
+        *out = seccomp_filter_get(f);
+    }
+    mutex_unlock(&child->tg->lock);
+    return ret;
+}
+
+int ptrace_seccomp_filter(struct task *child, uint64_t index, void **out, size_t *out_size)
+{
+    struct seccomp_filter *f;
+    int ret = nth_filter_get(child, index, &f);
+
+    if (ret < 0)
+        return ret;
+    *out_size = f->count * sizeof(f->insns[0]);
+    *out = malloc(*out_size);
+    if (*out)
+        memcpy(*out, f->insns, *out_size);
+    seccomp_filter_put(f);
+    return *out ? 0 : -ENOMEM;
+}
+
+int ptrace_seccomp_metadata(struct task *child, uint64_t index, uint64_t *out_flags)
+{
+    struct seccomp_filter *f;
+    int ret = nth_filter_get(child, index, &f);
+
+    if (ret < 0)
+        return ret;
+    *out_flags = f->log ? LX_SECCOMP_FILTER_FLAG_LOG : 0;
+    seccomp_filter_put(f);
+    return 0;
 }

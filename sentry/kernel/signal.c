@@ -163,7 +163,8 @@ bool signal_recalc_locked(struct task *t)
     struct ktask_private *k = t->k;
     struct thread_group *tg = t->tg;
     bool due = ((k->pending.set | tg->shared.set) & ~k->blocked) || k->stop_pending ||
-               k->exec_kill || (tg->flags & GROUP_EXIT) || kcontainer_is_paused(tg->container);
+               k->exec_kill || (tg->flags & GROUP_EXIT) || kcontainer_is_paused(tg->container) ||
+               ptrace_trap_due(&k->pt);
 
     if (due)
         atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);
@@ -180,7 +181,7 @@ static bool wants_signal(struct task *t, int signo)
         return false;
     if (signo == LX_SIGKILL)
         return true;
-    if (k->stopped)
+    if (k->stopped || k->pt.stopped)
         return false;
     return t == current_task() || !(atomic_load(&t->curr.sleeper.interrupt));
 }
@@ -196,7 +197,7 @@ static void group_exit_start_locked(struct thread_group *tg, int status)
     tg->stop_count = 0;
     for_each_thread_locked(t, tg)
     {
-        t->k->stop_pending = false;
+        t->k->stop_pending = t->k->stop_counted = false;
         if (t->k->exiting)
             continue;
         t->k->pending.set |= sigset_bit(LX_SIGKILL);
@@ -221,7 +222,7 @@ void signal_zap_other_threads_locked(struct task *self)
     {
         if (t == self || t->k->exiting)
             continue;
-        t->k->stop_pending = false;
+        t->k->stop_pending = t->k->stop_counted = false;
         t->k->exec_kill = true;
         t->k->pending.set |= sigset_bit(LX_SIGKILL);
         task_kick_locked(t, /*fatal=*/true);
@@ -256,7 +257,7 @@ static void choose_and_wake(struct task *t, int signo, bool to_group)
     }
     if (is_fatal(t, signo) && !(tg->flags & GROUP_EXIT) &&
         !(t->k->real_blocked & sigset_bit(signo)) && !(g_core_signals & sigset_bit(signo)) &&
-        (signo == LX_SIGKILL || !t->k->ptrace)) {
+        (signo == LX_SIGKILL || !ptrace_is_traced(t))) {
         group_exit_start_locked(tg, signo);
         return;
     }
@@ -313,9 +314,11 @@ static void continue_group(struct thread_group *tg)
     }
     for_each_thread_locked(t, tg)
     {
-        t->k->stop_pending = false;
+        t->k->stop_pending = t->k->stop_counted = false;
         t->k->stop_dequeued = false;
-        if (t->k->stopped)
+        if (ptrace_flags(t) & PT_SEIZED)
+            ptrace_trap_notify_locked(t);
+        else if (t->k->stopped)
             sleeper_wake(&t->curr.sleeper);
     }
 }
@@ -335,7 +338,7 @@ static bool prepare(struct task *t, int signo, bool force)
     }
     if ((t->k->blocked | t->k->real_blocked) & sigset_bit(signo))
         return true;
-    if (t->k->ptrace && signo != LX_SIGKILL)
+    if (ptrace_is_traced(t) && signo != LX_SIGKILL)
         return true;
     return !task_ignores(t, signo, force);
 }

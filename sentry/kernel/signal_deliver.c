@@ -28,28 +28,40 @@ static void begin_stop_locked(struct task *t, int signo)
     struct thread_group *tg = t->tg;
     struct task *pos;
 
-    if (tg->stop_signo) {
+    if (t->k->stop_pending)
         return; /* a stop is on its way already; this thread's part of it is pending */
-    }
     tg->stop_signo = signo;
-    tg->exit_code = signo;
+    /* A tracer may have resumed a thread of a stopped process: no second report to the parent. */
+    if (!(tg->flags & GROUP_STOPPED))
+        tg->exit_code = signo;
     tg->stop_count = 0;
     for_each_thread_locked(pos, tg)
     {
         if (pos->k->exiting || pos->k->stopped)
             continue;
-        pos->k->stop_pending = true;
+        pos->k->stop_pending = pos->k->stop_counted = true;
+        pos->k->stop_signo = signo;
         tg->stop_count++;
-        if (pos != t)
+        if (pos == t)
+            continue;
+        if (ptrace_flags(pos) & PT_SEIZED)
+            ptrace_trap_notify_locked(pos);
+        else
             task_kick_locked(pos, /*fatal=*/false);
     }
 }
 
-/* Accounts for one thread that parks or dies during a stop; true: it was the last. */
-bool signal_stop_joined_locked(struct thread_group *tg)
+bool signal_stop_joined_locked(struct task *t)
 {
+    struct thread_group *tg = t->tg;
+    struct ktask_private *k = t->k;
+    bool counted = k->stop_counted;
+
     ASSERT_HELD(&tg->lock);
-    if (!tg->stop_count || --tg->stop_count)
+    k->stop_pending = k->stop_counted = false;
+    if (!counted || !tg->stop_count || --tg->stop_count)
+        return false;
+    if (tg->flags & GROUP_STOPPED)
         return false;
     atomic_fetch_and(&tg->flags, ~GROUP_CONTINUED);
     atomic_fetch_or(&tg->flags, GROUP_STOPPED);
@@ -60,11 +72,9 @@ bool signal_stop_joined_locked(struct thread_group *tg)
 static void park_stopped(struct task *t) RELEASES(t->tg->lock)
 {
     struct thread_group *tg = t->tg;
-    bool last;
+    bool last = signal_stop_joined_locked(t);
 
-    t->k->stop_pending = false;
     t->k->stopped = true;
-    last = signal_stop_joined_locked(tg);
     mutex_unlock(&t->tg->lock);
     if (last)
         task_notify_parent_cldstop(t, LX_CLD_STOPPED);
@@ -72,7 +82,8 @@ static void park_stopped(struct task *t) RELEASES(t->tg->lock)
         bool go;
 
         mutex_lock(&t->tg->lock);
-        go = !tg->stop_signo || (tg->flags & GROUP_EXIT) || t->k->exec_kill;
+        go = !tg->stop_signo || (tg->flags & GROUP_EXIT) || t->k->exec_kill ||
+             ptrace_trap_due(&t->k->pt);
         if (go)
             t->k->stopped = false;
         mutex_unlock(&t->tg->lock);
@@ -123,7 +134,6 @@ static enum verdict default_action(struct task *t, int signo) RELEASES(t->tg->lo
         return AGAIN;
     }
     if (signal_default_stops(signo)) {
-        t->k->stop_dequeued = true;
         if (signo != LX_SIGSTOP) {
             mutex_unlock(&t->tg->lock);
             if (stop_is_orphaned(t))
@@ -168,8 +178,13 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
         kcontainer_park(tg->container);
         return AGAIN;
     }
-    if (k->stop_pending) {
+    if (k->stop_pending && !ptrace_is_traced(t)) {
         park_stopped(t);
+        return AGAIN;
+    }
+    if (k->stop_pending || ptrace_trap_due(&k->pt)) {
+        ptrace_jobctl_trap_locked(t);
+        mutex_unlock(&t->tg->lock);
         return AGAIN;
     }
     signo = signal_dequeue_locked(t, k->blocked, info);
@@ -177,6 +192,14 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
         signal_recalc_locked(t);
         mutex_unlock(&t->tg->lock);
         return GO_ON;
+    }
+    k->stop_dequeued = signal_default_stops(signo);
+    if (unlikely(ptrace_is_traced(t)) && signo != LX_SIGKILL) {
+        signo = ptrace_signal_locked(t, info);
+        if (!signo) {
+            mutex_unlock(&t->tg->lock);
+            return AGAIN;
+        }
     }
     mutex_lock(&tg->sighand->lock);
     *sa = tg->sighand->action[signo - 1];
@@ -252,8 +275,12 @@ static void run_handler(struct task *t, const struct lx_sigaction *sa, struct lx
     struct ktask_private *k = t->k;
     lx_sigset_t back = k->restore_mask ? k->saved_mask : k->blocked;
     lx_sigset_t mask;
+    bool stepping;
 
     restart_for_handler(t, sa);
+    stepping = ptrace_flags(t) & PT_STEP;
+    if (unlikely(stepping))
+        ptrace_step_disable(t);
     if (!(sa->flags & LX_SA_EXPOSE_TAGBITS) && info->code > 0 &&
         (info->signo == LX_SIGSEGV || info->signo == LX_SIGBUS))
         info->fault.addr_lsb = 0;
@@ -267,6 +294,8 @@ static void run_handler(struct task *t, const struct lx_sigaction *sa, struct lx
     if (!(sa->flags & LX_SA_NODEFER))
         mask |= sigset_bit(info->signo);
     signal_block(t, mask);
+    if (unlikely(stepping))
+        ptrace_step_into_handler(t);
 }
 
 bool task_work(struct task *t)

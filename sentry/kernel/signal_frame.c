@@ -237,22 +237,43 @@ static bool frame_has_xstate(const uint8_t *fx, uaddr_t addr, size_t size)
            magic2 == LX_FP_XSTATE_MAGIC2;
 }
 
-static int check_xstate(uint8_t *buf)
+struct xsave_header {
+    uint64_t xstate_bv, xcomp_bv, reserved[6];
+};
+
+int signal_xstate_check(const uint8_t *image)
 {
-    struct {
-        uint64_t xstate_bv, xcomp_bv, reserved[6];
-    } head;
-    struct lx_fpx_sw_bytes sw;
+    struct xsave_header head;
     uint32_t mxcsr;
 
-    memcpy(&head, buf + FXSAVE_SIZE, sizeof(head));
-    memcpy(&sw, buf + LX_FX_SW_OFFSET, sizeof(sw));
-    memcpy(&mxcsr, buf + MXCSR_OFFSET, sizeof(mxcsr));
+    memcpy(&head, image + FXSAVE_SIZE, sizeof(head));
+    memcpy(&mxcsr, image + MXCSR_OFFSET, sizeof(mxcsr));
     if ((head.xstate_bv & ~xfeatures()) || head.xcomp_bv || (mxcsr & ~0xffffu))
         return -EINVAL;
     for (size_t i = 0; i < ARRAY_COUNT(head.reserved); i++)
         if (head.reserved[i])
             return -EINVAL;
+    return 0;
+}
+
+void signal_xstate_describe(uint8_t *image)
+{
+    /* The layout of Linux's xstate_fx_sw_bytes: the feature mask first, the rest 0. */
+    uint64_t words[sizeof(struct lx_fpx_sw_bytes) / sizeof(uint64_t)] = {xfeatures()};
+
+    memcpy(image + LX_FX_SW_OFFSET, words, sizeof(words));
+}
+
+static int check_xstate(uint8_t *buf)
+{
+    struct xsave_header head;
+    struct lx_fpx_sw_bytes sw;
+    int ret = signal_xstate_check(buf);
+
+    if (ret < 0)
+        return ret;
+    memcpy(&head, buf + FXSAVE_SIZE, sizeof(head));
+    memcpy(&sw, buf + LX_FX_SW_OFFSET, sizeof(sw));
     head.xstate_bv &= sw.xfeatures | XFEATURE_FPSSE;
     memcpy(buf + FXSAVE_SIZE, &head, sizeof(head));
     memset(buf + LX_FX_SW_OFFSET, 0, sizeof(sw));

@@ -46,6 +46,7 @@ int task_alloc(struct task **out)
     list_init(&k->children);
     list_init(&k->sibling);
     list_init(&k->pi_owned);
+    ptrace_state_init(&k->pt);
     sigpending_init(&k->pending);
     k->altstack.flags = LX_SS_DISABLE;
     k->syscall_nr = -1;
@@ -69,6 +70,7 @@ void task_put(struct task *t)
     k = t->k;
     ASSERT(!t->ctx && list_empty(&k->tg_node));
     sigpending_flush(&k->pending, ~0ull);
+    ptrace_state_destroy(&k->pt);
     if (k->vfork && refs_put(&k->vfork->refs)) {
         task_put(k->vfork->parent);
         free(k->vfork);

@@ -130,6 +130,8 @@ static char state_letter(const struct task *t)
         return 'Z';
     if (k->exit_state == TASK_DEAD)
         return 'X';
+    if (k->pt.stopped)
+        return 't';
     if (k->stopped)
         return 'T';
     /* 2 is "asleep" in core/sleep.c. */
@@ -142,6 +144,8 @@ static void fill_numbers(struct task *t, struct pidns *ns, struct task_info *out
 
     out->tid = pid_nr_in(t->curr.tid, ns);
     out->tgid = pid_nr_in(t->curr.tgid, ns);
+    if (t->k->pt.tracer)
+        out->tracer = pid_nr_in(t->k->pt.tracer->curr.tid, ns);
     out->ppid = parent ? pid_nr_in(parent->curr.tgid, ns) : 0;
     out->pgrp = pid_nr_in(t->tg->pgrp, ns);
     out->session = pid_nr_in(t->tg->session, ns);
@@ -199,7 +203,8 @@ static void fill_call(struct task *t, struct task_info *out)
 {
     const struct lx_regs *r = &t->regs;
 
-    out->syscall_nr = out->state == 'S' ? t->k->syscall_nr : -1;
+    out->syscall_blocked = out->state != 'R' && !out->zombie;
+    out->syscall_nr = t->k->syscall_nr;
     out->syscall_args[0] = r->rdi;
     out->syscall_args[1] = r->rsi;
     out->syscall_args[2] = r->rdx;

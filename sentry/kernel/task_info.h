@@ -56,8 +56,9 @@ struct task_info {
     uint64_t io_rchar, io_wchar, io_syscr, io_syscw; /* of the thread; 0 where not counted */
     uint64_t timer_slack;
     uint64_t rlimit_cur[LX_RLIM_COUNT], rlimit_max[LX_RLIM_COUNT];
-    uint64_t syscall_args[6], sp, pc; /* /proc/PID/syscall when blocked; syscall_nr -1: running */
-    int64_t syscall_nr;
+    uint64_t syscall_args[6], sp, pc; /* /proc/PID/syscall when blocked */
+    int64_t syscall_nr;               /* -1: blocked outside of a call */
+    bool syscall_blocked;
     const char *wchan; /* static name or NULL */
 };
 void task_info_get(struct task *t, struct pidns *ns, struct task_info *out);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waiting for children. The waiter sits on its process's child_wq, which every state change of a
- * child wakes; what is there to report is found by looking through the children under the taskset
- * lock, so a report is given out once.
+ * child wakes; what is there to report is found by looking through the children, then the tracees,
+ * under the taskset lock, so a report is given out once.
+ *
+ * A tracee of another process than its parent's is the tracer's to wait for first: a zombie is
+ * hidden from the parent until the tracer has seen it. Traced by its own parent's process, it is
+ * looked at as a tracee only, so that one stop is not told twice.
  */
 #include "sentry/kernel/wait.h"
 
@@ -12,13 +16,13 @@
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/rusage.h"
 
-static bool eligible(struct task *child, const struct wait_request *rq)
+static bool eligible(struct task *child, const struct wait_request *rq, bool as_tracee)
 {
     switch (rq->which) {
     case WAIT_ANY:
         break;
     case WAIT_PID:
-        if (!rq->pid || child->curr.tgid != rq->pid)
+        if (!rq->pid || child->curr.tid != rq->pid)
             return false;
         break;
     case WAIT_PGRP:
@@ -26,7 +30,7 @@ static bool eligible(struct task *child, const struct wait_request *rq)
             return false;
         break;
     }
-    if (rq->options & LX___WALL)
+    if (as_tracee || (rq->options & LX___WALL))
         return true;
     /* "Clone children" are those that report with another signal than SIGCHLD. */
     return (child->k->exit_signal != LX_SIGCHLD) == !!(rq->options & LX___WCLONE);
@@ -40,7 +44,7 @@ static void fill_common(struct task *child, struct wait_result *out)
     mutex_lock(&child->lock);
     uid = child->curr.cred->ruid;
     mutex_unlock(&child->lock);
-    out->pid = pid_nr_in(child->curr.tgid, c->pidns);
+    out->pid = pid_nr_in(child->curr.tid, c->pidns);
     out->uid = userns_from_kuid(c->cred->userns, uid);
     rusage_both_locked(child->tg, &out->rusage);
 }
@@ -71,10 +75,40 @@ static bool report_zombie(struct task *self, struct task *child, int options,
         out->code = LX_CLD_EXITED;
         out->code_status = (status >> 8) & 0xff;
     }
-    if (!(options & LX_WNOWAIT)) {
-        inherit_usage_locked(self->tg, child->tg);
-        task_zombie_reap_locked(child, dead);
+    if (options & LX_WNOWAIT)
+        return true;
+    if (task_is_leader(child) && ptrace_is_traced(child) && ptrace_reparented_locked(child)) {
+        /* The tracer has seen it; now it is the parent's. */
+        ptrace_unlink_locked(child);
+        if (task_notify_parent_locked(child))
+            task_reap_locked(child, dead);
+        return true;
     }
+    if (task_is_leader(child))
+        inherit_usage_locked(self->tg, child->tg);
+    task_reap_locked(child, dead);
+    return true;
+}
+
+/* A stop that is for the tracer. */
+static bool report_trap(struct task *child, int options, struct wait_result *out)
+{
+    struct ptrace_state *pt = &child->k->pt;
+    int code = 0;
+
+    mutex_lock(&child->tg->lock);
+    if (pt->stopped && !pt->listening && !pt->resumed) {
+        code = pt->code;
+        if (!(options & LX_WNOWAIT))
+            pt->code = 0;
+    }
+    mutex_unlock(&child->tg->lock);
+    if (!code)
+        return false;
+    fill_common(child, out);
+    out->status = code << 8 | 0x7f;
+    out->code = LX_CLD_TRAPPED;
+    out->code_status = code;
     return true;
 }
 
@@ -119,41 +153,76 @@ static bool report_continue(struct task *child, int options, struct wait_result 
 }
 
 static bool consider(struct task *self, struct task *child, const struct wait_request *rq,
-                     struct wait_result *out, struct list *dead)
+                     bool as_tracee, struct wait_result *out, struct list *dead)
 {
-    if (child->k->exit_state == TASK_ZOMBIE && child->tg->thread_count == 1)
+    if (child->k->exit_state == TASK_ZOMBIE &&
+        !(task_is_leader(child) && child->tg->thread_count > 1) &&
+        (as_tracee || !ptrace_is_traced(child)))
         return (rq->options & LX_WEXITED) && report_zombie(self, child, rq->options, out, dead);
-    if ((rq->options & LX_WSTOPPED) && report_stop(child, rq->options, out))
+    if (as_tracee ? report_trap(child, rq->options, out)
+                  : (rq->options & LX_WSTOPPED) && report_stop(child, rq->options, out))
         return true;
     return (rq->options & LX_WCONTINUED) && report_continue(child, rq->options, out);
 }
 
-/* One look at all children: 1 reported, 0 nothing yet, -ECHILD nobody could ever match. */
+static int scan_children(struct task *self, struct task *parent, const struct wait_request *rq,
+                         struct wait_result *out, struct list *dead)
+{
+    int ret = -ECHILD;
+    struct list *it;
+
+    list_for_each(it, &parent->k->children) {
+        struct task *child = list_entry(it, struct ktask_private, sibling)->self;
+        bool as_tracee = ptrace_is_traced(child) && !ptrace_reparented_locked(child);
+
+        if (!eligible(child, rq, /*as_tracee=*/false))
+            continue;
+        ret = 0;
+        if (consider(self, child, rq, as_tracee, out, dead))
+            return 1;
+    }
+    return ret;
+}
+
+static int scan_tracees(struct task *self, struct task *tracer, const struct wait_request *rq,
+                        struct wait_result *out, struct list *dead)
+{
+    int ret = -ECHILD;
+    struct list *it;
+
+    list_for_each(it, &tracer->k->pt.tracees) {
+        struct task *child = list_entry(it, struct ktask_private, pt.node)->self;
+
+        if (!eligible(child, rq, /*as_tracee=*/true))
+            continue;
+        ret = 0;
+        if (consider(self, child, rq, /*as_tracee=*/true, out, dead))
+            return 1;
+    }
+    return ret;
+}
+
+/* One look at all of them: 1 reported, 0 nothing yet, -ECHILD nobody could ever match. */
 static int scan(struct task *self, const struct wait_request *rq, struct wait_result *out,
                 struct list *dead)
 {
-    int ret = -ECHILD;
+    int ret = -ECHILD, one;
     struct task *parent;
-    struct list *it;
 
     mutex_lock(&g_taskset.lock);
     for_each_thread_locked(parent, self->tg)
     {
         if ((rq->options & LX___WNOTHREAD) && parent != self)
             continue;
-        list_for_each(it, &parent->k->children) {
-            struct task *child = list_entry(it, struct ktask_private, sibling)->self;
-
-            if (!eligible(child, rq))
-                continue;
-            ret = 0;
-            if (consider(self, child, rq, out, dead)) {
-                ret = 1;
-                goto out;
-            }
+        one = scan_children(self, parent, rq, out, dead);
+        ret = MAX(ret, one);
+        if (ret <= 0) {
+            one = scan_tracees(self, parent, rq, out, dead);
+            ret = MAX(ret, one);
         }
+        if (ret > 0)
+            break;
     }
-out:
     mutex_unlock(&g_taskset.lock);
     return ret;
 }
@@ -162,7 +231,7 @@ int task_wait_child(struct task *t, const struct wait_request *rq, struct wait_r
 {
     struct list dead = LIST_INIT(dead);
     struct waiter w;
-    int ret;
+    int ret, slept = 0;
 
     *out = (struct wait_result){0};
     ret = scan(t, rq, out, &dead);
@@ -174,9 +243,12 @@ int task_wait_child(struct task *t, const struct wait_request *rq, struct wait_r
         ret = scan(t, rq, out, &dead);
         if (ret != 0)
             break;
-        ret = task_block(NO_DEADLINE);
-        if (ret < 0)
+        /* After the look: the child whose SIGCHLD ended the sleep is reported first. */
+        if (slept < 0) {
+            ret = slept;
             break;
+        }
+        slept = task_block(NO_DEADLINE);
     }
     waitq_remove(&t->tg->child_wq, &w);
 done:

@@ -110,8 +110,12 @@ static int show_syscall(struct pseudo_node *n, struct pbuf *b)
 
     if (ret < 0)
         return ret;
-    if (ti.syscall_nr < 0) {
+    if (!ti.syscall_blocked) {
         pbuf_puts(b, "running\n");
+        return 0;
+    }
+    if (ti.syscall_nr < 0) {
+        pbuf_printf(b, "-1 0x%llx 0x%llx\n", (unsigned long long)ti.sp, (unsigned long long)ti.pc);
         return 0;
     }
     pbuf_printf(b, "%lld", (long long)ti.syscall_nr);
