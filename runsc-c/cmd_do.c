@@ -2,12 +2,14 @@
 /* runsc-c do [--] CMD ARGS...: the stand-alone launcher. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "runsc-c/cmd.h"
 #include "runsc-c/container/run.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/oci/spec.h"
+#include "runsc-c/sandbox/netns.h"
 #include "runsc-c/support/options.h"
 
 int cmd_do(int argc, char **argv, struct err *e)
@@ -41,6 +43,9 @@ int cmd_do(int argc, char **argv, struct err *e)
     spec = spec_for_do(argv + index, cwd ? cwd : here, terminal_find() >= 0);
     if (!spec)
         return err_errno(e, ENOMEM, "do");
+    /* --network=host means the network that the caller sees. */
+    if (!strcmp(sandbox_network(/*standalone=*/true), "host"))
+        sandbox_netns_use_callers(spec);
     rq.spec = spec;
     ret = container_run(&rq, e);
     json_decref(spec);

@@ -21,7 +21,7 @@
 struct globals g_options = {
     .log_format = "text",
     .platform = "auto",
-    .network = "none",
+    .network = NULL, /* none for `do`, host for containers */
     .overlay = "root:memory",
     .strace_format = "text",
 };
@@ -71,7 +71,8 @@ static const struct option_def g_global_options[] = {
     {"rootless", 0, OPTION_FLAG, &g_options.rootless,
      "accepted; an unprivileged caller is detected"},
     {"platform", 0, OPTION_STRING, &g_options.platform, "auto, ptrace, seccomp or kvm"},
-    {"network", 0, OPTION_STRING, &g_options.network, "none (loopback only)"},
+    {"network", 0, OPTION_STRING, &g_options.network,
+     "none (loopback only) or host (sockets of the container's network namespace)"},
     {"overlay", 0, OPTION_STRING, &g_options.overlay,
      "root:memory or none (writes go to the host)"},
     {"strace", 0, OPTION_OPTIONAL, &g_options.strace,
@@ -109,12 +110,12 @@ static int one_of(const char *option, const char *value, const char *const *allo
 static int check_globals(struct err *e)
 {
     static const char *const platforms[] = {"auto", "ptrace", "seccomp", "systrap", "kvm", NULL};
-    static const char *const networks[] = {"none", NULL};
+    static const char *const networks[] = {"none", "host", NULL};
     static const char *const overlays[] = {"root:memory", "memory", "none", NULL};
     static const char *const formats[] = {"text", "json", NULL};
 
     if (one_of("platform", g_options.platform, platforms, e) < 0 ||
-        one_of("network", g_options.network, networks, e) < 0 ||
+        (g_options.network && one_of("network", g_options.network, networks, e) < 0) ||
         one_of("overlay", g_options.overlay, overlays, e) < 0 ||
         one_of("log-format", g_options.log_format, formats, e) < 0 ||
         one_of("strace-format", g_options.strace_format, formats, e) < 0)

@@ -7,14 +7,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -27,9 +33,11 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
-enum { ROLE_COUNT = 3, CHECK_MAX = 6, VALUE_MAX = 24, LINE_SIZE = 1024, PROGRAM_MAX = 4096 };
+enum { ROLE_COUNT = 4, CHECK_MAX = 6, VALUE_MAX = 64, LINE_SIZE = 1024, PROGRAM_MAX = 4096 };
 
-static const char *const g_roles[ROLE_COUNT] = {"sentry", "gofer", "stub"};
+static const char *const g_roles[ROLE_COUNT] = {"sentry", "gofer", "stub", "hostnet"};
+/* The role whose rows a role has besides its own. */
+static const char *const g_extends[ROLE_COUNT] = {[3] = "sentry"};
 
 /* Names that the table may use for values. */
 #define NAME(x)                                                                                    \
@@ -94,6 +102,38 @@ static const struct {
     NAME(AF_UNIX),
     NAME(AF_INET),
     NAME(AF_INET6),
+    NAME(SOL_IP),
+    NAME(SOL_IPV6),
+    NAME(SOL_TCP),
+    NAME(SOL_UDP),
+    NAME(SOL_RAW),
+    NAME(SOL_ICMPV6),
+    {"SOL_UDPLITE", 136},
+    NAME(IPPROTO_UDPLITE),
+    NAME(IPPROTO_ICMP),
+    NAME(IPPROTO_ICMPV6),
+    {"STREAM_FLAGS", SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK},
+    {"DGRAM_FLAGS", SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK},
+    {"RAW_FLAGS", SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK},
+    {"ACCEPT_FLAGS", SOCK_CLOEXEC | SOCK_NONBLOCK},
+    NAME(TIOCOUTQ),
+    NAME(SIOCATMARK),
+    {"SIOCOUTQNSD", 0x894b},
+    NAME(SIOCGIFNAME),
+    NAME(SIOCGIFCONF),
+    NAME(SIOCGIFFLAGS),
+    NAME(SIOCGIFADDR),
+    NAME(SIOCGIFDSTADDR),
+    NAME(SIOCGIFBRDADDR),
+    NAME(SIOCGIFNETMASK),
+    NAME(SIOCGIFMETRIC),
+    NAME(SIOCGIFMTU),
+    NAME(SIOCGIFHWADDR),
+    NAME(SIOCGIFINDEX),
+    NAME(SIOCGIFTXQLEN),
+    NAME(SIOCGIFMAP),
+    NAME(EPOLL_CTL_ADD),
+    NAME(EPOLL_CTL_DEL),
     NAME(SOCK_STREAM),
     NAME(SOCK_SEQPACKET),
     NAME(SOCK_CLOEXEC),
@@ -217,6 +257,11 @@ static void add_rules(scmp_filter_ctx ctx, int nr, const struct check *checks, u
     }
 }
 
+static bool role_has(unsigned r, const char *role)
+{
+    return strcmp(g_roles[r], role) == 0 || (g_extends[r] && strcmp(g_extends[r], role) == 0);
+}
+
 static void parse_row(char *line, scmp_filter_ctx *filters)
 {
     struct check checks[CHECK_MAX];
@@ -244,9 +289,14 @@ static void parse_row(char *line, scmp_filter_ctx *filters)
     if (nr < 0)
         fail("unknown system call \"%s\"", call);
     if (*check == '!') {
-        ret = seccomp_rule_add(filters[r], SCMP_ACT_ERRNO((uint32_t)parse_value(check + 1)), nr, 0);
-        if (ret < 0)
-            fail("libseccomp refuses the rule: %s", strerror(-ret));
+        for (r = 0; r < ROLE_COUNT; r++) {
+            ret = role_has(r, role)
+                      ? seccomp_rule_add(filters[r],
+                                         SCMP_ACT_ERRNO((uint32_t)parse_value(check + 1)), nr, 0)
+                      : 0;
+            if (ret < 0)
+                fail("libseccomp refuses the rule: %s", strerror(-ret));
+        }
         return;
     }
     if (strcmp(check, "-") != 0) {
@@ -258,7 +308,10 @@ static void parse_row(char *line, scmp_filter_ctx *filters)
             parse_check(one, &checks[count++]);
         }
     }
-    add_rules(filters[r], nr, checks, count, cmps, 0);
+    for (r = 0; r < ROLE_COUNT; r++) {
+        if (role_has(r, role))
+            add_rules(filters[r], nr, checks, count, cmps, 0);
+    }
 }
 
 static void emit(FILE *out, const char *role, scmp_filter_ctx ctx)

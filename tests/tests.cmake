@@ -102,6 +102,10 @@ foreach(source ${guest_sources})
     foreach(platform ${RUNSC_TEST_PLATFORMS})
         add_our_test(${platform}/${name} 120 ${platform} ${tests_dir}/support/run_guest ${platform}
             ${name} $<TARGET_FILE:${target}>)
+        if(family MATCHES "^(socket|inet|netlink)$") # the same on host sockets
+            add_our_test(hostnet/${name} 120 hostnet ${tests_dir}/support/run_guest_hostnet
+                ${platform} ${name} $<TARGET_FILE:${target}>)
+        endif()
     endforeach()
 endforeach()
 

@@ -9,7 +9,13 @@
 
 #include "platform/base/compiler.h"
 
-enum host_role { HOST_ROLE_SENTRY, HOST_ROLE_GOFER, HOST_ROLE_STUB, HOST_ROLE_COUNT };
+enum host_role {
+    HOST_ROLE_SENTRY,
+    HOST_ROLE_GOFER,
+    HOST_ROLE_STUB,
+    HOST_ROLE_HOSTNET, /* a sentry with --network=host: its own rows on top of the sentry's */
+    HOST_ROLE_COUNT
+};
 
 struct host_filter {
     const struct sock_filter *code;

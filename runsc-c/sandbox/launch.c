@@ -29,6 +29,7 @@
 #include "platform/base/log.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/sandbox/fdset.h"
+#include "runsc-c/sandbox/netns.h"
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
 
@@ -42,6 +43,7 @@ struct tree {
 
 struct launch {
     const struct launch_request *rq;
+    struct sandbox_netns netns;
     struct tree trees[TREES_MAX];
     int tree_count;
     json_t *tree_list; /* for the sentry: per tree {fd, mount, readonly, shared} */
@@ -159,17 +161,19 @@ static json_t *sentry_config(struct launch *l, struct err *e)
         json_array_append_new(preserved, json_integer(fdset_add(&l->sentry_fds, 3 + i, e)));
     for (int i = 0; i < 3; i++)
         json_array_append_new(closed, json_boolean(rq->stdio[i] < 0));
-    config = json_pack(
-        "{s:s, s:o, s:b, s:o, s:s, s:s, s:s, s:O, s:i, s:i, s:i, s:o, s:o, s:{s:i, s:s}}", "id",
-        rq->id, "closed", closed, "standalone", rq->standalone, "spec", spec, "platform",
-        g_options.platform, "network", g_options.network, "overlay", g_options.overlay, "trees",
-        l->tree_list, "control", fdset_add(&l->sentry_fds, l->control[1], e), "listen",
-        fdset_add(&l->sentry_fds, rq->listen_fd, e), "console",
-        fdset_add(&l->sentry_fds, rq->console_fd, e), "log",
-        log_config(&l->sentry_fds, l->log_fd, e), "preserved", preserved, "strace", "fd",
-        fdset_add(&l->sentry_fds, rq->strace_fd, e), "format", g_options.strace_format);
+    config =
+        json_pack("{s:s, s:o, s:b, s:o, s:s, s:s, s:s, s:O, s:i, s:i, s:i, s:o, s:o, s:{s:i, s:s}}",
+                  "id", rq->id, "closed", closed, "standalone", rq->standalone, "spec", spec,
+                  "platform", g_options.platform, "network", sandbox_network(rq->standalone),
+                  "overlay", g_options.overlay, "trees", l->tree_list, "control",
+                  fdset_add(&l->sentry_fds, l->control[1], e), "listen",
+                  fdset_add(&l->sentry_fds, rq->listen_fd, e), "console",
+                  fdset_add(&l->sentry_fds, rq->console_fd, e), "log",
+                  log_config(&l->sentry_fds, l->log_fd, e), "preserved", preserved, "strace", "fd",
+                  fdset_add(&l->sentry_fds, rq->strace_fd, e), "format", g_options.strace_format);
     if (!config)
         (void)err_errno(e, ENOMEM, "sentry configuration");
+    sandbox_netns_describe(&l->netns, rq->spec, config);
     return config;
 }
 
@@ -339,13 +343,27 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
     return out->gofer_pid < 0 ? -1 : 0;
 }
 
+/* In the network namespace that its sockets are to live in. */
+static pid_t spawn_sentry(struct launch *l, struct child *c, struct err *e)
+{
+    pid_t pid = -1;
+
+    if (sandbox_netns_enter(&l->netns, l->rq->spec, e) == 0)
+        pid = spawn(c, e);
+    sandbox_netns_end(&l->netns);
+    return pid;
+}
+
 static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
 {
-    int fd = config_fd(sentry_config(l, e), e);
+    int fd = sandbox_netns_plan(l->rq->spec, sandbox_network(l->rq->standalone), /*proxy=*/0,
+                                &l->netns, e) < 0
+                 ? -1
+                 : config_fd(sentry_config(l, e), e);
     struct child c = {
         .role = "internal-sentry",
         .clone_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
-                       CLONE_NEWCGROUP | (strcmp(g_options.network, "host") ? CLONE_NEWNET : 0),
+                       CLONE_NEWCGROUP | (l->netns.make ? CLONE_NEWNET : 0),
         .fds = &l->sentry_fds,
         .stdio = l->rq->stdio,
         .become_nobody = geteuid() == 0,
@@ -356,7 +374,7 @@ static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
         return -1;
     c.config_number = fdset_add(&l->sentry_fds, fd, e);
     c.exe_number = fdset_add(&l->sentry_fds, l->exe_fd, e);
-    out->sentry_pid = c.exe_number < 0 ? -1 : spawn(&c, e);
+    out->sentry_pid = c.exe_number < 0 ? -1 : spawn_sentry(l, &c, e);
     close(fd);
     return out->sentry_pid < 0 ? -1 : 0;
 }

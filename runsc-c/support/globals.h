@@ -9,7 +9,7 @@ struct globals {
     const char *log_path;   /* --log or NULL */
     const char *log_format; /* text | json */
     const char *platform;   /* auto, ptrace, seccomp, kvm */
-    const char *network;    /* none */
+    const char *network;    /* none, host, or NULL: see sandbox_network */
     const char *overlay;    /* root:memory | none */
     const char *strace;     /* NULL off, "" stderr, else file */
     const char *strace_format;

@@ -9,9 +9,10 @@
  * Stage 1 (isolate_root): a fresh tmpfs becomes the root, the host's tree is detached, the tmpfs is
  * made read-only: no path leads anywhere. Not earlier: the program must be executed from the host's
  * tree. Stage 2 (isolate_privileges): all capability sets are emptied and the bounding set dropped,
- * no_new_privs is set. Not earlier: pivot_root needs CAP_SYS_ADMIN of the namespace. Stage 3
- * (isolate_filter): the generated seccomp filter. Not earlier: the platform forks its first stub
- * and installs that one's own filter before.
+ * no_new_privs is set; with --network=host in a network namespace of the sandbox's own, the two
+ * capabilities that sockets ask for may stay (boot/network.c). Not earlier: pivot_root needs
+ * CAP_SYS_ADMIN of the namespace. Stage 3 (isolate_filter): the generated seccomp filter. Not
+ * earlier: the platform forks its first stub and installs that one's own filter before.
  */
 #include "sentry/boot/isolate.h"
 
@@ -72,7 +73,7 @@ int isolate_root(void)
     return 0;
 }
 
-int isolate_privileges(void)
+int isolate_privileges(uint64_t keep)
 {
     const int securebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                            SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
@@ -86,6 +87,10 @@ int isolate_privileges(void)
         return -errno;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         return -errno;
+    for (unsigned cap = 0; cap < 64; cap++) {
+        if (keep >> cap & 1)
+            (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap);
+    }
     if (capng_apply(CAPNG_SELECT_CAPS) != 0)
         return -EPERM;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -94,7 +99,7 @@ int isolate_privileges(void)
     return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-int isolate_filter(void)
+int isolate_filter(bool host_sockets)
 {
-    return host_seccomp_install(HOST_ROLE_SENTRY);
+    return host_seccomp_install(host_sockets ? HOST_ROLE_HOSTNET : HOST_ROLE_SENTRY);
 }

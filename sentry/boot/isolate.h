@@ -6,9 +6,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Empty read-only root instead of the host's file system, signal dispositions, limits. -errno. */
 int isolate_root(void);
-/* No capabilities in any set, none to be had again. -errno. */
-int isolate_privileges(void);
-/* The default-kill filter of host.tbl. -errno. */
-int isolate_filter(void);
+/* No capabilities in any set but those of keep (a bit per number; permitted and effective), none to
+ * be had again. -errno. */
+int isolate_privileges(uint64_t keep);
+/* The default-kill filter of host.tbl, with or without the rows for host sockets. -errno. */
+int isolate_filter(bool host_sockets);

@@ -31,6 +31,7 @@
 #include "sentry/boot/control.h"
 #include "sentry/boot/isolate.h"
 #include "sentry/boot/mounts.h"
+#include "sentry/boot/network.h"
 #include "sentry/core/pidns.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -180,7 +181,6 @@ static int step_namespaces(const struct boot_config *c)
     struct curr *self = curr();
     int ret;
 
-    (void)c;
     ret = pidns_new(NULL, userns_init_get(), &self->pidns);
     if (ret == 0)
         ret = netns_new(userns_init_get(), &self->netns);
@@ -188,7 +188,7 @@ static int step_namespaces(const struct boot_config *c)
         ret = ipcns_new(userns_init_get(), &self->ipcns);
     if (ret == 0)
         netns_set_lo_up(self->netns, true);
-    return ret;
+    return ret < 0 ? ret : boot_network_attach(c, self->netns);
 }
 
 static int boot_fail(const struct boot_config *c, const struct boot_error *e)
@@ -270,13 +270,15 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
     const char *what = "", *reason;
     int ret, status;
 
+    if ((ret = boot_network_open(c, &what)) < 0)
+        return step_failed(c, what, ret);
     if ((ret = isolate_root()) < 0)
         return step_failed(c, "cannot enter an empty root", ret);
-    if ((ret = isolate_privileges()) < 0)
+    if ((ret = isolate_privileges(boot_network_capabilities(c))) < 0)
         return step_failed(c, "cannot drop privileges", ret);
     if ((ret = step_subsystems(c)) < 0)
         return step_failed(c, "start of the kernel", ret);
-    if ((ret = isolate_filter()) < 0)
+    if ((ret = isolate_filter(boot_network_is_host(c))) < 0)
         return step_failed(c, "cannot install the system call filter", ret);
     g_gofer_session_death = gofer_died;
     if ((ret = step_namespaces(c)) < 0)

@@ -76,6 +76,8 @@ int file_set_owner(struct file *f, struct pid *owner, enum pid_kind kind)
     a->euid = curr()->cred->euid;
     mutex_unlock(&a->lock);
     pid_put(old);
+    if (f->ops->owner_set)
+        f->ops->owner_set(f);
     return 0;
 }
 

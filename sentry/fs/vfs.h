@@ -464,6 +464,8 @@ struct file_ops {
     int (*flush)(struct file *f);
     /* O_NONBLOCK/O_APPEND/O_ASYNC changed through fcntl. [fine] */
     int (*set_flags)(struct file *f, uint32_t flags);
+    /* F_SETOWN gave it somebody to signal. [nothing] */
+    void (*owner_set)(struct file *f);
     /* /proc/PID/fdinfo lines after pos, flags, mnt_id, ino. [""] */
     size_t (*fdinfo)(struct file *f, char *buf, size_t size);
     /* Last reference gone; frees f (embedded). Required. */

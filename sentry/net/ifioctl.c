@@ -8,6 +8,7 @@
 #include "sentry/abi/netlink.h"
 #include "sentry/core/cred.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/net/inet/inet.h"
 #include "sentry/net/net_tables.h"
 
 static void put_in(struct lx_ifreq *r, uint32_t host_order)
@@ -90,6 +91,8 @@ long netdev_ioctl(struct netns *ns, uint32_t cmd, uaddr_t arg)
     struct lx_ifreq r;
     int ret;
 
+    if (ns->transport && ns->transport->netdev_ioctl)
+        return ns->transport->netdev_ioctl(ns, cmd, arg);
     if (cmd == LX_SIOCGIFCONF)
         return get_conf(ns, arg);
     if (cmd < 0x8900 || cmd > 0x8bff)

@@ -8,6 +8,7 @@
 
 #include "sentry/abi/in.h"
 #include "sentry/core/restart.h"
+#include "sentry/fs/fasync.h"
 #include "sentry/net/inet/inet.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/netlink/netlink.h"
@@ -100,6 +101,19 @@ int sock_take_error(struct sock *sk)
     if (!sk->err)
         return 0;
     return -atomic_exchange(&sk->err, 0);
+}
+
+void sock_signal_urgent_locked(struct sock *sk)
+{
+    struct file_owner owner;
+
+    ASSERT_HELD(&sk->lock);
+    if (!sk->file || !sk->file->fasync)
+        return;
+    file_get_owner(sk->file, &owner);
+    if (owner.pid)
+        g_pid_ops->signal(owner.pid, owner.kind, SIGURG, NULL);
+    pid_put(owner.pid);
 }
 
 void sock_set_peer_cred_locked(struct sock *sk, struct pid *pid, struct cred *cred)

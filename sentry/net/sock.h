@@ -101,6 +101,10 @@ struct sock_ops {
     void (*close)(struct sock *sk, bool linger);
     /* Last reference gone; frees sk (embedded). Required. */
     void (*destroy)(struct sock *sk);
+    /* SOL_SOCKET goes to setsockopt and getsockopt whole, without sock_setsockopt before it. */
+    bool own_socket_level;
+    /* Somebody may want SIGIO or SIGURG from here on. [nothing] */
+    void (*signals_wanted)(struct sock *sk);
     /* Told after SOL_SOCKET options changed buffer sizes. [nothing] */
     void (*buffers_changed)(struct sock *sk);
 };
@@ -184,6 +188,8 @@ void sock_unlock_pair(struct sock *a, struct sock *b) NO_THREAD_SAFETY;
 /* Readiness changed: wakes sleepers and epoll; the locked form also sends SIGIO. */
 void sock_wake(struct sock *sk, uint32_t events);
 void sock_wake_locked(struct sock *sk, uint32_t events);
+/* Urgent data came: SIGURG to the file's owner, O_ASYNC or not. Any thread. */
+void sock_signal_urgent_locked(struct sock *sk);
 /* Takes the pending error: 0 or -errno. */
 int sock_take_error(struct sock *sk);
 /* Remembers the caller as the peer of sk (sk->lock held or sk not yet shared). */

@@ -67,6 +67,14 @@ static long socket_ioctl(struct file *f, uint32_t cmd, uaddr_t arg)
     return ret;
 }
 
+static void socket_owner_set(struct file *f)
+{
+    struct sock *sk = socket_of(f)->sk;
+
+    if (sk->ops->signals_wanted)
+        sk->ops->signals_wanted(sk);
+}
+
 static void socket_release(struct file *f)
 {
     struct socket *s = socket_of(f);
@@ -86,6 +94,7 @@ static const struct file_ops socket_file_ops = {
     .write = socket_write,
     .poll = socket_poll,
     .ioctl = socket_ioctl,
+    .owner_set = socket_owner_set,
     .release = socket_release,
 };
 

@@ -44,6 +44,34 @@ static int walk_socks(struct pseudo_node *n, struct walk *w, bool (*fn)(struct s
     return 0;
 }
 
+/* The file as the namespace's outside prints it. False: it has none, print our own. */
+static bool show_outside(struct pseudo_node *n, struct pbuf *b, const char *name)
+{
+    const struct inet_transport_ops *tr;
+    char piece[4096];
+    struct netns *ns;
+    int64_t off = 0;
+    ssize_t got = -ENOENT;
+
+    if (netns_of(n, &ns) < 0)
+        return false;
+    tr = ns->transport;
+    while (tr && tr->proc_read && (got = tr->proc_read(ns, name, piece, sizeof(piece), off)) > 0) {
+        pbuf_put(b, piece, (size_t)got);
+        off += got;
+    }
+    netns_put(ns);
+    return off > 0 || got == 0;
+}
+
+/* NAME's show function: the outside's file, else what expr gives. */
+#define OUTSIDE(name, expr)                                                                        \
+    static int outside_##name(struct pseudo_node *n, struct pbuf *b)                               \
+    {                                                                                              \
+        return show_outside(n, b, #name) ? 0 : (expr);                                             \
+    }
+#define OUTSIDE_TEXT(name, text) OUTSIDE(name, (pbuf_puts(b, text), 0))
+
 /* ---- inet ----------------------------------------------------------------------------------- */
 
 static void put_addr(struct pbuf *b, bool v4, const struct inet_addr *a, uint16_t port)
@@ -438,48 +466,76 @@ static const char protocols_text[] =
     "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se "
     "re bi br ha uh gp em\n";
 
+OUTSIDE(tcp, show_tcp4(n, b))
+OUTSIDE(tcp6, show_tcp6(n, b))
+OUTSIDE(udp, show_udp4(n, b))
+OUTSIDE(udp6, show_udp6(n, b))
+OUTSIDE(udplite, show_udplite4(n, b))
+OUTSIDE(udplite6, show_udplite6(n, b))
+OUTSIDE(icmp, show_icmp4(n, b))
+OUTSIDE(icmp6, show_icmp6(n, b))
+OUTSIDE(raw, show_raw4(n, b))
+OUTSIDE(raw6, show_raw6(n, b))
+OUTSIDE(dev, show_dev(n, b))
+OUTSIDE_TEXT(dev_mcast, "")
+OUTSIDE(if_inet6, show_if_inet6(n, b))
+OUTSIDE(route, show_route(n, b))
+OUTSIDE(ipv6_route, show_ipv6_route(n, b))
+OUTSIDE_TEXT(arp,
+             "IP address       HW type     Flags       HW address            Mask     Device\n")
+OUTSIDE_TEXT(igmp, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
+                   "1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n")
+OUTSIDE_TEXT(igmp6, "1    lo              ff020000000000000000000000000001     1 0000000C 0\n")
+OUTSIDE_TEXT(snmp, snmp_text)
+OUTSIDE_TEXT(snmp6, "Ip6InReceives                   \t0\n")
+OUTSIDE_TEXT(netstat, netstat_text)
+OUTSIDE(sockstat, show_sockstat(n, b))
+OUTSIDE(sockstat6, show_sockstat6(n, b))
+OUTSIDE_TEXT(fib_trie, "")
+OUTSIDE_TEXT(rt6_stats, "0000 0001 0000 0001 0000 0000 0000\n")
+OUTSIDE_TEXT(mcfilter, "")
+OUTSIDE_TEXT(mcfilter6, "")
+OUTSIDE_TEXT(anycast6, "")
+OUTSIDE_TEXT(fib_triestat, "")
+
 const struct pseudo_entry g_proc_net_table[] = {
-    PSEUDO_FILE("tcp", 0444, show_tcp4),
-    PSEUDO_FILE("tcp6", 0444, show_tcp6),
-    PSEUDO_FILE("udp", 0444, show_udp4),
-    PSEUDO_FILE("udp6", 0444, show_udp6),
-    PSEUDO_FILE("udplite", 0444, show_udplite4),
-    PSEUDO_FILE("udplite6", 0444, show_udplite6),
-    PSEUDO_FILE("icmp", 0444, show_icmp4),
-    PSEUDO_FILE("icmp6", 0444, show_icmp6),
-    PSEUDO_FILE("raw", 0444, show_raw4),
-    PSEUDO_FILE("raw6", 0444, show_raw6),
+    PSEUDO_FILE("tcp", 0444, outside_tcp),
+    PSEUDO_FILE("tcp6", 0444, outside_tcp6),
+    PSEUDO_FILE("udp", 0444, outside_udp),
+    PSEUDO_FILE("udp6", 0444, outside_udp6),
+    PSEUDO_FILE("udplite", 0444, outside_udplite),
+    PSEUDO_FILE("udplite6", 0444, outside_udplite6),
+    PSEUDO_FILE("icmp", 0444, outside_icmp),
+    PSEUDO_FILE("icmp6", 0444, outside_icmp6),
+    PSEUDO_FILE("raw", 0444, outside_raw),
+    PSEUDO_FILE("raw6", 0444, outside_raw6),
     PSEUDO_FILE("unix", 0444, show_unix),
     PSEUDO_FILE("netlink", 0444, show_netlink),
     PSEUDO_TEXT("packet", 0444,
                 "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"),
-    PSEUDO_FILE("dev", 0444, show_dev),
-    PSEUDO_TEXT("dev_mcast", 0444, ""),
-    PSEUDO_FILE("if_inet6", 0444, show_if_inet6),
-    PSEUDO_FILE("route", 0444, show_route),
-    PSEUDO_FILE("ipv6_route", 0444, show_ipv6_route),
-    PSEUDO_TEXT("arp", 0444,
-                "IP address       HW type     Flags       HW address            Mask     Device\n"),
-    PSEUDO_TEXT("igmp", 0444,
-                "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"
-                "1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"),
-    PSEUDO_TEXT("igmp6", 0444,
-                "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"),
-    PSEUDO_TEXT("mcfilter", 0444, ""),
-    PSEUDO_TEXT("mcfilter6", 0444, ""),
-    PSEUDO_TEXT("anycast6", 0444, ""),
-    PSEUDO_FILE("sockstat", 0444, show_sockstat),
-    PSEUDO_FILE("sockstat6", 0444, show_sockstat6),
-    PSEUDO_TEXT("snmp", 0444, snmp_text),
-    PSEUDO_TEXT("snmp6", 0444, "Ip6InReceives                   \t0\n"),
-    PSEUDO_TEXT("netstat", 0444, netstat_text),
+    PSEUDO_FILE("dev", 0444, outside_dev),
+    PSEUDO_FILE("dev_mcast", 0444, outside_dev_mcast),
+    PSEUDO_FILE("if_inet6", 0444, outside_if_inet6),
+    PSEUDO_FILE("route", 0444, outside_route),
+    PSEUDO_FILE("ipv6_route", 0444, outside_ipv6_route),
+    PSEUDO_FILE("arp", 0444, outside_arp),
+    PSEUDO_FILE("igmp", 0444, outside_igmp),
+    PSEUDO_FILE("igmp6", 0444, outside_igmp6),
+    PSEUDO_FILE("mcfilter", 0444, outside_mcfilter),
+    PSEUDO_FILE("mcfilter6", 0444, outside_mcfilter6),
+    PSEUDO_FILE("anycast6", 0444, outside_anycast6),
+    PSEUDO_FILE("sockstat", 0444, outside_sockstat),
+    PSEUDO_FILE("sockstat6", 0444, outside_sockstat6),
+    PSEUDO_FILE("snmp", 0444, outside_snmp),
+    PSEUDO_FILE("snmp6", 0444, outside_snmp6),
+    PSEUDO_FILE("netstat", 0444, outside_netstat),
     PSEUDO_TEXT("protocols", 0444, protocols_text),
     PSEUDO_TEXT("ptype", 0444, "Type Device      Function\n"),
-    PSEUDO_TEXT("fib_trie", 0444, ""),
-    PSEUDO_TEXT("fib_triestat", 0444, ""),
+    PSEUDO_FILE("fib_trie", 0444, outside_fib_trie),
+    PSEUDO_FILE("fib_triestat", 0444, outside_fib_triestat),
     PSEUDO_TEXT("psched", 0444, "000003e8 00000040 000f4240 3b9aca00\n"),
     PSEUDO_TEXT("rt_cache", 0444, ""),
-    PSEUDO_TEXT("rt6_stats", 0444, "0000 0001 0000 0001 0000 0000 0000\n"),
+    PSEUDO_FILE("rt6_stats", 0444, outside_rt6_stats),
     PSEUDO_TEXT("softnet_stat", 0444, ""),
     PSEUDO_TEXT(
         "wireless", 0444,

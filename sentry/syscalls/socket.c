@@ -281,7 +281,7 @@ static int set_option(struct sock *sk, int level, int name, const void *val, uin
 {
     int ret;
 
-    if (level == LX_SOL_SOCKET) {
+    if (level == LX_SOL_SOCKET && !sk->ops->own_socket_level) {
         ret = sock_setsockopt(sk, name, val, len);
         if (ret != -ENOPROTOOPT || !sk->ops->setsockopt)
             return ret;
@@ -323,7 +323,7 @@ static int get_option(struct sock *sk, int level, int name, void *val, uint32_t 
 {
     int ret;
 
-    if (level == LX_SOL_SOCKET) {
+    if (level == LX_SOL_SOCKET && !sk->ops->own_socket_level) {
         ret = sock_getsockopt(sk, name, val, len);
         if (ret != -ENOPROTOOPT || !sk->ops->getsockopt)
             return ret;

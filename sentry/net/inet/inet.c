@@ -67,6 +67,8 @@ static bool addr_is_local(const struct inet_sock *in, const struct inet_addr *a)
 
 int inet_create(struct netns *ns, int family, int type, int protocol, struct sock **out)
 {
+    if (ns->transport && ns->transport->inet_create)
+        return ns->transport->inet_create(ns, family, type, protocol, out);
     if (protocol < 0 || protocol > LX_IPPROTO_MPTCP)
         return -EINVAL;
     switch (type) {

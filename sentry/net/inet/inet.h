@@ -77,12 +77,19 @@ static inline struct inet_sock *inet_of(struct sock *sk)
     return container_of(sk, struct inet_sock, sk);
 }
 
+struct lx_nlmsghdr;
+struct rbuf;
+struct wbuf;
+
 /*
  * Who carries what does not stay on lo. A namespace with an outside (a TCP/IP stack on packet
  * sockets, or host sockets) sets netns->transport; without one every such destination is
- * -ENETUNREACH. See net/README.md.
+ * -ENETUNREACH. See net/README.md. Either inet_create or the three below it; the rest is optional:
+ * NULL means that the namespace's own lo is all there is.
  */
 struct inet_transport_ops {
+    /* Makes every AF_INET and AF_INET6 endpoint, those on lo too. Arguments as of socket(2). */
+    int (*inet_create)(struct netns *ns, int family, int type, int protocol, struct sock **out);
     /* Is addr one of the namespace's own addresses beyond lo (bind, delivery)? */
     bool (*is_local)(struct netns *ns, const struct inet_addr *addr);
     /* Source address for dst: 0, -ENETUNREACH, -EHOSTUNREACH. May not block. */
@@ -90,6 +97,14 @@ struct inet_transport_ops {
     /* Makes an endpoint that talks through this transport. The socket layer swaps it in for a fresh
      * one when connect, sendto or listen first needs the outside. */
     int (*sock_new)(struct netns *ns, int family, int type, int protocol, struct sock **out);
+    /* As rtnetlink_request, sock_diag_request (inet families), netdev_ioctl. */
+    int (*rtnetlink)(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body,
+                     uint32_t portid, struct wbuf *out);
+    int (*sock_diag)(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body,
+                     uint32_t portid, struct wbuf *out);
+    long (*netdev_ioctl)(struct netns *ns, uint32_t cmd, uaddr_t arg);
+    /* Bytes of /proc/net/name from off: 0 at the end, -ENOENT: print our own. */
+    ssize_t (*proc_read)(struct netns *ns, const char *name, void *buf, size_t size, int64_t off);
 };
 
 int MUST_CHECK inet_create(struct netns *ns, int family, int type, int protocol, struct sock **out);

@@ -75,22 +75,9 @@ static void sent_to_nobody(struct tcp_sock *t)
     inet_port_release(&t->in, /*time_wait=*/false);
 }
 
-/* SIGURG goes to the owner of the file whether or not it asked for SIGIO. */
-static void raise_urgent_locked(struct sock *sk)
-{
-    struct file_owner owner;
-
-    if (!sk->file || !sk->file->fasync)
-        return;
-    file_get_owner(sk->file, &owner);
-    if (owner.pid)
-        g_pid_ops->signal(owner.pid, owner.kind, SIGURG, NULL);
-    pid_put(owner.pid);
-}
-
 static void mark_urgent_locked(struct tcp_sock *peer, uint8_t byte)
 {
-    raise_urgent_locked(&peer->in.sk);
+    sock_signal_urgent_locked(&peer->in.sk);
     peer->urg_valid = true;
     peer->urg_read = false;
     peer->urg_byte = byte;

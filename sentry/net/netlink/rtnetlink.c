@@ -242,6 +242,8 @@ static int set_link(struct netns *ns, struct rbuf *body)
 int rtnetlink_request(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body,
                       uint32_t portid, struct wbuf *out)
 {
+    if (ns->transport && ns->transport->rtnetlink)
+        return ns->transport->rtnetlink(ns, h, body, portid, out);
     if (h->type > LX_RTM_MAX)
         return -EOPNOTSUPP;
     /* Types come in fours, the third one reads. */

@@ -163,6 +163,8 @@ int sock_diag_request(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf
     switch (*family) {
     case LX_AF_INET:
     case LX_AF_INET6:
+        if (ns->transport && ns->transport->sock_diag)
+            return ns->transport->sock_diag(ns, h, body, portid, out);
         rbuf_copy(body, &d.inet, sizeof(d.inet));
         if (body->bad)
             return -EINVAL;

@@ -34,7 +34,7 @@ expect 126 'exec format error' "$RUNSC" do ./empty
 expect 1 'unknown command' "$RUNSC" frobnicate
 expect 1 'unknown option' "$RUNSC" --no-such-option do true
 expect 1 '--platform' "$RUNSC" --platform=vax do true
-expect 1 '--network' "$RUNSC" --network=host do true
+expect 1 '--network' "$RUNSC" --network=moon do true
 expect 1 '--overlay' "$RUNSC" --overlay=root:self do true
 expect 1 'needs a value' "$RUNSC" --platform
 echo "ok"
