@@ -99,6 +99,7 @@ void waitq_init_rank(struct waitq *q, enum lock_rank rank)
 {
     mutex_init(&q->lock, rank);
     list_init(&q->waiters);
+    atomic_init(&q->count, 0);
 }
 
 void waitq_destroy(struct waitq *q)
@@ -119,12 +120,13 @@ void waiter_init_callback(struct waiter *w, uint32_t mask, bool (*wake)(struct w
     list_init(&w->node);
 }
 
+/* seq_cst: pairs with the fence in waitq_wake_n; the caller looks at its condition after this. */
 void waitq_add(struct waitq *q, struct waiter *w)
 {
     mutex_lock(&q->lock);
     list_add(&q->waiters, &w->node);
+    atomic_fetch_add(&q->count, 1);
     mutex_unlock(&q->lock);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the fence in waitq_wake_n */
 }
 
 void waitq_add_exclusive(struct waitq *q, struct waiter *w)
@@ -132,14 +134,17 @@ void waitq_add_exclusive(struct waitq *q, struct waiter *w)
     w->exclusive = true;
     mutex_lock(&q->lock);
     list_add_tail(&q->waiters, &w->node);
+    atomic_fetch_add(&q->count, 1);
     mutex_unlock(&q->lock);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with the fence in waitq_wake_n */
 }
 
 void waitq_remove(struct waitq *q, struct waiter *w)
 {
     mutex_lock(&q->lock);
-    list_del(&w->node);
+    if (!list_empty(&w->node)) {
+        list_del(&w->node);
+        atomic_fetch_sub(&q->count, 1);
+    }
     mutex_unlock(&q->lock);
 }
 
@@ -152,9 +157,10 @@ void waitq_wake_n(struct waitq *q, uint32_t events, int n)
 {
     struct waiter *w, *tmp;
 
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with waitq_add: condition before list */
-    /* SAFETY: an unlocked look at the head; a waiter added later checks its condition itself. */
-    if (__atomic_load_n(&q->waiters.next, __ATOMIC_RELAXED) == &q->waiters)
+    /* Pairs with waitq_add: the caller's condition before the count. A waiter added later checks its
+     * condition itself. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&q->count, memory_order_relaxed))
         return;
     mutex_lock(&q->lock);
     list_for_each_entry_safe(w, tmp, &q->waiters, node) {

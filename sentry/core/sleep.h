@@ -70,6 +70,7 @@ bool task_interrupted(void);
 struct waitq {
     struct mutex lock; /* rank WAITQ (or WAITQ2 with waitq_init_rank) */
     struct list waiters;
+    atomic_uint count; /* of waiters; written under lock, looked at without */
 };
 
 /* Lifetime: embedded, usually on the sleeping thread's stack or in an epoll item. */
@@ -92,6 +93,11 @@ void waitq_add(struct waitq *q, struct waiter *w);
 /* Exclusive waiters go to the tail: woken one at a time, in order. */
 void waitq_add_exclusive(struct waitq *q, struct waiter *w);
 void waitq_remove(struct waitq *q, struct waiter *w); /* fine when not on the queue */
+/* Is anybody on the queue? An unlocked look: who joins later looks at the condition after that. */
+static inline bool waitq_busy(struct waitq *q)
+{
+    return atomic_load(&q->count) != 0;
+}
 /* Wakes everybody interested in events. Cheap when nobody waits (no lock taken). */
 void waitq_wake(struct waitq *q, uint32_t events);
 /* Wakes all non-exclusive and at most n exclusive waiters. */

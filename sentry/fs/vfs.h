@@ -250,7 +250,7 @@ struct dentry {
         *inode; /* d, +1; NULL: negative. Changes only negative <-> positive under dir lock */
     char *name; /* d */
     uint32_t name_len, hash;  /* d */
-    uint32_t flags;           /* d: DENTRY_* */
+    atomic_uint flags;        /* d: DENTRY_*; looked at without */
     struct list children;     /* d */
     struct list sibling;      /* d */
     struct dentry *hash_next; /* d */

@@ -122,21 +122,22 @@ static int64_t offset_update(int64_t old, clockid_t id)
 
 /* ---- the data page ----------------------------------------------------------------------- */
 
+/* release on every field: none is seen before the odd seq; acquire on every field in the readers: seq
+ * is read again after all of them. */
 static void publish_locked(const struct vdso_data *fresh)
 {
     struct vdso_data *d = g_vdso.data;
     uint32_t seq = d->seq;
 
     __atomic_store_n(&d->seq, seq + 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    d->clock_mode = fresh->clock_mode;
-    d->cpu_mode = fresh->cpu_mode;
-    d->tsc_base = fresh->tsc_base;
-    d->mult = fresh->mult;
-    d->mono_ns = fresh->mono_ns;
-    d->real_off = fresh->real_off;
-    d->boot_off = fresh->boot_off;
-    d->tai_off = fresh->tai_off;
+    __atomic_store_n(&d->clock_mode, fresh->clock_mode, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->cpu_mode, fresh->cpu_mode, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->tsc_base, fresh->tsc_base, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->mult, fresh->mult, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->mono_ns, fresh->mono_ns, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->real_off, fresh->real_off, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->boot_off, fresh->boot_off, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->tai_off, fresh->tai_off, __ATOMIC_RELEASE);
     /* release: pairs with the acquire loads of seq in the readers. */
     __atomic_store_n(&d->seq, seq + 2, __ATOMIC_RELEASE);
 }
@@ -149,16 +150,15 @@ static void snapshot(struct vdso_data *out, uint64_t *out_tsc)
     do {
         while ((seq = __atomic_load_n(&d->seq, __ATOMIC_ACQUIRE)) & 1)
             __builtin_ia32_pause();
-        out->clock_mode = d->clock_mode;
-        out->cpu_mode = d->cpu_mode;
-        out->tsc_base = d->tsc_base;
-        out->mult = d->mult;
-        out->mono_ns = d->mono_ns;
-        out->real_off = d->real_off;
-        out->boot_off = d->boot_off;
-        out->tai_off = d->tai_off;
+        out->clock_mode = __atomic_load_n(&d->clock_mode, __ATOMIC_ACQUIRE);
+        out->cpu_mode = __atomic_load_n(&d->cpu_mode, __ATOMIC_ACQUIRE);
+        out->tsc_base = __atomic_load_n(&d->tsc_base, __ATOMIC_ACQUIRE);
+        out->mult = __atomic_load_n(&d->mult, __ATOMIC_ACQUIRE);
+        out->mono_ns = __atomic_load_n(&d->mono_ns, __ATOMIC_ACQUIRE);
+        out->real_off = __atomic_load_n(&d->real_off, __ATOMIC_ACQUIRE);
+        out->boot_off = __atomic_load_n(&d->boot_off, __ATOMIC_ACQUIRE);
+        out->tai_off = __atomic_load_n(&d->tai_off, __ATOMIC_ACQUIRE);
         *out_tsc = rdtsc();
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
     } while (__atomic_load_n(&d->seq, __ATOMIC_RELAXED) != seq);
 }
 

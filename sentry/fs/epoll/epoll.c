@@ -54,7 +54,7 @@ struct ep_item {
     int fd;                 /* I */
     RB_ENTRY(ep_item) tree; /* l */
     bool dead;              /* l */
-    uint32_t events;        /* l for writers; the callback's filter is waiter.mask */
+    atomic_uint events;     /* l for writers; the callback's filter is waiter.mask */
     uint64_t data;          /* l */
     struct waiter waiter;   /* on file->wq unless file is an epoll */
     struct list parents;    /* n: on the inner epoll's list when file is an epoll */
@@ -190,7 +190,7 @@ static bool ep_item_callback(struct waiter *w, uint32_t events)
     bool slept;
 
     /* SAFETY: an unlocked look; a one-shot that fired sleeps until MOD, which polls by itself. */
-    if (!(__atomic_load_n(&it->events, __ATOMIC_RELAXED) & ~EP_PRIVATE_BITS))
+    if (!(it->events & ~EP_PRIVATE_BITS))
         return false;
     slept = ep_item_mark(it);
     ep_wake_parents(it->ep);

@@ -67,12 +67,6 @@ static void bounce_destroy(struct bounce *b)
 /* ---- streams
  * ------------------------------------------------------------------------------------- */
 
-static bool queue_in_use(struct hostfd *h)
-{
-    /* SAFETY: an unlocked look; who joins later polls, and poll arms. */
-    return __atomic_load_n(&h->wq.waiters.next, __ATOMIC_RELAXED) != &h->wq.waiters;
-}
-
 static int stream_wait(struct hostfd *h, uint32_t events)
 {
     struct waiter w;
@@ -106,7 +100,7 @@ static ssize_t stream_read(struct file *f, struct iov_iter *dst, lx_loff_t *pos)
             break;
     }
     /* An edge-triggered watcher must hear of the next byte. */
-    if ((ret > 0 || ret == -EAGAIN) && queue_in_use(h))
+    if ((ret > 0 || ret == -EAGAIN) && waitq_busy(&h->wq))
         (void)hostfd_poll(h);
     if (ret > 0) {
         size_t n = copy_to_iter(dst, b.data, (size_t)ret);

@@ -73,9 +73,8 @@ static uint64_t timerfd_expire(struct ktimer *k, uint64_t now)
     mutex_lock(&t->lock);
     timerfd_catch_up_locked(t, now);
     wake = t->ticks > 0;
-    /* SAFETY: an unlocked look at the queue; who joins later polls, and poll arms. */
-    if (t->next != 0 && (!wake || __atomic_load_n(&t->file.own_wq.waiters.next, __ATOMIC_RELAXED) !=
-                                      &t->file.own_wq.waiters))
+    /* Who joins the queue later polls, and poll arms. */
+    if (t->next != 0 && (!wake || waitq_busy(&t->file.own_wq)))
         again = MAX(t->next, now + TIMERFD_MIN_PERIOD_NS);
     t->armed = again != 0;
     mutex_unlock(&t->lock);

@@ -184,7 +184,7 @@ static void test_refused(void **state)
 
 static void test_timer(void **state)
 {
-    struct timerfd_spec spec = {.value_ns = 5000000, .interval_ns = 1000000}, old;
+    struct timerfd_spec spec = {.value_ns = 200000000, .interval_ns = 1000000}, old;
     struct file *ep = new_epoll(), *t;
     struct lx_epoll_event ev[8];
     uint64_t ticks;
