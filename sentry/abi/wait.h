@@ -14,6 +14,8 @@
 #define LX___WALL      0x40000000
 #define LX___WCLONE    ((int)0x80000000u)
 
+#define LX_WCOREFLAG 0x80 /* of a status word: a core file was written */
+
 #define LX_P_ALL   0
 #define LX_P_PID   1
 #define LX_P_PGID  2

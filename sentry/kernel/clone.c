@@ -65,6 +65,7 @@ static int new_group(struct task *t, struct task *child, const struct clone_requ
     memcpy(tg->rlim, old->rlim, sizeof(tg->rlim));
     mutex_unlock(&old->limits_lock);
     tg->oom_score_adj = old->oom_score_adj;
+    atomic_store(&tg->core_filter, atomic_load(&old->core_filter));
     tg->container = kcontainer_get(old->container);
     if (old->flags & (GROUP_SUBREAPER | GROUP_HAS_SUBREAPER))
         tg->flags = GROUP_HAS_SUBREAPER;

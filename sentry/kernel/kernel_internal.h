@@ -114,6 +114,8 @@ struct thread_group {
     struct ktimer cpu_timer;          /* polls CPU time while somebody wants to know */
     uint64_t cpu_limit_next;          /* g: CPU seconds at which SIGXCPU is due next */
     int oom_score_adj;                /* g */
+    struct core_dump *core;           /* g, borrowed: a dump in progress owned by its task */
+    atomic_uint core_filter;          /* a: which mappings a core file holds */
     struct process_exit_hook on_exit; /* I: boot's callback for top-level processes */
 };
 
@@ -151,6 +153,7 @@ struct ktask_private {
     bool stop_counted;         /* g: is one of tg->stop_count */
     int stop_signo;            /* g: of the last group stop it was told of */
     bool stop_dequeued;        /* g: about to act on a stop signal; SIGCONT clears it */
+    bool core_joined;          /* g: past the point where a core dump meets it */
     bool exec_kill;            /* g: exec of another thread wants it gone */
     bool die;                  /* T: leave the loop and exit */
     struct lx_stack altstack;  /* T */
@@ -340,6 +343,12 @@ bool ptrace_mine_locked(const struct task *child);
 int ptrace_signal_locked(struct task *t, struct lx_siginfo *info) REQUIRES(t->tg->lock);
 /* trap_stop or trap_notify is set. */
 void ptrace_jobctl_trap_locked(struct task *t) REQUIRES(t->tg->lock);
+
+/* coredump.c */
+/* The process dies of info's signal, leaving a core file if it may: the wait status. */
+int core_dump_process(struct task *t, const struct lx_siginfo *info);
+/* t ends: if its process is being dumped, it leaves its registers and waits for the end of that. */
+void core_dump_join(struct task *t);
 
 /* seccomp.c */
 void seccomp_task_exit(struct task *t);

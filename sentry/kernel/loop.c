@@ -244,6 +244,7 @@ static void *task_thread_main(void *arg)
             IGNORE_RESULT(put_user(&tid, k->set_child_tid)); /* Linux ignores the failure */
         }
         task_run(t);
+        core_dump_join(t);
         ptrace_exit_stop(t);
         cputime_thread_end(t);
         task_exit(t);

@@ -59,7 +59,7 @@ static void kill_caller(struct task *t, bool process, const struct lx_siginfo *i
 {
     if (process || t->tg->live == 1) {
         signal_force(t, LX_SIGSYS, info);
-        task_group_exit(t, LX_SIGSYS);
+        task_group_exit(t, core_dump_process(t, info));
     } else {
         t->k->exit_code = LX_SIGSYS;
         t->k->die = true;

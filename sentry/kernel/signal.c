@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "sentry/fs/signalfd/signalfd.h"
+#include "sentry/kernel/coredump_internal.h"
 
 #define SET(n) (1ull << ((n)-1))
 static const lx_sigset_t g_ignored_by_default =
@@ -328,8 +329,11 @@ static bool prepare(struct task *t, int signo, bool force)
 {
     struct thread_group *tg = t->tg;
 
-    if (tg->flags & GROUP_EXIT)
+    if (tg->flags & GROUP_EXIT) {
+        if (signo == LX_SIGKILL && tg->core)
+            atomic_store(&tg->core->aborted, true);
         return false;
+    }
     if (g_stop_signals & sigset_bit(signo))
         flush_everywhere(tg, sigset_bit(LX_SIGCONT));
     else if (signo == LX_SIGCONT) {

@@ -123,10 +123,12 @@ static bool stop_is_orphaned(struct task *t)
     return orphaned;
 }
 
-/* The default action of signo. The group's lock is held on entry, not on return. */
-static enum verdict default_action(struct task *t, int signo) RELEASES(t->tg->lock)
+/* The default action of info's signal. The group's lock is held on entry, not on return. */
+static enum verdict default_action(struct task *t, const struct lx_siginfo *info)
+    RELEASES(t->tg->lock)
 {
     struct thread_group *tg = t->tg;
+    int signo = info->signo;
 
     if (signal_default_ignored(signo) ||
         ((tg->flags & GROUP_UNKILLABLE) && signo != LX_SIGKILL && signo != LX_SIGSTOP)) {
@@ -148,7 +150,7 @@ static enum verdict default_action(struct task *t, int signo) RELEASES(t->tg->lo
         return AGAIN;
     }
     mutex_unlock(&t->tg->lock);
-    task_group_exit(t, signo);
+    task_group_exit(t, signal_default_dumps(signo) ? core_dump_process(t, info) : signo);
     return DIE;
 }
 
@@ -212,7 +214,7 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
         mutex_lock(&t->tg->lock);
     }
     if (sa->handler == LX_SIG_DFL)
-        return default_action(t, signo);
+        return default_action(t, info);
     signal_recalc_locked(t);
     mutex_unlock(&t->tg->lock);
     return sa->handler == LX_SIG_IGN ? AGAIN : HANDLE;

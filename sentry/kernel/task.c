@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sentry/fs/vfs.h"
+#include "sentry/kernel/coredump.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_info.h"
 #include "sentry/mm/mm.h"
@@ -139,6 +140,7 @@ int thread_group_new(struct thread_group **out)
     list_init(&tg->threads);
     list_init(&tg->all_node);
     waitq_init(&tg->child_wq);
+    atomic_init(&tg->core_filter, CORE_FILTER_DEFAULT);
     tg->start_boottime = clock_boottime();
     group_timers_init(tg);
     *out = tg;

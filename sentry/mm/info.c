@@ -84,6 +84,7 @@ static void vma_info(struct mm *mm, struct vma *v, struct mm_vma_info *out)
     out->shared = v->flags & VMA_SHARED;
     out->grows_down = v->flags & VMA_GROWSDOWN;
     out->locked = v->flags & VMA_LOCKED;
+    out->dontdump = v->flags & VMA_DONTDUMP;
     out->file = v->file;
     out->object = v->object;
     out->offset = v->offset;

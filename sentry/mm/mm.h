@@ -101,7 +101,7 @@ void mm_set_dumpable(struct mm *mm, int dumpable);
 struct mm_vma_info {
     uaddr_t start, end;
     uint32_t prot;
-    bool shared, grows_down, locked;
+    bool shared, grows_down, locked, dontdump;
     struct file *file;       /* borrowed during cb; NULL for anonymous */
     struct mappable *object; /* borrowed during cb; NULL for private anonymous memory */
     uint64_t offset;

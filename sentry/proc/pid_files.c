@@ -10,6 +10,8 @@
 
 #include "sentry/core/cred.h"
 #include "sentry/core/userns.h"
+#include "sentry/kernel/coredump.h"
+#include "sentry/mm/mm.h"
 #include "sentry/net/netns.h"
 #include "sentry/proc/nsfs.h"
 #include "sentry/proc/proc_internal.h"
@@ -123,6 +125,42 @@ static int show_syscall(struct pseudo_node *n, struct pbuf *b)
         pbuf_printf(b, " 0x%llx", (unsigned long long)ti.syscall_args[i]);
     pbuf_printf(b, " 0x%llx 0x%llx\n", (unsigned long long)ti.sp, (unsigned long long)ti.pc);
     return 0;
+}
+
+static int show_coredump_filter(struct pseudo_node *n, struct pbuf *b)
+{
+    struct task *t;
+    struct mm *mm;
+    int ret = proc_task_get(n, &t);
+
+    if (ret < 0)
+        return ret;
+    mm = task_mm_get(t);
+    if (mm) {
+        pbuf_printf(b, "%08x\n", coredump_filter(t));
+        mm_put(mm);
+    }
+    task_put(t);
+    return 0;
+}
+
+static ssize_t store_coredump_filter(struct pseudo_node *n, char *data, size_t size)
+{
+    struct task *t;
+    unsigned long v;
+    char *end;
+    int ret;
+
+    errno = 0;
+    v = strtoul(data, &end, 0);
+    if (end == data || errno || v > UINT32_MAX || (*end && *end != '\n'))
+        return -EINVAL;
+    ret = proc_task_get(n, &t);
+    if (ret < 0)
+        return ret;
+    coredump_set_filter(t, (uint32_t)v);
+    task_put(t);
+    return (ssize_t)size;
 }
 
 /* ---- OOM ------------------------------------------------------------------------------------ */
@@ -453,9 +491,8 @@ const struct pseudo_entry g_proc_pid_more_table[] = {
     PSEUDO_RW("timerslack_ns", 0666, show_timerslack, store_timerslack),
     {.name = "coredump_filter",
      .mode = 0100644,
-     .show = pseudo_show_text,
-     .store = store_ignored,
-     .data = "00000033\n"},
+     .show = show_coredump_filter,
+     .store = store_coredump_filter},
     {.name = "autogroup",
      .mode = 0100644,
      .show = pseudo_show_text,

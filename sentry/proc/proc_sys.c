@@ -12,6 +12,7 @@
 
 #include "sentry/abi/version.h"
 #include "sentry/core/random.h"
+#include "sentry/kernel/coredump.h"
 #include "sentry/proc/proc_internal.h"
 
 /* ---- tunables -------------------------------------------------------------------------------- */
@@ -128,6 +129,41 @@ static int show_boot_id(struct pseudo_node *n, struct pbuf *b)
     return put_uuid(b, u);
 }
 
+static int show_core_pattern(struct pseudo_node *n, struct pbuf *b)
+{
+    char pattern[CORE_PATTERN_SIZE];
+
+    coredump_pattern_get(pattern);
+    pbuf_printf(b, "%s\n", pattern);
+    return 0;
+}
+
+static ssize_t store_core_pattern(struct pseudo_node *n, char *data, size_t size)
+{
+    int ret;
+
+    data[strcspn(data, "\n")] = '\0';
+    ret = coredump_pattern_set(data);
+    return ret < 0 ? ret : (ssize_t)size;
+}
+
+static int show_core_uses_pid(struct pseudo_node *n, struct pbuf *b)
+{
+    pbuf_printf(b, "%d\n", coredump_uses_pid());
+    return 0;
+}
+
+static ssize_t store_core_uses_pid(struct pseudo_node *n, char *data, size_t size)
+{
+    char *end;
+    long v = strtol(data, &end, 10);
+
+    if (end == data || (*end && *end != '\n' && *end != ' '))
+        return -EINVAL;
+    coredump_set_uses_pid(v != 0);
+    return (ssize_t)size;
+}
+
 TUNABLE(kernel_threads_max, 20, 0x3fffffff, 127001);
 TUNABLE(kernel_randomize, 0, 2, 2);
 TUNABLE(kernel_sysrq, 0, 511, 0);
@@ -135,7 +171,6 @@ TUNABLE(kernel_kptr, 0, 2, 1);
 TUNABLE(kernel_dmesg, 0, 1, 1);
 TUNABLE(kernel_perf, -1, 4, 3);
 TUNABLE(kernel_panic, -1, 0x7fffffff, 0);
-TUNABLE(kernel_core_uses_pid, 0, 1, 0);
 TUNABLE(kernel_sched_autogroup, 0, 1, 0);
 TUNABLE(kernel_unpriv_bpf, 0, 2, 2);
 TUNABLE(kernel_unpriv_userns, 0, 1, 1);
@@ -194,9 +229,9 @@ static const struct pseudo_entry kernel_table[] = {
     PSEUDO_TEXT("ngroups_max", 0444, "65536\n"),
     PSEUDO_TEXT("overflowuid", 0444, "65534\n"),
     PSEUDO_TEXT("overflowgid", 0444, "65534\n"),
-    PSEUDO_TEXT("core_pattern", 0444, "core\n"),
+    PSEUDO_RW("core_pattern", 0644, show_core_pattern, store_core_pattern),
     PSEUDO_TEXT("core_pipe_limit", 0444, "0\n"),
-    ROW_TUNABLE("core_uses_pid", kernel_core_uses_pid),
+    PSEUDO_RW("core_uses_pid", 0644, show_core_uses_pid, store_core_uses_pid),
     ROW_TUNABLE("threads-max", kernel_threads_max),
     ROW_TUNABLE("randomize_va_space", kernel_randomize),
     ROW_TUNABLE("sysrq", kernel_sysrq),
