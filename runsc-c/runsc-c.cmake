@@ -6,9 +6,13 @@ set(page_dir ${CMAKE_SOURCE_DIR}/runsc-c/compat)
 set_source_files_properties(${page_dir}/page_assets.S PROPERTIES
     COMPILE_DEFINITIONS "PAGE_CSS=\"${page_dir}/page.css\";PAGE_JS=\"${page_dir}/page.js\""
     OBJECT_DEPENDS "${page_dir}/page.css;${page_dir}/page.js")
-add_executable(runsc-c ${cli_sources} ${page_dir}/page_assets.S)
+# A library, so that unit tests can link parts of it.
+list(FILTER cli_sources EXCLUDE REGEX "runsc-c/main\\.c$")
+add_library(runsc_cli STATIC ${cli_sources} ${page_dir}/page_assets.S)
+target_link_libraries(runsc_cli PUBLIC runsc_flags runsc_base PkgConfig::jansson)
+add_executable(runsc-c runsc-c/main.c)
 target_link_libraries(runsc-c PRIVATE runsc_flags
-    -Wl,--start-group sentry_boot sentry_syscalls sentry_proc sentry_kernel sentry_loader sentry_net
+    -Wl,--start-group runsc_cli sentry_boot sentry_syscalls sentry_proc sentry_kernel sentry_loader sentry_net
     sentry_fs sentry_mm sentry_core gofer gofer_proto runsc_platform platform_ptrace runsc_host
     runsc_base syscall_dispatch -Wl,--end-group
     PkgConfig::jansson PkgConfig::liburing PkgConfig::libcap_ng Threads::Threads)

@@ -73,6 +73,9 @@ bool cgroup_oom_read(struct cgroup *cg, int fd);
 /* Kills by the host's OOM killer in this cgroup so far, -1 unknown. */
 long cgroup_oom_kills(struct cgroup *cg);
 
+/* Would runc degrade here: an ordinary user, or root of a user namespace that is not the first. */
+bool cgroup_rootless_default(void);
+
 /* Absolute directory of a v1 controller ("memory") or of the v2 tree (""); NULL when it has none.
  * Borrowed. */
 const char *cgroup_dir(const struct cgroup *cg, const char *controller);
