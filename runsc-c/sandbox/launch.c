@@ -379,13 +379,24 @@ static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
     return out->sentry_pid < 0 ? -1 : 0;
 }
 
-static void launch_close(struct launch *l)
+/* Both ends of the sessions belong to the children. While ours are open, neither child sees the end
+ * of the other one. */
+static void close_sessions(struct launch *l)
 {
     for (int i = 0; i < l->tree_count; i++) {
-        close(l->trees[i].pair[0]);
-        close(l->trees[i].pair[1]);
-        free(l->trees[i].path);
+        for (int k = 0; k < 2; k++) {
+            if (l->trees[i].pair[k] >= 0)
+                close(l->trees[i].pair[k]);
+            l->trees[i].pair[k] = -1;
+        }
     }
+}
+
+static void launch_close(struct launch *l)
+{
+    close_sessions(l);
+    for (int i = 0; i < l->tree_count; i++)
+        free(l->trees[i].path);
     if (l->control[1] >= 0)
         close(l->control[1]);
     if (l->log_fd >= 0)
@@ -419,6 +430,7 @@ static int start_all(struct launch *l, struct sandbox *out, struct err *e)
     /* The children hold their ends; ours go so that a death is seen as end of file. */
     close(l->control[1]);
     l->control[1] = -1;
+    close_sessions(l);
     ready = control_receive(out->control_fd, e);
     json_decref(ready);
     return ready ? 0 : -1;
