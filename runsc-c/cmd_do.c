@@ -21,7 +21,6 @@ int cmd_do(int argc, char **argv, struct err *e)
         {"help", 'h', OPTION_FLAG, &help, "show this text"},
         {NULL, 0, OPTION_FLAG, NULL, NULL},
     };
-    struct container_run rq = {.ephemeral = true, .bundle = "/"};
     char here[4096], id[32];
     int index = 1, ret;
     json_t *spec;
@@ -39,15 +38,13 @@ int cmd_do(int argc, char **argv, struct err *e)
     if (!cwd && !getcwd(here, sizeof(here)))
         return err_errno(e, errno, "current directory");
     snprintf(id, sizeof(id), "do-%d", getpid());
-    rq.id = id;
     spec = spec_for_do(argv + index, cwd ? cwd : here, terminal_find() >= 0);
     if (!spec)
         return err_errno(e, ENOMEM, "do");
     /* --network=host means the network that the caller sees. */
     if (!strcmp(sandbox_network(/*standalone=*/true), "host"))
         sandbox_netns_use_callers(spec);
-    rq.spec = spec;
-    ret = container_run(&rq, e);
+    ret = run_standalone(id, spec, e);
     json_decref(spec);
     return ret;
 }

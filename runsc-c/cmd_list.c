@@ -2,6 +2,7 @@
 /* runsc-c list [--format table|json] [--quiet] */
 #include <dirent.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,29 @@
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
 #include "runsc-c/support/options.h"
+
+/* Not getpwuid: a static binary has no name services. */
+static json_t *user_name(unsigned uid)
+{
+    FILE *file = fopen("/etc/passwd", "re");
+    struct passwd *user = NULL;
+    json_t *name;
+
+    while (file && (user = fgetpwent(file)) && user->pw_uid != uid)
+        ;
+    name = user ? json_string(user->pw_name) : json_sprintf("#%u", uid);
+    if (file)
+        fclose(file);
+    return name;
+}
+
+static json_t *describe(const struct container *c)
+{
+    json_t *v = container_oci_state(c, NULL);
+
+    json_object_set_new(v, "owner", user_name(c->owner));
+    return v;
+}
 
 static json_t *collect(struct err *e)
 {
@@ -28,7 +52,7 @@ static json_t *collect(struct err *e)
         struct container c;
 
         if (container_load(names[i]->d_name, &c, &ignored) == 0) {
-            json_array_append_new(list, container_oci_state(&c));
+            json_array_append_new(list, describe(&c));
             container_destroy(&c);
         }
         free(names[i]);
@@ -36,6 +60,35 @@ static json_t *collect(struct err *e)
     if (n >= 0)
         free(names);
     return list;
+}
+
+/* Columns as wide as their widest cell and three more, at least twelve. */
+static void print_table(const json_t *list)
+{
+    static const char *const names[] = {"id", "pid", "status", "bundle", "created", "owner"};
+    int width[ARRAY_COUNT(names)];
+    const json_t *v;
+    size_t i, k;
+
+    for (k = 0; k < ARRAY_COUNT(names); k++) {
+        width[k] = 9;
+        json_array_foreach(list, i, v)
+        {
+            int n = (int)strlen(json_get_string(v, names[k], ""));
+
+            width[k] = n > width[k] ? n : width[k];
+        }
+        width[k] += 3;
+    }
+    printf("%-*s%-*s%-*s%-*s%-*s%s\n", width[0], "ID", width[1], "PID", width[2], "STATUS",
+           width[3], "BUNDLE", width[4], "CREATED", "OWNER");
+    json_array_foreach(list, i, v)
+    {
+        printf("%-*s%-*d%-*s%-*s%-*s%s\n", width[0], json_get_string(v, "id", ""), width[1],
+               (int)json_integer_value(json_object_get(v, "pid")), width[2],
+               json_get_string(v, "status", ""), width[3], json_get_string(v, "bundle", ""),
+               width[4], json_get_string(v, "created", ""), json_get_string(v, "owner", ""));
+    }
 }
 
 int cmd_list(int argc, char **argv, struct err *e)
@@ -60,26 +113,24 @@ int cmd_list(int argc, char **argv, struct err *e)
         return 0;
     }
     if (strcmp(format, "table") && strcmp(format, "json"))
-        return err_set(e, "invalid format option: %s", format);
+        return err_set(e, "invalid format option");
     list = collect(e);
     if (!list)
         return -1;
-    if (!strcmp(format, "json")) {
-        json_dumpf(list, stdout, 0);
-        putchar('\n');
-    } else {
-        if (!quiet)
-            printf("%-24s %-8s %-9s %-32s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED");
+    if (quiet) {
         json_array_foreach(list, i, v)
         {
-            if (quiet)
-                printf("%s\n", json_get_string(v, "id", ""));
-            else
-                printf("%-24s %-8d %-9s %-32s %s\n", json_get_string(v, "id", ""),
-                       (int)json_integer_value(json_object_get(v, "pid")),
-                       json_get_string(v, "status", ""), json_get_string(v, "bundle", ""),
-                       json_get_string(v, "created", ""));
+            printf("%s\n", json_get_string(v, "id", ""));
         }
+    } else if (!strcmp(format, "json")) {
+        /* null for none, as runc's */
+        if (json_array_size(list))
+            json_dumpf(list, stdout, JSON_COMPACT);
+        else
+            printf("null");
+        putchar('\n');
+    } else {
+        print_table(list);
     }
     json_decref(list);
     return 0;

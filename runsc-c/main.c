@@ -16,13 +16,14 @@
 #include "runsc-c/sandbox/launch.h"
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/options.h"
+#include "runsc-c/support/title.h"
 #include "runsc-c/version.h"
 
 struct globals g_options = {
     .log_format = "text",
     .platform = "auto",
     .network = NULL, /* none for `do`, host for containers */
-    .overlay = "root:memory",
+    .file_access = "shared",
     .strace_format = "text",
 };
 
@@ -47,9 +48,16 @@ static const struct command g_commands[] = {
     {"do", cmd_do, "run a command with the host's root below a throw-away overlay"},
     {"run", cmd_run, "create and start a container from an OCI bundle"},
     {"spec", cmd_spec, "write an example config.json"},
+    {"create", cmd_create, "create a container, whose program `start` lets run"},
+    {"start", cmd_start, "let the program of a created container run"},
+    {"exec", cmd_exec, "run a further process in a container"},
     {"state", cmd_state, "print the state of a container as JSON"},
     {"kill", cmd_kill, "send a signal to a container's first process"},
     {"delete", cmd_delete, "remove a stopped container"},
+    {"pause", cmd_pause, "stop all processes of a container"},
+    {"resume", cmd_resume, "let a paused container go on"},
+    {"ps", cmd_ps, "show the processes of a container"},
+    {"wait", cmd_wait, "wait for the end of a container"},
     {"list", cmd_list, "list the containers"},
     {"compat", cmd_compat, "run programs on Linux and here, and show the difference"},
     {"syscalls", cmd_syscalls, "show which system calls are implemented"},
@@ -74,7 +82,9 @@ static const struct option_def g_global_options[] = {
     {"network", 0, OPTION_STRING, &g_options.network,
      "none (loopback only) or host (sockets of the container's network namespace)"},
     {"overlay", 0, OPTION_STRING, &g_options.overlay,
-     "root:memory or none (writes go to the host)"},
+     "root:memory or none (writes go to the host; the default for OCI containers)"},
+    {"file-access", 0, OPTION_STRING, &g_options.file_access,
+     "shared (others may change a container's root) or exclusive"},
     {"strace", 0, OPTION_OPTIONAL, &g_options.strace,
      "trace system calls to stderr or --strace=FILE"},
     {"strace-format", 0, OPTION_STRING, &g_options.strace_format, "text or json"},
@@ -112,11 +122,13 @@ static int check_globals(struct err *e)
     static const char *const platforms[] = {"auto", "ptrace", "seccomp", "systrap", "kvm", NULL};
     static const char *const networks[] = {"none", "host", NULL};
     static const char *const overlays[] = {"root:memory", "memory", "none", NULL};
+    static const char *const accesses[] = {"shared", "exclusive", NULL};
     static const char *const formats[] = {"text", "json", NULL};
 
     if (one_of("platform", g_options.platform, platforms, e) < 0 ||
         (g_options.network && one_of("network", g_options.network, networks, e) < 0) ||
-        one_of("overlay", g_options.overlay, overlays, e) < 0 ||
+        (g_options.overlay && one_of("overlay", g_options.overlay, overlays, e) < 0) ||
+        one_of("file-access", g_options.file_access, accesses, e) < 0 ||
         one_of("log-format", g_options.log_format, formats, e) < 0 ||
         one_of("strace-format", g_options.strace_format, formats, e) < 0)
         return -1;
@@ -211,6 +223,7 @@ int main(int argc, char **argv)
         return sandbox_sentry_main(argc, argv);
     if (argc == 3 && !strcmp(argv[1], "internal-gofer"))
         return sandbox_gofer_main(argc, argv);
+    title_init(argc, argv);
     reserve_stdio();
     ret = run(argc, argv, &e);
     if (ret >= 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runsc-c/support/json.h"
@@ -89,7 +90,7 @@ json_t *spec_load(const char *bundle, struct err *e)
     }
     snprintf(path, sizeof(path), "%s/config.json", bundle);
     if (access(path, F_OK) < 0) {
-        (void)err_set(e, "%s does not exist; `runsc-c spec --bundle %s` makes one", path, bundle);
+        (void)err_set(e, "JSON specification file %s not found; `runsc-c spec` makes one", path);
         return NULL;
     }
     spec = load_file(path, e);
@@ -99,6 +100,36 @@ json_t *spec_load(const char *bundle, struct err *e)
         return NULL;
     }
     return spec;
+}
+
+json_t *spec_load_bundle(const char *bundle, char *absolute, size_t size, struct err *e)
+{
+    char *real = realpath(bundle, NULL);
+    char rootfs[8200];
+    const char *root;
+    struct stat st;
+    json_t *spec;
+
+    if (!real) {
+        (void)err_errno(e, errno, "chdir %s", bundle);
+        return NULL;
+    }
+    snprintf(absolute, size, "%s", real);
+    free(real);
+    spec = spec_load(absolute, e);
+    if (!spec)
+        return NULL;
+    root = json_string_value(json_object_get(json_object_get(spec, "root"), "path"));
+    snprintf(rootfs, sizeof(rootfs), "%s%s%s", root[0] == '/' ? "" : absolute,
+             root[0] == '/' ? "" : "/", root);
+    if (stat(rootfs, &st) < 0)
+        (void)err_errno(e, errno, "invalid rootfs: stat %s", rootfs);
+    else if (!S_ISDIR(st.st_mode))
+        (void)err_set(e, "invalid rootfs: %s is not a directory", rootfs);
+    if (!e->msg[0])
+        return spec;
+    json_decref(spec);
+    return NULL;
 }
 
 json_t *spec_load_process(const char *path, struct err *e)

@@ -12,6 +12,9 @@
 
 /* Reads BUNDLE/config.json. The caller owns the result (json_decref). */
 json_t *spec_load(const char *bundle, struct err *e);
+/* The same for the directory called bundle, whose absolute path goes to absolute; looks also
+ * whether the root file system is there. */
+json_t *spec_load_bundle(const char *bundle, char *absolute, size_t size, struct err *e);
 /* Reads and checks a process object (exec --process). */
 json_t *spec_load_process(const char *path, struct err *e);
 /* Types, required members, contradictions. The message names the member ("process.user.uid"). */

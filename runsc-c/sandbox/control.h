@@ -10,7 +10,7 @@
 
 #include "runsc-c/support/err.h"
 
-enum { CONTROL_MESSAGE_MAX = 256 * 1024, CONTROL_FDS_MAX = 16 };
+enum { CONTROL_MESSAGE_MAX = 64 * 1024, CONTROL_FDS_MAX = 250 };
 
 int control_send(int fd, const json_t *msg, const int *fds, int fd_count, struct err *e);
 /* Next message; NULL with *e set when the sandbox is gone or said "error". */

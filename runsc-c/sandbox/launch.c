@@ -48,7 +48,6 @@ struct launch {
     int tree_count;
     json_t *tree_list; /* for the sentry: per tree {fd, mount, readonly, shared} */
     struct fdset sentry_fds, gofer_fds;
-    int control[2]; /* ours, sentry */
     int log_fd;
     int exe_fd;
 };
@@ -106,12 +105,13 @@ static int plan_trees(struct launch *l, struct err *e)
 {
     const json_t *root = json_object_get(l->rq->spec, "root");
     const json_t *mounts = json_object_get(l->rq->spec, "mounts"), *m;
-    bool write_through = !strcmp(g_options.overlay, "none");
+    bool write_through = !strcmp(l->rq->overlay, "none");
     size_t i;
 
     l->tree_list = json_array();
     if (add_tree(l, json_get_string(root, "path", "/"), -1,
-                 !write_through || json_is_true(json_object_get(root, "readonly")), false, e) < 0)
+                 !write_through || json_is_true(json_object_get(root, "readonly")),
+                 write_through && l->rq->shared_root, e) < 0)
         return -1;
     json_array_foreach(mounts, i, m)
     {
@@ -150,30 +150,59 @@ static json_t *gofer_config(struct launch *l, struct err *e)
     return json_pack("{s:o, s:o}", "trees", trees, "log", log_config(&l->gofer_fds, l->log_fd, e));
 }
 
-/* The sentry's configuration: spec as checked, plus numbers of the descriptors. */
+static json_t *fd_number(struct launch *l, int fd, struct err *e)
+{
+    return json_integer(fdset_add(&l->sentry_fds, fd, e));
+}
+
+/* Descriptors of a process: the same members for the first one and for exec. */
+static void add_process_fds(struct launch *l, json_t *config, struct err *e)
+{
+    const struct launch_request *rq = l->rq;
+    json_t *stdio = json_array(), *preserved = json_array();
+
+    for (int i = 0; i < 3; i++)
+        json_array_append_new(stdio, fd_number(l, rq->console_fd < 0 ? rq->stdio[i] : -1, e));
+    for (int i = 0; i < rq->preserve_fds; i++)
+        json_array_append_new(preserved, fd_number(l, 3 + i, e));
+    json_object_set_new(config, "stdio", stdio);
+    json_object_set_new(config, "preserved", preserved);
+    json_object_set_new(config, "console", fd_number(l, rq->console_fd, e));
+}
+
+/* What describes the container, whichever sentry it runs in. */
+static json_t *container_config(struct launch *l, struct err *e)
+{
+    const struct launch_request *rq = l->rq;
+    json_t *config =
+        json_pack("{s:s, s:o, s:s, s:O, s:b, s:b}", "id", rq->id, "spec", json_deep_copy(rq->spec),
+                  "overlay", rq->overlay, "trees", l->tree_list, "standalone", rq->standalone,
+                  "share_pid", rq->share_pid);
+
+    if (config)
+        add_process_fds(l, config, e);
+    return config;
+}
+
+/* The same with what describes the sandbox. */
 static json_t *sentry_config(struct launch *l, struct err *e)
 {
     const struct launch_request *rq = l->rq;
-    json_t *config, *preserved = json_array(), *closed = json_array();
-    json_t *spec = json_deep_copy(rq->spec);
+    json_t *config = container_config(l, e);
+    json_t *sandbox = json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:{s:o, s:s}}", "platform", g_options.platform, "network",
+        sandbox_network(rq->standalone), "control", fd_number(l, rq->sentry_control_fd, e),
+        "listen", fd_number(l, rq->listen_fd, e), "log", log_config(&l->sentry_fds, l->log_fd, e),
+        "strace", "fd", fd_number(l, rq->strace_fd, e), "format", g_options.strace_format);
 
-    for (int i = 0; i < rq->preserve_fds; i++)
-        json_array_append_new(preserved, json_integer(fdset_add(&l->sentry_fds, 3 + i, e)));
-    for (int i = 0; i < 3; i++)
-        json_array_append_new(closed, json_boolean(rq->stdio[i] < 0));
-    config =
-        json_pack("{s:s, s:o, s:b, s:o, s:s, s:s, s:s, s:O, s:i, s:i, s:i, s:o, s:o, s:{s:i, s:s}}",
-                  "id", rq->id, "closed", closed, "standalone", rq->standalone, "spec", spec,
-                  "platform", g_options.platform, "network", sandbox_network(rq->standalone),
-                  "overlay", g_options.overlay, "trees", l->tree_list, "control",
-                  fdset_add(&l->sentry_fds, l->control[1], e), "listen",
-                  fdset_add(&l->sentry_fds, rq->listen_fd, e), "console",
-                  fdset_add(&l->sentry_fds, rq->console_fd, e), "log",
-                  log_config(&l->sentry_fds, l->log_fd, e), "preserved", preserved, "strace", "fd",
-                  fdset_add(&l->sentry_fds, rq->strace_fd, e), "format", g_options.strace_format);
-    if (!config)
+    if (!config || !sandbox || json_object_update(config, sandbox) < 0)
         (void)err_errno(e, ENOMEM, "sentry configuration");
+    json_decref(sandbox);
     sandbox_netns_describe(&l->netns, rq->spec, config);
+    if (e->msg[0]) {
+        json_decref(config);
+        return NULL;
+    }
     return config;
 }
 
@@ -229,7 +258,7 @@ struct child {
     const char *role;
     uint64_t clone_flags;
     struct fdset *fds;
-    const int *stdio; /* NULL: null, null, our stderr */
+    bool keep_stderr; /* else all three are /dev/null */
     bool become_nobody;
     bool die_with_parent;
     int config_number, exe_number;
@@ -237,21 +266,22 @@ struct child {
 
 static NORETURN void child_main(struct child *c, int go_fd)
 {
+    sigset_t none;
     char go;
     int ret;
 
     if (read(go_fd, &go, 1) != 1)
         _exit(1);
     setsid();
-    for (int i = 0; i < 3; i++) {
-        if (c->stdio && c->stdio[i] >= 0 ? c->stdio[i] != i && dup2(c->stdio[i], i) < 0 : false)
-            child_fail("dup2", errno);
-        else if (c->stdio ? c->stdio[i] < 0 : i < 2)
-            redirect_null(i, i ? O_WRONLY : O_RDONLY);
-    }
-    ret = fdset_apply(c->fds);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    ret = fdset_apply(c->fds); /* 0-2 may be among them */
     if (ret < 0)
         child_fail("descriptors", -ret);
+    redirect_null(0, O_RDONLY);
+    redirect_null(1, O_WRONLY);
+    if (!c->keep_stderr)
+        redirect_null(2, O_WRONLY);
     if (c->become_nobody &&
         (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
         child_fail("cannot become the sandbox user", errno);
@@ -331,6 +361,7 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
         .role = "internal-gofer",
         .clone_flags = CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0),
         .fds = &l->gofer_fds,
+        .keep_stderr = l->rq->attached,
         .die_with_parent = l->rq->die_with_parent,
     };
 
@@ -356,7 +387,7 @@ static pid_t spawn_sentry(struct launch *l, struct child *c, struct err *e)
 
 static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
 {
-    int fd = sandbox_netns_plan(l->rq->spec, sandbox_network(l->rq->standalone), /*proxy=*/0,
+    int fd = sandbox_netns_plan(l->rq->spec, sandbox_network(l->rq->standalone), l->rq->proxy,
                                 &l->netns, e) < 0
                  ? -1
                  : config_fd(sentry_config(l, e), e);
@@ -365,7 +396,7 @@ static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
         .clone_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
                        CLONE_NEWCGROUP | (l->netns.make ? CLONE_NEWNET : 0),
         .fds = &l->sentry_fds,
-        .stdio = l->rq->stdio,
+        .keep_stderr = l->rq->attached,
         .become_nobody = geteuid() == 0,
         .die_with_parent = l->rq->die_with_parent,
     };
@@ -397,8 +428,6 @@ static void launch_close(struct launch *l)
     close_sessions(l);
     for (int i = 0; i < l->tree_count; i++)
         free(l->trees[i].path);
-    if (l->control[1] >= 0)
-        close(l->control[1]);
     if (l->log_fd >= 0)
         close(l->log_fd);
     if (l->exe_fd >= 0)
@@ -406,10 +435,8 @@ static void launch_close(struct launch *l)
     json_decref(l->tree_list);
 }
 
-static int start_all(struct launch *l, struct sandbox *out, struct err *e)
+static int prepare(struct launch *l, struct err *e)
 {
-    json_t *ready;
-
     l->exe_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     if (l->exe_fd < 0)
         return err_errno(e, errno, "/proc/self/exe (is /proc mounted?)");
@@ -420,33 +447,24 @@ static int start_all(struct launch *l, struct sandbox *out, struct err *e)
     } else if (g_options.debug) {
         l->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     }
-    if (plan_trees(l, e) < 0)
-        return -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, l->control) < 0)
-        return err_errno(e, errno, "socketpair");
-    out->control_fd = l->control[0];
-    if (start_gofer(l, out, e) < 0 || start_sentry(l, out, e) < 0)
-        return -1;
-    /* The children hold their ends; ours go so that a death is seen as end of file. */
-    close(l->control[1]);
-    l->control[1] = -1;
-    close_sessions(l);
-    ready = control_receive(out->control_fd, e);
-    json_decref(ready);
-    return ready ? 0 : -1;
+    return 0;
 }
 
-int sandbox_launch(const struct launch_request *rq, struct sandbox *out, struct err *e)
+static struct launch *launch_new(const struct launch_request *rq, struct err *e)
 {
     struct launch *l = calloc(1, sizeof(*l));
-    int ret;
 
-    *out = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1, .control_fd = -1};
-    if (!l)
-        return err_errno(e, ENOMEM, "launch");
+    if (!l) {
+        (void)err_errno(e, ENOMEM, "launch");
+        return NULL;
+    }
     l->rq = rq;
-    l->control[0] = l->control[1] = l->log_fd = l->exe_fd = -1;
-    ret = start_all(l, out, e);
+    l->log_fd = l->exe_fd = -1;
+    return l;
+}
+
+static int launch_end(struct launch *l, struct sandbox *out, int ret)
+{
     launch_close(l);
     free(l);
     if (ret < 0)
@@ -454,10 +472,91 @@ int sandbox_launch(const struct launch_request *rq, struct sandbox *out, struct 
     return ret;
 }
 
+int sandbox_launch(const struct launch_request *rq, struct sandbox *out, struct err *e)
+{
+    struct launch *l = launch_new(rq, e);
+    json_t *ready = NULL;
+    int ret;
+
+    *out = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1};
+    ret = l ? prepare(l, e) : -1;
+    if (ret == 0)
+        ret = plan_trees(l, e);
+    if (ret == 0)
+        ret = start_gofer(l, out, e);
+    if (ret == 0)
+        ret = start_sentry(l, out, e);
+    close(rq->sentry_control_fd); /* so that the sentry's death is seen as end of file */
+    if (!l)
+        return -1;
+    if (ret == 0) {
+        close_sessions(l);
+        ready = control_receive(rq->control_fd, e);
+        json_decref(ready);
+        ret = ready ? 0 : -1;
+    }
+    return launch_end(l, out, ret);
+}
+
+/* A request whose descriptors are l->sentry_fds, the configuration last. Consumes config. */
+static int send_config(struct launch *l, const char *op, json_t *config, struct err *e)
+{
+    int config_number = config_fd(config, e), ret;
+    json_t *rq, *reply;
+
+    if (config_number < 0)
+        return -1;
+    if (l->sentry_fds.count >= CONTROL_FDS_MAX) {
+        close(config_number);
+        return err_set(e, "more than %d descriptors and bind mounts", CONTROL_FDS_MAX - 1);
+    }
+    l->sentry_fds.fd[l->sentry_fds.count] = config_number;
+    rq = json_pack("{s:s}", "op", op);
+    if (!strcmp(op, "exec"))
+        json_object_set_new(rq, "id", json_string(l->rq->id));
+    ret = control_send(l->rq->control_fd, rq, l->sentry_fds.fd, l->sentry_fds.count + 1, e);
+    json_decref(rq);
+    close(config_number);
+    if (ret < 0)
+        return ret;
+    close_sessions(l);
+    reply = control_receive(l->rq->control_fd, e);
+    json_decref(reply);
+    return reply ? 0 : -1;
+}
+
+int sandbox_join(const struct launch_request *rq, struct sandbox *out, struct err *e)
+{
+    struct launch *l = launch_new(rq, e);
+    int ret;
+
+    *out = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1};
+    if (!l)
+        return -1;
+    ret = prepare(l, e);
+    if (ret == 0)
+        ret = plan_trees(l, e);
+    if (ret == 0)
+        ret = start_gofer(l, out, e);
+    if (ret == 0)
+        ret = send_config(l, "create", container_config(l, e), e);
+    return launch_end(l, out, ret);
+}
+
+int sandbox_add_process(const struct launch_request *rq, const json_t *process, struct err *e)
+{
+    struct sandbox none = {.sentry_pid = -1, .gofer_pid = -1};
+    struct launch *l = launch_new(rq, e);
+    json_t *config = json_pack("{s:s, s:o}", "id", rq->id, "process", json_deep_copy(process));
+
+    if (!l || !config)
+        return err_errno(e, ENOMEM, "exec");
+    add_process_fds(l, config, e);
+    return launch_end(l, &none, send_config(l, "exec", config, e));
+}
+
 void sandbox_destroy(struct sandbox *s)
 {
-    if (s->control_fd >= 0)
-        close(s->control_fd);
     /* The gofer ends by itself when the sentry's ends of its sockets are gone. */
     if (s->sentry_pid > 0) {
         kill(s->sentry_pid, SIGKILL);
@@ -467,5 +566,5 @@ void sandbox_destroy(struct sandbox *s)
         kill(s->gofer_pid, SIGKILL);
         waitpid(s->gofer_pid, NULL, 0);
     }
-    *s = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1, .control_fd = -1};
+    *s = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1};
 }

@@ -3,7 +3,7 @@
  * Starting a sandbox: one gofer and one sentry process, connected by socket pairs, each a re-exec
  * of this binary with nothing but the descriptors it needs. The sentry starts in its own
  * namespaces; it and the gofer finish their isolation themselves (sentry/boot/isolate.c,
- * gofer/isolate.c).
+ * gofer/isolate.c). A pod's further containers get a gofer and join a sentry that runs.
  */
 #pragma once
 
@@ -14,25 +14,36 @@
 
 struct launch_request {
     const char *id;
-    const json_t *spec;   /* borrowed, checked */
-    const char *bundle;   /* directory that relative paths of the spec start from */
-    int stdio[3];         /* borrowed; the container's descriptors 0-2, -1: closed */
-    int console_fd;       /* host terminal in raw mode for process.terminal, or -1 */
-    int listen_fd;        /* bound and listening control socket, or -1 */
-    int strace_fd;        /* or -1 */
-    int preserve_fds;     /* descriptors 3.. of ours that the container gets */
-    bool standalone;      /* `do`: the first process can be killed by any signal */
-    bool die_with_parent; /* attached: the sandbox ends when this process does */
+    const json_t *spec;    /* borrowed, checked */
+    const char *bundle;    /* directory that relative paths of the spec start from */
+    int stdio[3];          /* borrowed; the container's descriptors 0-2, -1: closed */
+    int console_fd;        /* host terminal in raw mode for process.terminal, or -1 */
+    int listen_fd;         /* bound and listening control socket, or -1 */
+    int strace_fd;         /* or -1 */
+    int preserve_fds;      /* descriptors 3.. of ours that the container gets */
+    int control_fd;        /* our end of the connection that owns the container's first process */
+    int sentry_control_fd; /* its other end, taken over; launch only */
+    pid_t proxy;           /* whose network namespace the sentry uses with --network=host, or 0 */
+    const char *overlay;   /* root:memory | none */
+    bool shared_root;      /* others may change the root file system */
+    bool share_pid;        /* join only: the pid namespace of the sandbox's first container */
+    bool standalone;       /* `do`: the first process can be killed by any signal */
+    bool die_with_parent;  /* the sandbox ends when this process does */
+    bool attached;         /* what the sentry itself has to say goes to our stderr */
 };
 
 struct sandbox {
-    pid_t sentry_pid, gofer_pid; /* children of the caller */
-    int control_fd;              /* our end of the first control connection */
+    pid_t sentry_pid, gofer_pid; /* children of the caller; sentry_pid -1 after a join */
 };
 
 /* Starts both processes and waits until the container is created (loaded, not running). On error
  * everything is gone again; e->exit_code is 126/127 when the command could not be executed. */
 int sandbox_launch(const struct launch_request *rq, struct sandbox *out, struct err *e);
+/* A further container in the sentry behind rq->control_fd. */
+int sandbox_join(const struct launch_request *rq, struct sandbox *out, struct err *e);
+/* A further process in the container rq->id of the sentry behind rq->control_fd: it is created, and
+ * owned by that connection. process: the OCI object. */
+int sandbox_add_process(const struct launch_request *rq, const json_t *process, struct err *e);
 /* Kills what is left of it and reaps; safe in any state. */
 void sandbox_destroy(struct sandbox *s);
 

@@ -28,8 +28,15 @@ int err_errno(struct err *e, int errnum, const char *fmt, ...)
     va_start(ap, fmt);
     n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(e->msg))
+    if (n >= 0 && (size_t)n < sizeof(e->msg)) {
+        char *reason = e->msg + n + 2;
+
         snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %s", strerror(errnum));
+        /* Engines match the lower case of Go's messages. */
+        if ((size_t)n + 4 < sizeof(e->msg) && reason[0] >= 'A' && reason[0] <= 'Z' &&
+            reason[1] >= 'a')
+            reason[0] = (char)(reason[0] + 'a' - 'A');
+    }
     return -1;
 }
 

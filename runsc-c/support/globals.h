@@ -5,13 +5,14 @@
 #include "platform/base/compiler.h"
 
 struct globals {
-    const char *root;       /* state directory; never NULL after main */
-    const char *log_path;   /* --log or NULL */
-    const char *log_format; /* text | json */
-    const char *platform;   /* auto, ptrace, seccomp, kvm */
-    const char *network;    /* none, host, or NULL: see sandbox_network */
-    const char *overlay;    /* root:memory | none */
-    const char *strace;     /* NULL off, "" stderr, else file */
+    const char *root;        /* state directory; never NULL after main */
+    const char *log_path;    /* --log or NULL */
+    const char *log_format;  /* text | json */
+    const char *platform;    /* auto, ptrace, seccomp, kvm */
+    const char *network;     /* none, host, or NULL: see sandbox_network */
+    const char *overlay;     /* root:memory | none; NULL: do has the first, containers the second */
+    const char *file_access; /* shared | exclusive: may others change a container's root */
+    const char *strace;      /* NULL off, "" stderr, else file */
     const char *strace_format;
     bool debug, systemd_cgroup, rootless;
     bool stdio_closed[3]; /* descriptors that the caller left closed; /dev/null holds their place */

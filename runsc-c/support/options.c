@@ -116,3 +116,36 @@ void options_help(const struct option_def *defs)
         printf("  %-32s %s\n", left, defs->help);
     }
 }
+
+int options_operands(const char *command, int count, int min, int max, struct err *e)
+{
+    if (count >= min && count <= max)
+        return 0;
+    return err_set(e, "\"%s\" requires %s %d argument(s)", command,
+                   min == max    ? "exactly"
+                   : count < min ? "a minimum of"
+                                 : "a maximum of",
+                   count < min ? min : max);
+}
+
+int options_only_operands(const char *command, const char *operands, const char *what, int *argc,
+                          char ***argv, int min, int max, struct err *e)
+{
+    bool help = false;
+    const struct option_def options[] = {
+        {"help", 'h', OPTION_FLAG, &help, "show this text"},
+        {NULL, 0, OPTION_FLAG, NULL, NULL},
+    };
+    int index = 1;
+
+    if (options_parse(options, *argc, *argv, &index, e) < 0)
+        return -1;
+    if (help) {
+        printf("Usage: runsc-c %s %s\n\n%s\n\n", command, operands, what);
+        options_help(options);
+        return -1;
+    }
+    *argc -= index;
+    *argv += index;
+    return options_operands(command, *argc, min, max, e);
+}

@@ -30,3 +30,9 @@ struct option_def {
 int options_parse(const struct option_def *defs, int argc, char **argv, int *index, struct err *e);
 /* Writes the option table for --help to stdout. */
 void options_help(const struct option_def *defs);
+/* Checks the number of operands, in runc's words. */
+int options_operands(const char *command, int count, int min, int max, struct err *e);
+/* For a command without options of its own (--help apart): *argc and *argv become the operands. -1
+ * with *e set, or with e->msg empty when the help was shown. */
+int options_only_operands(const char *command, const char *operands, const char *what, int *argc,
+                          char ***argv, int min, int max, struct err *e);

@@ -75,7 +75,20 @@ void boot_strings_free(char **strings)
     free(strings);
 }
 
-static int load_trees(struct boot_config *c)
+struct fd_source {
+    const int *received; /* or NULL */
+    size_t count;
+};
+
+static int donated(const struct fd_source *src, int64_t number)
+{
+    if (number < 0 || !src->received)
+        return (int)number;
+    number -= BOOT_FD_FIRST;
+    return number >= 0 && (size_t)number < src->count ? src->received[number] : -1;
+}
+
+static int load_trees(struct boot_config *c, const struct fd_source *src)
 {
     const json_t *list = json_object_get(c->json, "trees"), *v;
     size_t i;
@@ -87,17 +100,40 @@ static int load_trees(struct boot_config *c)
     json_array_foreach(list, i, v)
     {
         c->trees[i] = (struct boot_tree){
-            .fd = (int)boot_int(v, "fd", -1),
+            .fd = donated(src, boot_int(v, "fd", -1)),
+            .watch_fd = -1,
             .mount = (int)boot_int(v, "mount", -1),
             .readonly = json_is_true(json_object_get(v, "readonly")),
             .shared = json_is_true(json_object_get(v, "shared")),
         };
     }
-    return c->tree_count ? 0 : -EINVAL;
+    return 0;
 }
 
-int boot_config_load(int fd, struct boot_config *c)
+static int load_descriptors(struct boot_config *c, const struct fd_source *src)
 {
+    const json_t *list = json_object_get(c->json, "preserved"), *v;
+    size_t i;
+
+    for (i = 0; i < 3; i++) {
+        v = json_array_get(json_object_get(c->json, "stdio"), i);
+        c->stdio[i] = json_is_integer(v) ? donated(src, json_integer_value(v)) : -1;
+    }
+    c->console_fd = donated(src, boot_int(c->json, "console", -1));
+    c->preserved_count = json_array_size(list);
+    c->preserved = calloc(c->preserved_count + 1, sizeof(int));
+    if (!c->preserved)
+        return -ENOMEM;
+    json_array_foreach(list, i, v)
+    {
+        c->preserved[i] = donated(src, json_integer_value(v));
+    }
+    return load_trees(c, src);
+}
+
+int boot_config_load(int fd, const int *received, size_t received_count, struct boot_config *c)
+{
+    const struct fd_source src = {received, received_count};
     const json_t *log, *strace;
     json_error_t error;
 
@@ -116,14 +152,20 @@ int boot_config_load(int fd, struct boot_config *c)
                                                                      : BOOT_OVERLAY_NONE;
     c->control_fd = (int)boot_int(c->json, "control", -1);
     c->listen_fd = (int)boot_int(c->json, "listen", -1);
-    c->console_fd = (int)boot_int(c->json, "console", -1);
     c->strace_fd = (int)boot_int(strace, "fd", -1);
     c->strace_json = !strcmp(boot_string(strace, "format", "text"), "json");
     c->log_fd = (int)boot_int(log, "fd", -1);
     c->log_json = !strcmp(boot_string(log, "format", "text"), "json");
     c->debug = json_is_true(json_object_get(log, "debug"));
     c->standalone = json_is_true(json_object_get(c->json, "standalone"));
-    for (size_t i = 0; i < 3; i++)
-        c->closed[i] = json_is_true(json_array_get(json_object_get(c->json, "closed"), i));
-    return load_trees(c);
+    c->share_pid = json_is_true(json_object_get(c->json, "share_pid"));
+    return load_descriptors(c, &src);
+}
+
+void boot_config_destroy(struct boot_config *c)
+{
+    json_decref(c->json);
+    free(c->trees);
+    free(c->preserved);
+    *c = (struct boot_config){0};
 }

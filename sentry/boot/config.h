@@ -9,6 +9,9 @@
 
 #include "platform/base/compiler.h"
 
+/* Number of the first donated descriptor in a configuration. */
+enum { BOOT_FD_FIRST = 3 };
+
 struct boot_tree {
     int fd;       /* gofer session */
     int watch_fd; /* the same, kept by boot to see its end */
@@ -27,11 +30,17 @@ struct boot_config {
     size_t tree_count;
     int control_fd, listen_fd, console_fd, strace_fd, log_fd; /* -1: none */
     bool strace_json, log_json, debug;
-    bool closed[3];  /* standard descriptors that the program starts without */
+    int stdio[3];   /* host descriptors of the program's 0-2, -1: it starts without */
+    int *preserved; /* owned; its 3, 4, ... */
+    size_t preserved_count;
     bool standalone; /* `do`: the first process has no pid-1 protection */
+    bool share_pid;  /* a container that joins the pid namespace of the sandbox's first one */
 };
 
-int boot_config_load(int fd, struct boot_config *out);
+/* Reads the JSON in fd. received: NULL when descriptors have the numbers that the configuration
+ * says (a sandbox's start), else the array that number FIRST + i stands for (a request). */
+int boot_config_load(int fd, const int *received, size_t received_count, struct boot_config *out);
+void boot_config_destroy(struct boot_config *c);
 
 /* Member as a string of bytes: a JSON string or {"hex": "..."}. Allocated; NULL when absent or out
  * of memory. */

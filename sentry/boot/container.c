@@ -307,21 +307,15 @@ int container_process_create(const struct container_process *cp, struct task **o
         .killable_init = cp->killable_init,
         .terminal = json_is_true(json_object_get(cp->process, "terminal")),
         .oom_score_adj = (int)boot_int(cp->process, "oomScoreAdj", 0),
-        .mntns = curr()->mntns,
-        .netns = curr()->netns,
-        .pidns = curr()->pidns,
-        .ipcns = curr()->ipcns,
+        .mntns = cp->ns.mntns ? cp->ns.mntns : curr()->mntns,
+        .netns = cp->ns.netns ? cp->ns.netns : curr()->netns,
+        .pidns = cp->ns.pidns ? cp->ns.pidns : curr()->pidns,
+        .utsns = cp->ns.utsns,
+        .ipcns = cp->ns.ipcns ? cp->ns.ipcns : curr()->ipcns,
         .on_exit = cp->on_exit,
     };
     int ret;
 
-    if (cp->ns) {
-        args.mntns = cp->ns->mntns;
-        args.netns = cp->ns->netns;
-        args.pidns = cp->ns->pidns;
-        args.utsns = cp->ns->utsns;
-        args.ipcns = cp->ns->ipcns;
-    }
     memcpy(args.rlimits, cp->host_limits, sizeof(args.rlimits));
     fs_ctx_root(curr()->fs, &args.root);
     ret = fill_limits(cp->process, &args, e);
@@ -350,26 +344,47 @@ static int wrap_host_fd(int fd, struct file **out)
     return hostfile_new_take(copy, (uint32_t)flags & (LX_O_ACCMODE | LX_O_APPEND), out);
 }
 
-int container_stdio(const int host_fds[3], struct file *console, struct fdtable **out)
+static int install_host_fd(struct fdtable *files, int host_fd, int number)
+{
+    struct file *f;
+    int ret = wrap_host_fd(host_fd, &f);
+
+    if (ret == -EBADF)
+        return 0; /* closed by the caller: closed for the program too */
+    if (ret < 0)
+        return ret;
+    ret = fdtable_install_at_take(files, f, number, false);
+    if (ret < 0)
+        file_put(f);
+    return ret < 0 ? ret : 0;
+}
+
+static int install_console(struct fdtable *files, struct file *console)
+{
+    int ret = 0;
+
+    for (int i = 0; ret >= 0 && i < 3; i++) {
+        ret = fdtable_install_at_take(files, file_get(console), i, false);
+        if (ret < 0)
+            file_put(console);
+    }
+    return ret < 0 ? ret : 0;
+}
+
+int container_stdio(const int host_fds[3], struct file *console, const int *preserved,
+                    size_t preserved_count, struct fdtable **out)
 {
     struct fdtable *files;
     int ret = fdtable_new(&files);
 
-    for (int i = 0; ret >= 0 && i < 3; i++) {
-        struct file *f = console ? file_get(console) : NULL;
-
-        if (!f)
-            ret = wrap_host_fd(host_fds[i], &f);
-        if (ret == -EBADF) {
-            ret = 0; /* closed by the caller: closed for the program too */
-            continue;
-        }
-        if (ret < 0)
-            break;
-        ret = fdtable_install_at_take(files, f, i, false);
-        if (ret < 0)
-            file_put(f);
-    }
+    if (ret < 0)
+        return ret;
+    if (console)
+        ret = install_console(files, console);
+    for (int i = 0; !console && ret == 0 && i < 3; i++)
+        ret = install_host_fd(files, host_fds[i], i);
+    for (size_t i = 0; ret == 0 && i < preserved_count; i++)
+        ret = install_host_fd(files, preserved[i], 3 + (int)i);
     if (ret < 0) {
         fdtable_put(files);
         return ret;

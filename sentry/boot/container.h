@@ -16,7 +16,8 @@ int boot_error_set(struct boot_error *e, int exit_code, const char *fmt, ...) PR
 struct container_process {
     const json_t *process;        /* OCI process object */
     struct kcontainer *container; /* borrowed */
-    struct task_namespaces *ns;   /* borrowed: what it joins; NULL: curr()'s mounts, new others */
+    /* What it joins, borrowed. NULL members: a new uts namespace, the others curr()'s. */
+    struct task_namespaces ns;
     const char *hostname, *domainname;
     bool killable_init;
     struct fdtable *files;                       /* borrowed: stdio installed */
@@ -27,6 +28,7 @@ struct container_process {
 /* 0, or -EINVAL with *e set. The task is created, not started. */
 int container_process_create(const struct container_process *cp, struct task **out,
                              struct boot_error *e);
-/* Installs files for descriptors 0-2: the console's slave, or host files over the given host fds.
- */
-int container_stdio(const int host_fds[3], struct file *console, struct fdtable **out);
+/* A new table: descriptors 0-2 are the console's slave, or host files over copies of the given host
+ * descriptors; 3.. are the preserved ones. -errno. */
+int container_stdio(const int host_fds[3], struct file *console, const int *preserved,
+                    size_t preserved_count, struct fdtable **out);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One service thread per connection reads a request, acts, replies. A "wait" does not hold the
- * thread: the connection is put on the list of waiters and the exit is sent to it by whoever
- * publishes it. Sends on one connection are single SOCK_SEQPACKET messages, so they do not mix.
+ * thread: the connection notes what it awaits, and the exit is sent to it by whoever publishes it.
+ * Sends on one connection are single SOCK_SEQPACKET messages, so they do not mix.
+ *
+ * A connection may own a process: the launcher's owns the first one, "create" and "exec" give
+ * theirs to the connection that asked. Outside, a proxy process holds the other end (runsc-c/
+ * container/proxy.c); when it dies the connection ends, and the process with it.
  *
  * The peer is our own command run by somebody who may open the socket (mode of its directory), but
  * it is parsed as hostile: size-bounded messages, every member checked, unknown requests answered.
@@ -17,26 +21,25 @@
 
 #include "platform/base/lock.h"
 #include "platform/base/log.h"
-#include "sentry/fs/host/console.h"
+#include "sentry/boot/sandbox.h"
 #include "sentry/kernel/task.h"
 
-enum { MESSAGE_MAX = 256 * 1024, CONNECTIONS_MAX = 64 };
+enum { MESSAGE_MAX = 64 * 1024, CONNECTIONS_MAX = 512 };
 
-/* Keys: c g_control.lock; I immutable */
+/* Keys: c g_control.lock; I immutable; T own thread only */
 struct connection {
-    struct list node; /* c */
-    int fd;           /* I */
-    bool waits;       /* c */
+    struct list node;               /* c */
+    int fd;                         /* I */
+    struct sandbox_process *owned;  /* T, +1 or NULL */
+    struct sandbox_process *awaits; /* c, +1 or NULL */
+    int fds[CONTROL_FDS];           /* T */
 };
 
 static struct {
     struct mutex lock;
-    struct control_target target; /* I after control_start */
-    struct list connections;      /* lock */
-    unsigned count;               /* lock */
-    bool exited;                  /* lock */
-    int exit_status;              /* lock */
-    int listen_fd;                /* I */
+    struct list connections; /* lock */
+    unsigned count;          /* lock */
+    int listen_fd;           /* I */
 } g_control = {.lock = {.rank = RANK_CONTROL}, .connections = LIST_INIT(g_control.connections)};
 
 static void send_json(int fd, json_t *msg)
@@ -60,65 +63,118 @@ void control_report_error(int fd, const struct boot_error *e)
     send_json(fd, json_pack("{s:s, s:i}", "error", e->msg, "exit_code", e->exit_code));
 }
 
-static json_t *reply_errno(int ret, const char *what)
+void control_own_take(struct connection *c, struct sandbox_process *p)
 {
-    if (ret >= 0)
-        return json_pack("{s:b}", "ok", 1);
-    return json_pack(
-        "{s:o}", "error",
-        json_sprintf("%s: %s", what, ret == -ESRCH ? "container not running" : strerror(-ret)));
+    if (c->owned) {
+        sandbox_process_abandon(c->owned);
+        sandbox_process_put(c->owned);
+    }
+    c->owned = p;
 }
 
-static json_t *do_signal(const json_t *rq)
+json_t *control_await(struct connection *c, struct sandbox_process *p)
 {
-    int64_t signo = boot_int(rq, "signo", -1);
-
-    if (signo < 0 || signo > LX_NSIG)
-        return reply_errno(-EINVAL, "signal");
-    if (json_is_true(json_object_get(rq, "all")))
-        return reply_errno(kernel_signal_container(g_control.target.container, (int)signo), "kill");
-    return reply_errno(kernel_signal_process(g_control.target.init, (int)signo), "kill");
-}
-
-static json_t *do_resize(const json_t *rq)
-{
-    console_resize(NULL, (uint16_t)boot_int(rq, "rows", 0), (uint16_t)boot_int(rq, "cols", 0));
-    return reply_errno(0, "resize");
-}
-
-static json_t *do_wait(struct connection *c)
-{
+    struct sandbox_process *drop;
     json_t *reply = NULL;
 
     mutex_lock(&g_control.lock);
-    c->waits = !g_control.exited;
-    if (g_control.exited)
-        reply = json_pack("{s:i}", "status", g_control.exit_status);
+    drop = c->awaits;
+    c->awaits = sandbox_process_get(p);
+    /* Either this sees the exit, or control_process_exited sees the waiter. */
+    if (atomic_load(&p->state) == PROCESS_EXITED) {
+        reply = json_pack("{s:i}", "status", p->status);
+        c->awaits = NULL;
+    }
     mutex_unlock(&g_control.lock);
+    if (reply)
+        sandbox_process_put(p);
+    sandbox_process_put(drop);
     return reply;
 }
 
-static json_t *handle(struct connection *c, const json_t *rq)
+void control_process_exited(struct sandbox_process *p)
 {
-    const char *op = boot_string(rq, "op", "");
+    struct connection *c;
+    unsigned told = 0;
 
-    if (!strcmp(op, "start"))
-        return reply_errno(kernel_process_start(g_control.target.init), op);
-    if (!strcmp(op, "wait"))
-        return do_wait(c);
-    if (!strcmp(op, "signal"))
-        return do_signal(rq);
-    if (!strcmp(op, "resize"))
-        return do_resize(rq);
-    if (!strcmp(op, "pause")) {
-        kernel_pause(g_control.target.container);
-        return reply_errno(0, op);
+    mutex_lock(&g_control.lock);
+    list_for_each_entry(c, &g_control.connections, node) {
+        if (c->awaits != p)
+            continue;
+        send_json(c->fd, json_pack("{s:i}", "status", p->status));
+        c->awaits = NULL;
+        told++;
     }
-    if (!strcmp(op, "resume")) {
-        kernel_resume(g_control.target.container);
-        return reply_errno(0, op);
+    mutex_unlock(&g_control.lock);
+    while (told-- > 0)
+        sandbox_process_put(p);
+}
+
+/* The message and its descriptors. Bytes, 0 at the end, -errno. */
+static ssize_t receive(struct connection *c, char *buf, size_t *out_fd_count)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(c->fds))];
+    } control;
+    struct iovec iov = {buf, MESSAGE_MAX};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = &control,
+                        .msg_controllen = sizeof(control)};
+    struct cmsghdr *h;
+    ssize_t n;
+
+    *out_fd_count = 0;
+    n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC);
+    if (n < 0)
+        return -errno;
+    for (h = CMSG_FIRSTHDR(&mh); h; h = CMSG_NXTHDR(&mh, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+            continue;
+        *out_fd_count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(c->fds, CMSG_DATA(h), *out_fd_count * sizeof(int));
     }
-    return json_pack("{s:o}", "error", json_sprintf("unknown request \"%.32s\"", op));
+    return n;
+}
+
+static void answer(struct connection *c, const char *buf, size_t size, size_t fd_count)
+{
+    json_t *rq = json_loadb(buf, size, 0, NULL), *reply;
+    const char *id = boot_string(rq, "id", NULL);
+    struct control_request call = {
+        .rq = rq, .connection = c, .fds = c->fds, .fd_count = fd_count, .process = c->owned};
+    struct sandbox_container *found = NULL;
+
+    if (id || !call.process) {
+        found = sandbox_find_get(id);
+        call.process = found ? sandbox_container_init(found) : NULL;
+    }
+    if (call.process)
+        call.container = call.process->container;
+    reply = control_handle(&call);
+    for (size_t i = 0; i < fd_count && !call.fds_taken; i++)
+        close(c->fds[i]);
+    if (json_is_true(json_object_get(rq, "quiet")))
+        json_decref(reply);
+    else if (reply)
+        send_json(c->fd, reply);
+    sandbox_container_put(found);
+    json_decref(rq);
+}
+
+static void connection_end(struct connection *c)
+{
+    mutex_lock(&g_control.lock);
+    list_del(&c->node);
+    g_control.count--;
+    mutex_unlock(&g_control.lock);
+    if (c->owned)
+        sandbox_process_abandon(c->owned);
+    sandbox_process_put(c->owned);
+    sandbox_process_put(c->awaits);
+    close(c->fd);
+    free(c);
 }
 
 static void serve(void *arg)
@@ -127,31 +183,21 @@ static void serve(void *arg)
     char *buf = malloc(MESSAGE_MAX);
 
     while (buf) {
-        ssize_t n = recv(c->fd, buf, MESSAGE_MAX, 0);
-        json_t *rq, *reply;
+        size_t fd_count;
+        ssize_t n = receive(c, buf, &fd_count);
 
-        if (n < 0 && errno == EINTR)
+        if (n == -EINTR)
             continue;
         if (n <= 0)
             break;
-        rq = json_loadb(buf, (size_t)n, 0, NULL);
-        reply = handle(c, rq);
-        if (json_is_true(json_object_get(rq, "quiet")))
-            json_decref(reply);
-        else if (reply)
-            send_json(c->fd, reply);
-        json_decref(rq);
+        answer(c, buf, (size_t)n, fd_count);
     }
     free(buf);
-    mutex_lock(&g_control.lock);
-    list_del(&c->node);
-    g_control.count--;
-    mutex_unlock(&g_control.lock);
-    close(c->fd);
-    free(c);
+    connection_end(c);
 }
 
-static int connection_start(int fd)
+/* A reference of owned (may be NULL) is taken. */
+static int connection_start(int fd, struct sandbox_process *owned)
 {
     struct connection *c = calloc(1, sizeof(*c));
     int ret = -ENOMEM;
@@ -159,6 +205,7 @@ static int connection_start(int fd)
     if (!c)
         return ret;
     c->fd = fd;
+    c->owned = owned;
     list_init(&c->node);
     mutex_lock(&g_control.lock);
     ret = g_control.count < CONNECTIONS_MAX ? 0 : -EAGAIN;
@@ -167,10 +214,14 @@ static int connection_start(int fd)
         list_add_tail(&g_control.connections, &c->node);
     }
     mutex_unlock(&g_control.lock);
+    /* Before the thread can put it. */
+    if (owned)
+        (void)sandbox_process_get(owned);
     if (ret == 0)
         ret = thread_start("control", serve, c);
     if (ret == 0)
         return 0;
+    sandbox_process_put(owned);
     mutex_lock(&g_control.lock);
     if (!list_empty(&c->node)) {
         list_del(&c->node);
@@ -191,33 +242,18 @@ static void accept_loop(void *arg)
             log_error(LOG_BOOT, "control socket: %s", strerror(errno));
             return;
         }
-        if (fd >= 0 && connection_start(fd) < 0)
+        if (fd >= 0 && connection_start(fd, NULL) < 0)
             close(fd);
     }
 }
 
-int control_start(const struct control_target *target, int first_fd, int listen_fd)
+int control_start(struct sandbox_process *init, int first_fd, int listen_fd)
 {
     int ret;
 
-    g_control.target = *target;
     g_control.listen_fd = listen_fd;
-    ret = connection_start(first_fd);
+    ret = connection_start(first_fd, init);
     if (ret == 0 && listen_fd >= 0)
         ret = thread_start("control-accept", accept_loop, NULL);
     return ret;
-}
-
-void control_publish_exit(int wait_status)
-{
-    struct connection *c;
-
-    mutex_lock(&g_control.lock);
-    g_control.exited = true;
-    g_control.exit_status = wait_status;
-    list_for_each_entry(c, &g_control.connections, node) {
-        if (c->waits)
-            send_json(c->fd, json_pack("{s:i}", "status", wait_status));
-    }
-    mutex_unlock(&g_control.lock);
 }

@@ -5,15 +5,35 @@
 #include "sentry/boot/config.h"
 #include "sentry/boot/container.h"
 
-struct control_target {
-    struct kcontainer *container; /* borrowed for the sandbox's life */
-    struct task *init;            /* +1 */
+struct sandbox_process;
+
+/* Most descriptors in one request: SCM_RIGHTS allows 253. */
+enum { CONTROL_FDS = 250 };
+
+/* A request's view of its connection. */
+struct control_request {
+    const json_t *rq;
+    struct connection *connection;
+    struct sandbox_process *process;     /* borrowed: what the request is about, or NULL */
+    struct sandbox_container *container; /* borrowed, or NULL */
+    const int *fds;                      /* received; closed by the handler if fds_taken is set */
+    size_t fd_count;
+    bool fds_taken;
 };
 
-/* Serves the first connection and, if listen_fd >= 0, all that come to it. -errno. */
-int control_start(const struct control_target *target, int first_fd, int listen_fd);
+/* Serves the launcher's connection, which owns init (+1 is taken), and, if listen_fd >= 0, all that
+ * come to it. -errno. */
+int control_start(struct sandbox_process *init, int first_fd, int listen_fd);
 /* First message on the launcher's connection: ready, or why not. */
 void control_report_ready(int fd);
 void control_report_error(int fd, const struct boot_error *e);
-/* Tells everybody who waits. Called once, by the main thread, when the first process has ended. */
-void control_publish_exit(int wait_status);
+/* Tells everybody who waits for p, whose state is EXITED. No lock held. */
+void control_process_exited(struct sandbox_process *p);
+
+/* For the handlers of requests.c. */
+/* The connection answers for p from here on: its end is p's. Consumes a reference. */
+void control_own_take(struct connection *c, struct sandbox_process *p);
+/* Sends {"status"} now or when p has exited. NULL, or the reply to send. */
+json_t *control_await(struct connection *c, struct sandbox_process *p);
+/* Runs one request. The reply (new reference), or NULL when there is none to send. */
+json_t *control_handle(struct control_request *call);

@@ -11,9 +11,7 @@
 #include "sentry/boot/boot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,15 +25,11 @@
 #include "platform/platform.h"
 #include "sentry/abi/fcntl.h"
 #include "sentry/boot/config.h"
-#include "sentry/boot/container.h"
 #include "sentry/boot/control.h"
 #include "sentry/boot/isolate.h"
-#include "sentry/boot/mounts.h"
 #include "sentry/boot/network.h"
-#include "sentry/core/pidns.h"
-#include "sentry/fs/devpts/tty.h"
+#include "sentry/boot/sandbox.h"
 #include "sentry/fs/gofer/gofer_fs.h"
-#include "sentry/fs/host/console.h"
 #include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/kernel.h"
@@ -45,7 +39,6 @@
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/safecopy.h"
-#include "sentry/net/netns.h"
 #include "sentry/syscalls/strace.h"
 
 /* Keys: l ->lock */
@@ -57,7 +50,7 @@ static struct {
     const char *reason; /* l: why the sandbox ends early, or NULL */
 } g_end = {.lock = {.rank = RANK_LEAF}};
 
-static void end_sandbox(int status, const char *reason)
+void boot_end_sandbox(int status, const char *reason)
 {
     mutex_lock(&g_end.lock);
     if (!g_end.ended) {
@@ -69,45 +62,11 @@ static void end_sandbox(int status, const char *reason)
     mutex_unlock(&g_end.lock);
 }
 
-static void init_exited(void *arg, int wait_status)
+/* Programs see EIO for whatever they were doing. The watch of the session's container
+ * (sandbox.c) ends what has no files any more. */
+static void session_died(const char *reason)
 {
-    (void)arg;
-    end_sandbox(wait_status, NULL);
-}
-
-/* Programs see EIO for whatever they were doing; what they do next has no files, so it ends here.
- */
-static void gofer_died(const char *reason)
-{
-    log_error(LOG_BOOT, "the gofer is gone (%s): the sandbox ends", reason);
-    end_sandbox(W_EXITCODE(0, 9), "the gofer is gone");
-}
-
-/* A guest that asks for no file would not notice: this thread sleeps until a session's other end is
- * gone. */
-static void watch_gofer(void *arg)
-{
-    const struct boot_config *c = arg;
-    struct pollfd *fds = calloc(c->tree_count, sizeof(*fds));
-
-    if (!fds)
-        return;
-    for (size_t i = 0; i < c->tree_count; i++)
-        fds[i] = (struct pollfd){.fd = c->trees[i].watch_fd}; /* POLLHUP needs no asking */
-    while (poll(fds, c->tree_count, -1) < 0 && errno == EINTR)
-        ;
-    gofer_died("the connection closed");
-}
-
-/* gofer_mount takes the sockets over; the watch has its own descriptors of them. */
-static int start_gofer_watch(struct boot_config *c)
-{
-    for (size_t i = 0; i < c->tree_count; i++) {
-        c->trees[i].watch_fd = fcntl(c->trees[i].fd, F_DUPFD_CLOEXEC, 3);
-        if (c->trees[i].watch_fd < 0)
-            return -errno;
-    }
-    return thread_start("gofer-watch", watch_gofer, c);
+    log_error(LOG_BOOT, "a session of the gofer ended: %s", reason);
 }
 
 static void panic_context(void)
@@ -176,21 +135,6 @@ static int step_subsystems(const struct boot_config *c)
     return 0;
 }
 
-static int step_namespaces(const struct boot_config *c)
-{
-    struct curr *self = curr();
-    int ret;
-
-    ret = pidns_new(NULL, userns_init_get(), &self->pidns);
-    if (ret == 0)
-        ret = netns_new(userns_init_get(), &self->netns);
-    if (ret == 0)
-        ret = ipcns_new(userns_init_get(), &self->ipcns);
-    if (ret == 0)
-        netns_set_lo_up(self->netns, true);
-    return ret < 0 ? ret : boot_network_attach(c, self->netns);
-}
-
 static int boot_fail(const struct boot_config *c, const struct boot_error *e)
 {
     if (c->control_fd >= 0)
@@ -206,45 +150,6 @@ static int step_failed(const struct boot_config *c, const char *what, int ret)
 
     boot_error_set(&e, 1, "sandbox: %s: %s", what, strerror(-ret));
     return boot_fail(c, &e);
-}
-
-static int make_process(const struct boot_config *c, const struct boot_mounts *m,
-                        const struct lx_rlimit *limits, struct control_target *target,
-                        struct boot_error *e)
-{
-    const int stdio[3] = {c->closed[0] ? -1 : 0, c->closed[1] ? -1 : 1, c->closed[2] ? -1 : 2};
-    struct container_process cp = {
-        .process = json_object_get(c->spec, "process"),
-        .hostname = boot_string(c->spec, "hostname", NULL),
-        .domainname = boot_string(c->spec, "domainname", NULL),
-        .killable_init = c->standalone,
-        .on_exit = {init_exited, NULL},
-    };
-    struct file *console = NULL;
-    int ret;
-
-    memcpy(cp.host_limits, limits, sizeof(cp.host_limits));
-    if (c->console_fd >= 0) {
-        ret = m->devpts ? console_attach(m->devpts, c->console_fd, NULL, &console) : -ENODEV;
-        if (ret == 0)
-            ret = boot_mount_console(console);
-        if (ret < 0)
-            return boot_error_set(e, 1, "console: %s%s", strerror(-ret),
-                                  m->devpts ? "" : " (no devpts mount in the configuration)");
-    }
-    ret = kcontainer_new(c->id, &target->container);
-    if (ret == 0)
-        ret = container_stdio(stdio, console, &cp.files);
-    if (ret < 0)
-        return boot_error_set(e, 1, "standard descriptors: %s", strerror(-ret));
-    cp.container = target->container;
-    ret = container_process_create(&cp, &target->init, e);
-    fdtable_put(cp.files);
-    if (ret == 0 && console) {
-        tty_acquire_controlling(console, target->init->curr.tgid, target->init->curr.tgid);
-        file_put(console);
-    }
-    return ret;
 }
 
 static void wait_for_end(int *out_status, const char **out_reason)
@@ -264,8 +169,7 @@ static int exit_code(int status)
 
 static int run(struct boot_config *c, const struct lx_rlimit *limits)
 {
-    struct control_target target = {0};
-    struct boot_mounts mounts;
+    struct sandbox_process *init;
     struct boot_error e = {0};
     const char *what = "", *reason;
     int ret, status;
@@ -280,25 +184,20 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
         return step_failed(c, "start of the kernel", ret);
     if ((ret = isolate_filter(boot_network_is_host(c))) < 0)
         return step_failed(c, "cannot install the system call filter", ret);
-    g_gofer_session_death = gofer_died;
-    if ((ret = step_namespaces(c)) < 0)
-        return step_failed(c, "namespaces", ret);
-    if ((ret = start_gofer_watch(c)) < 0)
-        return step_failed(c, "gofer watch", ret);
-    if ((ret = boot_mounts(c, &mounts, &what)) < 0) {
-        boot_error_set(&e, 1, "mount %s: %s", what, strerror(-ret));
+    g_gofer_session_death = session_died;
+    sandbox_init(limits);
+    if (sandbox_container_create(c, &init, &e) < 0)
         return boot_fail(c, &e);
-    }
-    if (make_process(c, &mounts, limits, &target, &e) < 0)
-        return boot_fail(c, &e);
-    if ((ret = control_start(&target, c->control_fd, c->listen_fd)) < 0)
+    if ((ret = control_start(init, c->control_fd, c->listen_fd)) < 0)
         return step_failed(c, "control socket", ret);
     control_report_ready(c->control_fd);
     wait_for_end(&status, &reason);
-    console_drain();
+    sandbox_drain_console(init);
     if (reason)
         fprintf(stderr, "runsc-c: the sandbox ended: %s\n", reason);
-    control_publish_exit(status);
+    init->status = status;
+    atomic_store(&init->state, PROCESS_EXITED);
+    control_process_exited(init);
     return exit_code(status);
 }
 
@@ -336,7 +235,7 @@ int sentry_main(int config_fd)
     mallopt(M_TRIM_THRESHOLD, 1 << 20);
     prime_malloc();
     host_limits(limits);
-    if (boot_config_load(config_fd, &c) < 0)
+    if (boot_config_load(config_fd, NULL, 0, &c) < 0)
         return 1;
     close(config_fd);
     log_init(c.log_fd, c.log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,

@@ -61,6 +61,11 @@ uint32_t kcontainer_process_count(struct kcontainer *c)
     return atomic_load(&c->processes);
 }
 
+bool kcontainer_has_task(const struct kcontainer *c, const struct task *t)
+{
+    return t->tg->container == c;
+}
+
 void kcontainer_add_process(struct kcontainer *c, int delta)
 {
     atomic_fetch_add(&c->processes, (unsigned)delta);

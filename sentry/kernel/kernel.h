@@ -30,6 +30,7 @@ struct kcontainer *kcontainer_get(struct kcontainer *c);
 void kcontainer_put(struct kcontainer *c);
 const char *kcontainer_id(const struct kcontainer *c);
 uint32_t kcontainer_process_count(struct kcontainer *c);
+bool kcontainer_has_task(const struct kcontainer *c, const struct task *t);
 
 /* Called once when a top-level process (one started by boot) has ended, with its wait status, no
  * lock held, on a thread of the process. When the process was PID 1 of a namespace, everything in

@@ -35,7 +35,10 @@ size_t tty_pump_take(struct tty *t, char *buf, size_t size)
     waiter_init(&w, WAKE_IN);
     waitq_add(&t->master_wq, &w);
     for (;;) {
+        bool open;
+
         tty_lock(t);
+        open = t->master_open;
         while (n < size && tty_ring_used(&t->out) > 0)
             buf[n++] = (char)t->out.data[t->out.tail++ & (TTY_RING_SIZE - 1)];
         if (tty_ring_used(&t->out) == 0)
@@ -45,7 +48,7 @@ size_t tty_pump_take(struct tty *t, char *buf, size_t size)
             t->pumping = true;
         }
         tty_unlock(t);
-        if (n > 0)
+        if (n > 0 || !open)
             break;
         if (task_block(NO_DEADLINE) < 0)
             continue; /* service threads get no signals */
@@ -77,4 +80,5 @@ void tty_pump_gone(struct tty *t)
     t->master_open = false;
     tty_unlock(t);
     tty_hangup(t);
+    waitq_wake(&t->master_wq, WAKE_IN | WAKE_HUP);
 }

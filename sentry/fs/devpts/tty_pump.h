@@ -16,7 +16,8 @@ void tty_pump_put(struct tty *t);
 void tty_pump_start(struct tty *t, const struct lx_winsize *size, bool utf8);
 /* SIGWINCH to the foreground when it changed. */
 void tty_set_winsize(struct tty *t, const struct lx_winsize *ws);
-/* Takes output; sleeps until there is some. The bytes count as pending until tty_pump_done. */
+/* Takes output; sleeps until there is some, 0 after tty_pump_gone. The bytes count as pending until
+ * tty_pump_done. */
 size_t tty_pump_take(struct tty *t, char *buf, size_t size);
 void tty_pump_done(struct tty *t);
 bool tty_pump_pending(struct tty *t);

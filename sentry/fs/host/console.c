@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The container's terminal. Two service threads join a pty of the sandbox to a donated host
- * terminal, which runsc-c has put into raw mode:
+ * A terminal of a container or of a process executed in one. Two service threads join a pty of the
+ * sandbox to a donated host terminal, which runsc-c has put into raw mode:
  *
  *   in    sleeps in the host's poll, copies what the user types into the pty's input. The line
  *         discipline of the sandbox's pty does echo, editing and signals.
  *   out   sleeps on the master's queue, copies what programs write to the host terminal.
  *
  * Both block without timeout, so an idle terminal causes no wake-up. When the host terminal hangs
- * up, the pty hangs up as if its master had been closed. console_drain lets the last output out
- * before the sandbox exits.
+ * up, the pty hangs up as if its master had been closed. console_detach does the same from our
+ * side after the last output went out; the host terminal is closed when both threads have left it.
  */
 #include "sentry/fs/host/console.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 
@@ -30,32 +31,45 @@ enum { CONSOLE_CHUNK = 4096 };
 #define CONSOLE_DRAIN_NS      (2 * NSEC_PER_SEC)
 #define CONSOLE_DRAIN_STEP_NS 2000000u
 
-/* Lifetime: as long as the sandbox.
- * Keys: I immutable; c g_consoles.lock; a atomic */
+/* Lifetime: refcounted: the two threads and whoever attached it; last put runs in any of them.
+ * Keys: I immutable; a atomic; d ->lock */
 struct console {
-    struct list node;    /* c */
+    struct refs refs;    /* a */
+    struct mutex lock;   /* rank LEAF */
+    struct cond idle;    /* d: the out thread has nothing left */
     struct tty *tty;     /* I, +1 */
     struct file *master; /* I, +1; never read or written through by others */
     int host_fd;         /* I */
-    atomic_bool gone;    /* a: the host terminal hung up or failed */
+    int stop_fd;         /* I: eventfd, readable when the in thread shall end */
+    atomic_bool gone;    /* a: the host terminal hung up or failed, or was given back */
 };
 
-static struct {
-    struct mutex lock; /* rank LEAF */
-    struct cond idle;  /* an out thread has nothing left */
-    struct list consoles;
-} g_consoles = {.lock = {.rank = RANK_LEAF}, .consoles = LIST_INIT(g_consoles.consoles)};
+static void console_put(struct console *c)
+{
+    if (!refs_put(&c->refs))
+        return;
+    (void)host_close(c->host_fd); /* nothing to tell: the descriptors are ours */
+    if (c->stop_fd >= 0)
+        (void)host_close(c->stop_fd);
+    if (c->tty)
+        tty_pump_put(c->tty);
+    if (c->master)
+        file_put(c->master);
+    mutex_destroy(&c->lock);
+    free(c);
+}
 
-/* Waits for events on the host terminal; false when it is gone. */
+/* Waits for events on the host terminal; false when it is gone or given back. */
 static bool host_wait(struct console *c, short events)
 {
-    struct pollfd pfd = {.fd = c->host_fd, .events = events};
+    struct pollfd fds[] = {{.fd = c->host_fd, .events = events},
+                           {.fd = c->stop_fd, .events = POLLIN}};
     int n;
 
     do {
-        n = host_ppoll(&pfd, 1, NULL);
+        n = host_ppoll(fds, 2, NULL);
     } while (n == -EINTR || n == 0);
-    return n > 0 && (pfd.revents & events);
+    return n > 0 && !fds[1].revents && (fds[0].revents & events);
 }
 
 static void console_gone(struct console *c)
@@ -88,6 +102,7 @@ static void console_in(void *arg)
             break;
     }
     console_gone(c);
+    console_put(c);
 }
 
 static bool host_write_all(struct console *c, const char *data, size_t size)
@@ -107,18 +122,18 @@ static void console_out(void *arg)
 {
     struct console *c = arg;
     char buf[CONSOLE_CHUNK];
+    size_t n;
 
-    for (;;) {
-        size_t n = tty_pump_take(c->tty, buf, sizeof(buf));
-
+    while ((n = tty_pump_take(c->tty, buf, sizeof(buf))) > 0) {
         /* A host terminal that is gone swallows the rest, so that programs do not hang on it. */
         if (!atomic_load(&c->gone) && !host_write_all(c, buf, n))
             console_gone(c);
         tty_pump_done(c->tty);
-        mutex_lock(&g_consoles.lock);
-        cond_wake_all(&g_consoles.idle);
-        mutex_unlock(&g_consoles.lock);
+        mutex_lock(&c->lock);
+        cond_wake_all(&c->idle);
+        mutex_unlock(&c->lock);
     }
+    console_put(c);
 }
 
 static void console_copy_settings(struct console *c)
@@ -135,6 +150,34 @@ static void console_copy_settings(struct console *c)
     tty_pump_start(c->tty, sized ? &ws : NULL, utf8);
 }
 
+static int console_open_pty(struct console *c, struct super *devpts, struct file **out_slave)
+{
+    int ret = devpts_open_master(devpts, LX_O_RDWR | LX_O_NOCTTY, &c->master);
+
+    if (ret < 0)
+        return ret;
+    c->tty = tty_pump_get(c->master);
+    console_copy_settings(c);
+    return devpts_open_slave(c->tty, NULL, LX_O_RDWR | LX_O_NOCTTY, out_slave);
+}
+
+static int console_start_threads(struct console *c)
+{
+    int ret;
+
+    refs_get(&c->refs);
+    ret = thread_start("console-in", console_in, c);
+    if (ret < 0) {
+        console_put(c);
+        return ret;
+    }
+    refs_get(&c->refs);
+    ret = thread_start("console-out", console_out, c);
+    if (ret < 0)
+        console_put(c);
+    return ret;
+}
+
 int console_attach(struct super *devpts, int host_tty_fd, struct console **out,
                    struct file **out_slave)
 {
@@ -145,76 +188,56 @@ int console_attach(struct super *devpts, int host_tty_fd, struct console **out,
         (void)host_close(host_tty_fd); /* out of memory is the error to tell */
         return -ENOMEM;
     }
+    refs_init(&c->refs);
+    mutex_init(&c->lock, RANK_LEAF);
+    cond_init(&c->idle);
     c->host_fd = host_tty_fd;
-    list_init(&c->node);
-    ret = devpts_open_master(devpts, LX_O_RDWR | LX_O_NOCTTY, &c->master);
-    if (ret < 0)
-        goto out_console;
-    c->tty = tty_pump_get(c->master);
-    console_copy_settings(c);
-    ret = devpts_open_slave(c->tty, NULL, LX_O_RDWR | LX_O_NOCTTY, out_slave);
-    if (ret < 0)
-        goto out_master;
-    ret = thread_start("console-in", console_in, c);
-    if (ret < 0)
-        goto out_slave;
-    ret = thread_start("console-out", console_out, c);
+    c->stop_fd = host_eventfd(0, EFD_CLOEXEC);
+    ret = c->stop_fd < 0 ? c->stop_fd : console_open_pty(c, devpts, out_slave);
     if (ret < 0) {
-        atomic_store(&c->gone, true); /* the in thread holds c: leave it */
-        file_put(*out_slave);
+        console_put(c);
         return ret;
     }
-    mutex_lock(&g_consoles.lock);
-    list_add_tail(&g_consoles.consoles, &c->node);
-    mutex_unlock(&g_consoles.lock);
-    if (out)
-        *out = c;
+    ret = console_start_threads(c);
+    if (ret < 0) {
+        file_put(*out_slave);
+        console_detach(c);
+        return ret;
+    }
+    *out = c;
     return 0;
-out_slave:
-    file_put(*out_slave);
-out_master:
-    tty_pump_put(c->tty);
-    file_put(c->master);
-out_console:
-    (void)host_close(host_tty_fd); /* the first error is the one to tell */
-    free(c);
-    return ret;
 }
 
 void console_resize(struct console *c, uint16_t rows, uint16_t cols)
 {
     struct lx_winsize ws = {.row = rows, .col = cols};
 
-    if (!c) {
-        mutex_lock(&g_consoles.lock);
-        if (!list_empty(&g_consoles.consoles))
-            c = list_first_entry(&g_consoles.consoles, struct console, node);
-        mutex_unlock(&g_consoles.lock);
-    }
-    if (c)
-        tty_set_winsize(c->tty, &ws);
+    tty_set_winsize(c->tty, &ws);
 }
 
-static bool console_busy(struct console *c)
-{
-    return tty_pump_pending(c->tty) && !atomic_load(&c->gone);
-}
-
-void console_drain(void)
+static void console_drain(struct console *c)
 {
     uint64_t deadline = deadline_after(CONSOLE_DRAIN_NS);
-    struct console *c;
 
-    /* Consoles are only ever added, so the list can be walked without the lock. */
-    list_for_each_entry(c, &g_consoles.consoles, node) {
-        while (console_busy(c)) {
-            uint64_t now = clock_monotonic();
+    while (tty_pump_pending(c->tty) && !atomic_load(&c->gone)) {
+        uint64_t now = clock_monotonic();
 
-            if (now >= deadline)
-                return;
-            mutex_lock(&g_consoles.lock);
-            (void)cond_wait_until(&g_consoles.idle, &g_consoles.lock, now + CONSOLE_DRAIN_STEP_NS);
-            mutex_unlock(&g_consoles.lock);
-        }
+        if (now >= deadline)
+            return;
+        mutex_lock(&c->lock);
+        (void)cond_wait_until(&c->idle, &c->lock, now + CONSOLE_DRAIN_STEP_NS);
+        mutex_unlock(&c->lock);
     }
+}
+
+void console_detach(struct console *c)
+{
+    const uint64_t one = 1;
+
+    if (!c)
+        return;
+    console_drain(c);
+    console_gone(c);
+    (void)host_write(c->stop_fd, &one, sizeof(one)); /* an eventfd at 0 takes it */
+    console_put(c);
 }

@@ -5,7 +5,7 @@
 
 b=$work/b
 mkdir "$b"
-expect 1 'config.json does not exist' runsc run --bundle "$b" x
+expect 1 'config.json not found' runsc run --bundle "$b" x
 expect 1 'no such file' runsc run --bundle "$work/none" x
 printf '{\n  "ociVersion": "1.0.2",\n  oops\n}\n' >"$b/config.json"
 expect 1 'config.json:3:' runsc run --bundle "$b" x
@@ -27,7 +27,7 @@ try 'del(.process.cwd)' 'process.cwd is missing'
 try '.process.user.uid="root"' 'process.user.uid must be an integer'
 try '.process.user.uid=-1' 'out of range'
 try 'del(.root)' 'root is missing'
-try '.root.path="/no/such/root"' 'root.path /no/such/root'
+try '.root.path="/no/such/root"' 'invalid rootfs: stat /no/such/root'
 try '.root.path=""' 'root.path is empty'
 try 'del(.process)' 'process is missing'
 try 'del(.ociVersion)' 'ociVersion is missing'

@@ -36,7 +36,7 @@ fi
 jq '.linux.resources.memory.limit=50331648
     | .process.args=["sh","-c","head -c 200000000 /dev/zero | tail -c 150000000 >/dev/null; echo after $?; head -c 100000000 /dev/zero >/tmp/big; echo full $?; rm /tmp/big; echo x >/tmp/x && cat /tmp/x"]
     | .root.readonly=false' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
-out=$(runsc run --bundle "$b" mem 2>"$work/err" | tr '\n' ' ')
+out=$(runsc --overlay root:memory run --bundle "$b" mem 2>"$work/err" | tr '\n' ' ')
 case $out in
 "after "[1-9]*" full "[1-9]*" x ") ;;
 *) fail "out of memory: $out; $(cat "$work/err")" ;;

@@ -131,6 +131,7 @@ static void test_regular(void **state)
 static void test_console(void **state)
 {
     struct winsize ws = {.ws_row = 24, .ws_col = 80};
+    struct console *console;
     struct file *slave;
     struct super *s;
     struct termios raw;
@@ -142,7 +143,7 @@ static void test_console(void **state)
     tcgetattr(tty, &raw);
     cfmakeraw(&raw);
     tcsetattr(tty, TCSANOW, &raw);
-    assert_int_equal(console_attach(s, tty, NULL, &slave), 0);
+    assert_int_equal(console_attach(s, tty, &console, &slave), 0);
     assert_true(file_is_tty(slave));
     assert_int_equal(write(host, "hi\r", 3), 3);
     assert_int_equal(unit_read(slave, buf, 64), 3);
@@ -151,7 +152,6 @@ static void test_console(void **state)
     assert_memory_equal(buf, "hi\r\n", 4);
     for (int i = 0; i < 100; i++)
         assert_int_equal(unit_write(slave, "0123456789", 10), 10);
-    console_drain();
     fds[0] = 0;
     while (fds[0] < 1000) {
         ssize_t n = read(host, buf, 64);
@@ -159,8 +159,14 @@ static void test_console(void **state)
         assert_true(n > 0);
         fds[0] += (int)n;
     }
-    close(host);
+    assert_int_equal(unit_write(slave, "last", 4), 4);
+    console_detach(console);
+    assert_int_equal(read(host, buf, 64), 4);
     assert_int_equal(unit_read(slave, buf, 64), 0);
+    /* The host's terminal was given back: its other end sees that. */
+    assert_int_equal(read(host, buf, 64), -1);
+    assert_int_equal(errno, EIO);
+    close(host);
     file_put(slave);
 }
 
