@@ -20,9 +20,12 @@ static int create(const char *bundle, struct create_request *rq, struct err *e)
 {
     struct proxy proxy;
     char absolute[4096];
-    json_t *spec = spec_load_bundle(bundle, absolute, sizeof(absolute), e);
+    json_t *spec;
     int ret;
 
+    if (container_check_id(rq->id, e) < 0)
+        return -1;
+    spec = spec_load_bundle(bundle, absolute, sizeof(absolute), e);
     if (!spec)
         return -1;
     rq->bundle = absolute;

@@ -40,6 +40,8 @@ int cmd_run(int argc, char **argv, struct err *e)
     }
     if (options_operands("run", argc - index, 1, 1, e) < 0)
         return -1;
+    if (container_check_id(argv[index], e) < 0)
+        return err_wrap(e, "run failed");
     spec = spec_load_bundle(bundle, absolute, sizeof(absolute), e);
     if (!spec)
         return err_wrap(e, "run failed");

@@ -145,7 +145,6 @@ static void bind_work(json_t *spec, const char *work)
 static NORETURN void child_sandbox(const struct run *r, const char *cwd)
 {
     char id[64], trace[32], text[1200];
-    struct container_run rq = {.ephemeral = true, .bundle = "/", .id = id};
     struct err e = {0};
     char **argv = build_argv(r->rq->program, NULL, 0);
     json_t *spec = argv ? spec_for_do(argv, cwd, /*terminal=*/false) : NULL;
@@ -155,7 +154,6 @@ static NORETURN void child_sandbox(const struct run *r, const char *cwd)
         launch_failed(r, "out of memory");
     bind_work(spec, r->rq->work);
     snprintf(id, sizeof(id), "compat-%d", getpid());
-    rq.spec = spec;
     g_options.platform = r->rq->platform;
     g_options.strace = NULL;
     if (r->rq->trace) {
@@ -163,7 +161,7 @@ static NORETURN void child_sandbox(const struct run *r, const char *cwd)
         g_options.strace = trace;
         g_options.strace_format = "json";
     }
-    ret = container_run(&rq, &e);
+    ret = run_standalone(id, spec, &e);
     if (ret >= 0)
         _exit(ret);
     snprintf(text, sizeof(text), "runsc-c: %s", e.msg);

@@ -86,14 +86,22 @@ static void enter_rootfs(const char *rootfs)
     (void)!chdir("/");
 }
 
+static int let_go_of_stdio(struct err *e)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int i = 0; i < 3 && null >= 0; i++) {
+        if (dup2(null, i) < 0)
+            return err_errno(e, errno, "/dev/null");
+    }
+    return null < 0 ? err_errno(e, errno, "/dev/null") : 0;
+}
+
 static void close_others(const struct child *c)
 {
     const int keep[] = {c->go_fd, c->control_fd, c->tty_fd, c->exit_fd, c->signal_fd};
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     unsigned next = 3;
 
-    for (int i = 0; i < 3 && null >= 0; i++)
-        (void)dup2(null, i); /* both numbers are valid */
     for (;;) {
         int lowest = -1;
 
@@ -226,11 +234,14 @@ static NORETURN void child_main(struct child *c)
     struct err e = {0};
     int ret = 0;
 
+    /* Engines read the command's output to its end. Before the root changes: an image has no null.
+     */
+    ret = let_go_of_stdio(&e);
     setsid();
     c->signal_fd = -1;
-    if (config->join)
+    if (ret == 0 && config->join)
         ret = namespaces_join_process(config->join, &e);
-    else if (config->namespaces)
+    else if (ret == 0 && config->namespaces)
         ret = namespaces_enter(config->namespaces, &e);
     if (ret == 0 && c->tty_fd >= 0 && config->controlling && ioctl(c->tty_fd, TIOCSCTTY, 0) < 0)
         ret = err_errno(&e, errno, "controlling terminal");
