@@ -38,11 +38,12 @@ int cmd_kill(int argc, char **argv, struct err *e)
         options_help(options);
         return 0;
     }
-    if (options_operands("kill", argc - index, 1, 2, e) < 0 ||
-        container_load(argv[index], &c, e) < 0)
+    if (options_operands("kill", argc - index, 1, 2, e) < 0)
         return -1;
     signo = index + 1 < argc ? signal_parse(argv[index + 1], e) : SIGTERM;
-    ret = signo < 0 ? -1 : send_signal(&c, signo, all, e);
+    if (signo < 0 || container_load(argv[index], &c, e) < 0)
+        return -1;
+    ret = send_signal(&c, signo, all, e);
     container_destroy(&c);
     return ret;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * create, in order; what fails undoes what was done before it:
- *   directory and lock -> state "creating" -> terminal -> connection -> proxy (namespaces) ->
- *   hooks prestart, createRuntime, createContainer -> gofer, sentry (or joining one), program
- *   loaded -> state "created" -> pid-file -> the proxy is let go -> lock released
+ *   directory and lock -> state "creating" -> terminal -> connection -> sentry's process (waits) ->
+ *   proxy (namespaces) -> hooks prestart, createRuntime, createContainer -> gofer, sentry goes on
+ *   (or the running one is asked), program loaded -> state "created" -> pid-file -> the proxy is let
+ *   go -> lock released
  *
  * The command can be killed at any point: the proxy sees its pipe end, the sentry its connection,
  * the gofer its sessions. What stays is the directory; it says "creating" by a process that is
@@ -39,6 +40,8 @@ struct creation {
     bool joins;
     int lock, control[2], console_fd, exit_fd;
     struct proxy proxy;
+    struct launch_request launch;
+    struct launch *starting; /* between prepare and finish */
     struct sandbox processes;
 };
 
@@ -110,12 +113,63 @@ static int open_line(struct creation *n, struct err *e)
     return 0;
 }
 
+static int stdio_or_closed(int fd)
+{
+    return g_options.stdio_closed[fd] ? -1 : fd;
+}
+
+/* Up to where hooks can run: the sentry's process, waiting. */
+static int prepare_sandbox(struct creation *n, struct err *e)
+{
+    const struct create_request *rq = n->rq;
+
+    n->launch = (struct launch_request){
+        .id = rq->id,
+        .spec = rq->spec,
+        .bundle = rq->bundle,
+        .stdio = {stdio_or_closed(0), stdio_or_closed(1), stdio_or_closed(2)},
+        .console_fd = n->console_fd,
+        .listen_fd = -1,
+        .strace_fd = -1,
+        .preserve_fds = (int)rq->preserve_fds,
+        .control_fd = n->control[0],
+        .sentry_control_fd = n->control[1],
+        .overlay = g_options.overlay ? g_options.overlay : "none",
+        .shared_root = strcmp(g_options.file_access, "exclusive") != 0,
+        .share_pid = n->joins && pod_shares_pid(rq->spec),
+        .attached = rq->attached,
+    };
+    if (!n->joins) {
+        n->launch.listen_fd = container_listen(rq->id, e);
+        n->launch.strace_fd = container_open_strace(e);
+        if (e->msg[0])
+            return -1;
+    }
+    n->control[1] = -1; /* taken over */
+    n->starting = sandbox_prepare(&n->launch, n->joins, &n->processes, e);
+    return n->starting ? 0 : -1;
+}
+
+static int finish_sandbox(struct creation *n, struct err *e)
+{
+    const json_t *spec = n->rq->spec;
+    struct launch *l = n->starting;
+
+    if (!strcmp(n->launch.overlay, "none") &&
+        json_is_true(json_object_get(json_object_get(spec, "root"), "readonly")) &&
+        mountpoints_make(spec, n->c.rootfs, e) < 0)
+        return -1;
+    n->starting = NULL;
+    return sandbox_finish(l, &n->processes, e);
+}
+
 static int start_proxy(struct creation *n, struct err *e)
 {
     const json_t *spec = n->rq->spec, *process = json_object_get(spec, "process");
     const json_t *user = json_object_get(process, "user");
     const struct proxy_config config = {
         .namespaces = json_object_get(json_object_get(spec, "linux"), "namespaces"),
+        .network = sandbox_netns_owner(n->starting, &n->processes),
         .rootfs = n->c.rootfs,
         .control_fd = n->control[0],
         .tty_fd = n->console_fd,
@@ -130,51 +184,6 @@ static int start_proxy(struct creation *n, struct err *e)
         return err_wrap(e, "unable to start container process: error during container init");
     n->c.proxy = process_identify(n->proxy.pid);
     return container_save(&n->c, e);
-}
-
-static int stdio_or_closed(int fd)
-{
-    return g_options.stdio_closed[fd] ? -1 : fd;
-}
-
-static int start_sandbox(struct creation *n, struct err *e)
-{
-    const struct create_request *rq = n->rq;
-    struct launch_request launch = {
-        .id = rq->id,
-        .spec = rq->spec,
-        .bundle = rq->bundle,
-        .stdio = {stdio_or_closed(0), stdio_or_closed(1), stdio_or_closed(2)},
-        .console_fd = n->console_fd,
-        .listen_fd = -1,
-        .strace_fd = -1,
-        .preserve_fds = (int)rq->preserve_fds,
-        .control_fd = n->control[0],
-        .sentry_control_fd = n->control[1],
-        .proxy = n->proxy.pid,
-        .overlay = g_options.overlay ? g_options.overlay : "none",
-        .shared_root = strcmp(g_options.file_access, "exclusive") != 0,
-        .share_pid = n->joins && pod_shares_pid(rq->spec),
-        .attached = rq->attached,
-    };
-    int ret;
-
-    if (!strcmp(launch.overlay, "none") &&
-        json_is_true(json_object_get(json_object_get(rq->spec, "root"), "readonly")) &&
-        mountpoints_make(rq->spec, n->c.rootfs, e) < 0)
-        return -1;
-    if (n->joins)
-        return sandbox_join(&launch, &n->processes, e);
-    launch.listen_fd = container_listen(rq->id, e);
-    if (launch.listen_fd < 0)
-        return -1;
-    launch.strace_fd = container_open_strace(e);
-    n->control[1] = -1; /* taken over */
-    ret = e->msg[0] ? -1 : sandbox_launch(&launch, &n->processes, e);
-    close(launch.listen_fd);
-    if (launch.strace_fd >= 0)
-        close(launch.strace_fd);
-    return ret;
 }
 
 static int open_console(struct creation *n, struct err *e)
@@ -212,9 +221,9 @@ static int first_state(struct creation *n, struct err *e)
 static int steps(struct creation *n, struct err *e)
 {
     if (first_state(n, e) < 0 || open_console(n, e) < 0 || open_line(n, e) < 0 ||
-        start_proxy(n, e) < 0 || take_hooks(n, e) < 0)
+        prepare_sandbox(n, e) < 0 || start_proxy(n, e) < 0 || take_hooks(n, e) < 0)
         return -1;
-    if (start_sandbox(n, e) < 0)
+    if (finish_sandbox(n, e) < 0)
         return err_wrap(e, "unable to start container process");
     n->c.phase = CONTAINER_CREATED;
     n->c.sentry = n->joins ? n->sandbox.sentry : process_identify(n->processes.sentry_pid);
@@ -232,6 +241,7 @@ static void undo(struct creation *n)
     struct err ignored = {0}; /* the first error is the one to tell */
 
     proxy_destroy(&n->proxy);
+    sandbox_cancel(n->starting, &n->processes);
     sandbox_destroy(&n->processes);
     if (n->c.proxy.pid)
         (void)hooks_run(n->rq->spec, "poststop", state, 0, &ignored);
@@ -243,7 +253,12 @@ static void undo(struct creation *n)
 
 static void close_all(struct creation *n)
 {
-    const int fds[] = {n->control[0], n->control[1], n->exit_fd, n->lock,
+    const int fds[] = {n->control[0],
+                       n->control[1],
+                       n->exit_fd,
+                       n->lock,
+                       n->launch.listen_fd,
+                       n->launch.strace_fd,
                        n->console_fd != n->rq->console_fd ? n->console_fd : -1};
 
     for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
@@ -262,6 +277,7 @@ int container_create(const struct create_request *rq, struct proxy *out_proxy, s
                          .console_fd = -1,
                          .exit_fd = -1,
                          .proxy = {.pid = -1, .go_fd = -1},
+                         .launch = {.listen_fd = -1, .strace_fd = -1},
                          .processes = {-1, -1}};
     const char *sandbox = pod_sandbox_of(rq->spec);
     int ret;
@@ -315,7 +331,8 @@ static int start_locked(struct container *c, const json_t *spec, struct err *e)
         (void)process_kill(&c->proxy, "container", &ignored);
         return err_wrap(e, "unable to start container process: error during container init");
     }
-    reply = container_request(c, json_pack("{s:s}", "op", "start"), e);
+    reply = container_request(
+        c, json_pack("{s:s, s:i}", "op", "start", "host_pid", (int)c->proxy.pid), e);
     json_decref(reply);
     if (!reply)
         return -1;

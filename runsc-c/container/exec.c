@@ -83,22 +83,19 @@ static int start_proxy(struct execution *x, struct err *e)
         .rootfs = x->c->rootfs,
         .control_fd = x->control_fd,
         .tty_fd = x->console_fd,
+        .start = true,
         .controlling = x->own_console,
         .exit_fd = -1,
         .args = json_object_get(x->rq->process, "args"),
         .uid = (uid_t)json_integer_value(json_object_get(user, "uid")),
         .gid = (gid_t)json_integer_value(json_object_get(user, "gid")),
     };
-    json_t *reply;
 
     if (proxy_start(&config, &x->proxy, e) < 0)
         return -1;
     if (x->rq->pid_file && container_write_pid_file(x->rq->pid_file, x->proxy.pid, e) < 0)
         return -1;
-    reply = control_call(x->control_fd,
-                         json_pack("{s:s, s:i}", "op", "start", "host_pid", (int)x->proxy.pid), e);
-    json_decref(reply);
-    return reply ? proxy_go(&x->proxy, e) : -1;
+    return proxy_go(&x->proxy, e);
 }
 
 static int run(struct execution *x, struct err *e)
@@ -177,14 +174,9 @@ static int state_fd(const json_t *state, struct err *e)
 static int wait_for_hook(int control_fd, int64_t timeout, size_t index, struct err *e)
 {
     struct pollfd p = {.fd = control_fd, .events = POLLIN};
-    json_t *msg = control_call(control_fd, json_pack("{s:s}", "op", "start"), e);
-    int status, n;
+    json_t *msg = json_pack("{s:s, s:s}", "op", "start", "quiet", "success");
+    int n = control_send(control_fd, msg, NULL, 0, e), status;
 
-    json_decref(msg);
-    if (!msg)
-        return -1;
-    msg = json_pack("{s:s}", "op", "wait");
-    n = control_send(control_fd, msg, NULL, 0, e);
     json_decref(msg);
     if (n < 0)
         return -1;

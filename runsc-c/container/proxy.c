@@ -166,11 +166,10 @@ int proxy_serve(const struct proxy_line *line, bool start, struct err *e)
                            {.fd = line->signal_fd, .events = POLLIN}};
     json_t *msg;
 
-    /* In this order: a sandbox whose program ends at once is gone before a second request. */
-    send_request(line->control_fd,
-                 json_pack("{s:s, s:i}", "op", "wait", "host_pid", (int)getpid()));
+    /* The sentry tells the end without being asked. */
     if (start)
-        send_request(line->control_fd, json_pack("{s:s, s:b}", "op", "start", "quiet", 1));
+        send_request(line->control_fd, json_pack("{s:s, s:i, s:s}", "op", "start", "host_pid",
+                                                 (int)getpid(), "quiet", "success"));
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return err_errno(e, errno, "poll");
@@ -242,7 +241,7 @@ static NORETURN void child_main(struct child *c)
     if (ret == 0 && config->join)
         ret = namespaces_join_process(config->join, &e);
     else if (ret == 0 && config->namespaces)
-        ret = namespaces_enter(config->namespaces, &e);
+        ret = namespaces_enter(config->namespaces, config->network, &e);
     if (ret == 0 && c->tty_fd >= 0 && config->controlling && ioctl(c->tty_fd, TIOCSCTTY, 0) < 0)
         ret = err_errno(&e, errno, "controlling terminal");
     if (ret == 0 && config->rootfs)

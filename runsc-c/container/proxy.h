@@ -19,9 +19,11 @@
 struct proxy_config {
     const json_t *namespaces; /* linux.namespaces, or NULL: the caller's */
     pid_t join;               /* another proxy whose namespaces it takes instead, or 0 */
+    pid_t network;            /* a process whose network namespace is the container's, or 0 */
     const char *rootfs;       /* what its root shall be, or NULL */
     int control_fd;           /* its end of the connection */
     int tty_fd;               /* host side terminal of the process, or -1 */
+    bool start;               /* lets the process run, once it is let go itself */
     bool controlling;   /* make tty_fd its controlling terminal: window changes arrive there */
     int exit_fd;        /* file for the exit code, or -1 */
     const json_t *args; /* process.args: what ps shows */

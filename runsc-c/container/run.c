@@ -54,6 +54,7 @@ static int standalone(const char *id, const json_t *spec, int console_fd, struct
         .die_with_parent = true,
         .attached = true,
     };
+    struct launch *l;
     int control[2], signal_fd, ret;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0)
@@ -62,9 +63,10 @@ static int standalone(const char *id, const json_t *spec, int console_fd, struct
     launch.sentry_control_fd = control[1];
     launch.strace_fd = container_open_strace(e);
     signal_fd = e->msg[0] ? -1 : proxy_catch_signals(e);
-    ret = signal_fd < 0 ? -1 : sandbox_launch(&launch, sandbox, e);
+    l = signal_fd < 0 ? NULL : sandbox_prepare(&launch, /*joins=*/false, sandbox, e);
     if (signal_fd < 0)
         close(control[1]);
+    ret = l ? sandbox_finish(l, sandbox, e) : -1;
     if (launch.strace_fd >= 0)
         close(launch.strace_fd);
     if (ret == 0)

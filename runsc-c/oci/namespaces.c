@@ -57,7 +57,20 @@ static void loopback_up(void)
         close(fd);
 }
 
-int namespaces_enter(const json_t *namespaces, struct err *e)
+static int join_process(pid_t pid, int flags, struct err *e)
+{
+    int fd = pidfd_open(pid, 0), ret = 0;
+
+    if (fd < 0)
+        return err_errno(e, errno, "process %d", pid);
+    /* An ordinary user cannot; then nobody outside needs to find the namespace either. */
+    if (setns(fd, flags) < 0 && errno != EPERM)
+        ret = err_errno(e, errno, "cannot join the namespaces of process %d", pid);
+    close(fd);
+    return ret;
+}
+
+int namespaces_enter(const json_t *namespaces, pid_t network, struct err *e)
 {
     int make = 0;
 
@@ -65,7 +78,10 @@ int namespaces_enter(const json_t *namespaces, struct err *e)
         const json_t *v = namespaces_find(namespaces, g_types[i].name);
         const char *path = json_get_string(v, "path", "");
 
-        if (v && !*path)
+        if (v && !*path && network && g_types[i].flag == CLONE_NEWNET) {
+            if (join_process(network, CLONE_NEWNET, e) < 0)
+                return -1;
+        } else if (v && !*path)
             make |= g_types[i].flag;
         else if (v && join_path(path, g_types[i].flag, e) < 0)
             return -1;
@@ -82,12 +98,5 @@ int namespaces_enter(const json_t *namespaces, struct err *e)
 
 int namespaces_join_process(pid_t pid, struct err *e)
 {
-    int fd = pidfd_open(pid, 0), ret = 0;
-
-    if (fd < 0)
-        return err_errno(e, errno, "process %d", pid);
-    if (setns(fd, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0 && errno != EPERM)
-        ret = err_errno(e, errno, "cannot join the namespaces of process %d", pid);
-    close(fd);
-    return ret;
+    return join_process(pid, CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, e);
 }

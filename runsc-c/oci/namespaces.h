@@ -11,9 +11,9 @@
 
 #include "runsc-c/support/err.h"
 
-/* The calling process enters what linux.namespaces says: network, ipc, uts and cgroup are made or
- * joined. The pid and mount namespaces stay the caller's: the proxy must be seen by the engine. */
-int namespaces_enter(const json_t *namespaces, struct err *e);
+/* The calling process enters what linux.namespaces says: network, ipc and uts are made or joined.
+ * network: a process that has the new network namespace already, or 0. The pid and mount namespaces stay the caller's: the proxy must be seen by the engine. */
+int namespaces_enter(const json_t *namespaces, pid_t network, struct err *e);
 /* Network, ipc and uts of another process. */
 int namespaces_join_process(pid_t pid, struct err *e);
 /* The entry of a type, or NULL. */

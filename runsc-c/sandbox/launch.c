@@ -48,8 +48,9 @@ struct launch {
     int tree_count;
     json_t *tree_list; /* for the sentry: per tree {fd, mount, readonly, shared} */
     struct fdset sentry_fds, gofer_fds;
-    int log_fd;
-    int exe_fd;
+    int log_fd, exe_fd;
+    int gofer_go, sentry_go; /* pipes that the children wait on, or -1 */
+    bool joins;
 };
 
 static bool has_option(const json_t *mount, const char *name)
@@ -326,7 +327,8 @@ static int write_id_maps(pid_t pid, struct err *e)
                    : 0;
 }
 
-static pid_t spawn(struct child *c, struct err *e)
+/* The child waits until it is let go: *out_go is the pipe for that, and its end. */
+static pid_t spawn(struct child *c, int *out_go, struct err *e)
 {
     struct clone_args args = {.flags = c->clone_flags, .exit_signal = SIGCHLD};
     int go[2];
@@ -347,11 +349,18 @@ static pid_t spawn(struct child *c, struct err *e)
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
         pid = -1;
-    } else if (write(go[1], "g", 1) != 1) {
-        (void)err_errno(e, errno, "pipe");
     }
-    close(go[1]);
+    *out_go = go[1];
     return pid;
+}
+
+static int let_go(int *go_fd, struct err *e)
+{
+    int ret = write(*go_fd, "g", 1) == 1 ? 0 : err_errno(e, errno, "pipe");
+
+    close(*go_fd);
+    *go_fd = -1;
+    return ret;
 }
 
 static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
@@ -369,9 +378,9 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
         return -1;
     c.config_number = fdset_add(&l->gofer_fds, fd, e);
     c.exe_number = fdset_add(&l->gofer_fds, l->exe_fd, e);
-    out->gofer_pid = c.exe_number < 0 ? -1 : spawn(&c, e);
+    out->gofer_pid = c.exe_number < 0 ? -1 : spawn(&c, &l->gofer_go, e);
     close(fd);
-    return out->gofer_pid < 0 ? -1 : 0;
+    return out->gofer_pid < 0 ? -1 : let_go(&l->gofer_go, e);
 }
 
 /* In the network namespace that its sockets are to live in. */
@@ -380,14 +389,14 @@ static pid_t spawn_sentry(struct launch *l, struct child *c, struct err *e)
     pid_t pid = -1;
 
     if (sandbox_netns_enter(&l->netns, l->rq->spec, e) == 0)
-        pid = spawn(c, e);
+        pid = spawn(c, &l->sentry_go, e);
     sandbox_netns_end(&l->netns);
     return pid;
 }
 
 static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
 {
-    int fd = sandbox_netns_plan(l->rq->spec, sandbox_network(l->rq->standalone), l->rq->proxy,
+    int fd = sandbox_netns_plan(l->rq->spec, sandbox_network(l->rq->standalone), /*proxy=*/0,
                                 &l->netns, e) < 0
                  ? -1
                  : config_fd(sentry_config(l, e), e);
@@ -432,6 +441,10 @@ static void launch_close(struct launch *l)
         close(l->log_fd);
     if (l->exe_fd >= 0)
         close(l->exe_fd);
+    if (l->gofer_go >= 0)
+        close(l->gofer_go);
+    if (l->sentry_go >= 0)
+        close(l->sentry_go);
     json_decref(l->tree_list);
 }
 
@@ -459,7 +472,7 @@ static struct launch *launch_new(const struct launch_request *rq, struct err *e)
         return NULL;
     }
     l->rq = rq;
-    l->log_fd = l->exe_fd = -1;
+    l->log_fd = l->exe_fd = l->gofer_go = l->sentry_go = -1;
     return l;
 }
 
@@ -470,32 +483,6 @@ static int launch_end(struct launch *l, struct sandbox *out, int ret)
     if (ret < 0)
         sandbox_destroy(out);
     return ret;
-}
-
-int sandbox_launch(const struct launch_request *rq, struct sandbox *out, struct err *e)
-{
-    struct launch *l = launch_new(rq, e);
-    json_t *ready = NULL;
-    int ret;
-
-    *out = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1};
-    ret = l ? prepare(l, e) : -1;
-    if (ret == 0)
-        ret = plan_trees(l, e);
-    if (ret == 0)
-        ret = start_gofer(l, out, e);
-    if (ret == 0)
-        ret = start_sentry(l, out, e);
-    close(rq->sentry_control_fd); /* so that the sentry's death is seen as end of file */
-    if (!l)
-        return -1;
-    if (ret == 0) {
-        close_sessions(l);
-        ready = control_receive(rq->control_fd, e);
-        json_decref(ready);
-        ret = ready ? 0 : -1;
-    }
-    return launch_end(l, out, ret);
 }
 
 /* A request whose descriptors are l->sentry_fds, the configuration last. Consumes config. */
@@ -525,22 +512,63 @@ static int send_config(struct launch *l, const char *op, json_t *config, struct 
     return reply ? 0 : -1;
 }
 
-int sandbox_join(const struct launch_request *rq, struct sandbox *out, struct err *e)
+struct launch *sandbox_prepare(const struct launch_request *rq, bool joins, struct sandbox *out,
+                               struct err *e)
 {
     struct launch *l = launch_new(rq, e);
     int ret;
 
     *out = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1};
-    if (!l)
-        return -1;
+    if (!l) {
+        if (!joins)
+            close(rq->sentry_control_fd);
+        return NULL;
+    }
+    l->joins = joins;
     ret = prepare(l, e);
     if (ret == 0)
         ret = plan_trees(l, e);
+    if (ret == 0 && !joins)
+        ret = start_sentry(l, out, e);
+    if (!joins)
+        close(rq->sentry_control_fd); /* so that the sentry's death is seen as end of file */
     if (ret == 0)
-        ret = start_gofer(l, out, e);
+        return l;
+    (void)launch_end(l, out, ret); /* ret again */
+    return NULL;
+}
+
+pid_t sandbox_netns_owner(const struct launch *l, const struct sandbox *s)
+{
+    return l->netns.make && !strcmp(sandbox_network(l->rq->standalone), "host") ? s->sentry_pid : 0;
+}
+
+static int wait_until_created(struct launch *l, struct err *e)
+{
+    json_t *ready;
+
+    if (let_go(&l->sentry_go, e) < 0)
+        return -1;
+    close_sessions(l);
+    ready = control_receive(l->rq->control_fd, e);
+    json_decref(ready);
+    return ready ? 0 : -1;
+}
+
+int sandbox_finish(struct launch *l, struct sandbox *out, struct err *e)
+{
+    int ret = start_gofer(l, out, e);
+
     if (ret == 0)
-        ret = send_config(l, "create", container_config(l, e), e);
+        ret = l->joins ? send_config(l, "create", container_config(l, e), e)
+                       : wait_until_created(l, e);
     return launch_end(l, out, ret);
+}
+
+void sandbox_cancel(struct launch *l, struct sandbox *out)
+{
+    if (l)
+        (void)launch_end(l, out, -1); /* the caller's error is the one to tell */
 }
 
 int sandbox_add_process(const struct launch_request *rq, const json_t *process, struct err *e)

@@ -22,8 +22,7 @@ struct launch_request {
     int strace_fd;         /* or -1 */
     int preserve_fds;      /* descriptors 3.. of ours that the container gets */
     int control_fd;        /* our end of the connection that owns the container's first process */
-    int sentry_control_fd; /* its other end, taken over; launch only */
-    pid_t proxy;           /* whose network namespace the sentry uses with --network=host, or 0 */
+    int sentry_control_fd; /* its other end, taken over; -1 for one that joins */
     const char *overlay;   /* root:memory | none */
     bool shared_root;      /* others may change the root file system */
     bool share_pid;        /* join only: the pid namespace of the sandbox's first container */
@@ -36,11 +35,24 @@ struct sandbox {
     pid_t sentry_pid, gofer_pid; /* children of the caller; sentry_pid -1 after a join */
 };
 
-/* Starts both processes and waits until the container is created (loaded, not running). On error
- * everything is gone again; e->exit_code is 126/127 when the command could not be executed. */
-int sandbox_launch(const struct launch_request *rq, struct sandbox *out, struct err *e);
-/* A further container in the sentry behind rq->control_fd. */
-int sandbox_join(const struct launch_request *rq, struct sandbox *out, struct err *e);
+/*
+ * Starting takes two steps, because hooks run between them: they need the network namespace, which
+ * is the sentry's when it is a new one, and may change what the gofer is to serve.
+ *
+ * sandbox_prepare: the sentry's process exists in its namespaces, and waits. joins: no sentry of its
+ * own, a further container in the one behind rq->control_fd. rq must stay until the end. NULL with
+ * e set.
+ * sandbox_finish: gofer, then the sentry goes on; returns when the container is created (loaded, not
+ * running). On error everything is gone again; e->exit_code is 126/127 when the command could not be
+ * executed. Consumes l, as sandbox_cancel does.
+ */
+struct launch;
+struct launch *sandbox_prepare(const struct launch_request *rq, bool joins, struct sandbox *out,
+                               struct err *e);
+int sandbox_finish(struct launch *l, struct sandbox *out, struct err *e);
+void sandbox_cancel(struct launch *l, struct sandbox *out);
+/* The process that owns the container's new network namespace, 0 when there is none such. */
+pid_t sandbox_netns_owner(const struct launch *l, const struct sandbox *s);
 /* A further process in the container rq->id of the sentry behind rq->control_fd: it is created, and
  * owned by that connection. process: the OCI object. */
 int sandbox_add_process(const struct launch_request *rq, const json_t *process, struct err *e);

@@ -2,10 +2,11 @@
 /*
  * One service thread per connection reads a request, acts, replies. A "wait" does not hold the
  * thread: the connection notes what it awaits, and the exit is sent to it by whoever publishes it.
- * Sends on one connection are single SOCK_SEQPACKET messages, so they do not mix.
+ * Sends on one connection are single SOCK_SEQPACKET messages, so they do not mix. "quiet": true asks
+ * for no reply, "quiet": "success" for one only when the request fails.
  *
  * A connection may own a process: the launcher's owns the first one, "create" and "exec" give
- * theirs to the connection that asked. Outside, a proxy process holds the other end (runsc-c/
+ * theirs to the connection that asked. The owner is told of the end without asking. Outside, a proxy process holds the other end (runsc-c/
  * container/proxy.c); when it dies the connection ends, and the process with it.
  *
  * The peer is our own command run by somebody who may open the socket (mode of its directory), but
@@ -30,7 +31,8 @@ enum { MESSAGE_MAX = 64 * 1024, CONNECTIONS_MAX = 512 };
 struct connection {
     struct list node;               /* c */
     int fd;                         /* I */
-    struct sandbox_process *owned;  /* T, +1 or NULL */
+    struct sandbox_process *owned;  /* T, +1 or NULL; others read it under c */
+    bool owner_told;                /* c: that owned has exited */
     struct sandbox_process *awaits; /* c, +1 or NULL */
     int fds[CONTROL_FDS];           /* T */
 };
@@ -65,11 +67,15 @@ void control_report_error(int fd, const struct boot_error *e)
 
 void control_own_take(struct connection *c, struct sandbox_process *p)
 {
-    if (c->owned) {
-        sandbox_process_abandon(c->owned);
-        sandbox_process_put(c->owned);
-    }
+    struct sandbox_process *old = c->owned;
+
+    mutex_lock(&g_control.lock);
     c->owned = p;
+    c->owner_told = false;
+    mutex_unlock(&g_control.lock);
+    if (old)
+        sandbox_process_abandon(old);
+    sandbox_process_put(old);
 }
 
 json_t *control_await(struct connection *c, struct sandbox_process *p)
@@ -77,6 +83,8 @@ json_t *control_await(struct connection *c, struct sandbox_process *p)
     struct sandbox_process *drop;
     json_t *reply = NULL;
 
+    if (c->owned == p)
+        return NULL; /* it is told anyway */
     mutex_lock(&g_control.lock);
     drop = c->awaits;
     c->awaits = sandbox_process_get(p);
@@ -99,11 +107,16 @@ void control_process_exited(struct sandbox_process *p)
 
     mutex_lock(&g_control.lock);
     list_for_each_entry(c, &g_control.connections, node) {
-        if (c->awaits != p)
+        bool owner = c->owned == p && !c->owner_told;
+
+        if (!owner && c->awaits != p)
             continue;
         send_json(c->fd, json_pack("{s:i}", "status", p->status));
-        c->awaits = NULL;
-        told++;
+        c->owner_told |= owner;
+        if (c->awaits == p) {
+            c->awaits = NULL;
+            told++;
+        }
     }
     mutex_unlock(&g_control.lock);
     while (told-- > 0)
@@ -138,6 +151,11 @@ static ssize_t receive(struct connection *c, char *buf, size_t *out_fd_count)
     return n;
 }
 
+static bool is_quiet(const json_t *quiet, const json_t *reply)
+{
+    return json_is_true(quiet) || (json_is_string(quiet) && !json_object_get(reply, "error"));
+}
+
 static void answer(struct connection *c, const char *buf, size_t size, size_t fd_count)
 {
     json_t *rq = json_loadb(buf, size, 0, NULL), *reply;
@@ -155,7 +173,7 @@ static void answer(struct connection *c, const char *buf, size_t size, size_t fd
     reply = control_handle(&call);
     for (size_t i = 0; i < fd_count && !call.fds_taken; i++)
         close(c->fds[i]);
-    if (json_is_true(json_object_get(rq, "quiet")))
+    if (is_quiet(json_object_get(rq, "quiet"), reply))
         json_decref(reply);
     else if (reply)
         send_json(c->fd, reply);
