@@ -37,8 +37,9 @@ struct lx_robust_list_head {
 };
 static_assert(sizeof(struct lx_robust_list_head) == 24, "robust_list_head");
 
-#define LX_FUTEX_32        2u
-#define LX_FUTEX_WAITV_MAX 128u
+#define LX_FUTEX_32         2u
+#define LX_FUTEX2_SIZE_MASK 3u
+#define LX_FUTEX_WAITV_MAX  128u
 
 struct lx_futex_waitv {
     uint64_t val, uaddr;

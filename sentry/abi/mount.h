@@ -71,6 +71,51 @@
 #define LX_MOUNT_ATTR_IDMAP         0x100000u
 #define LX_MOUNT_ATTR_NOSYMFOLLOW   0x200000u
 
+/* statmount(2) and listmount(2) */
+#define LX_MNT_UNIQUE_OFFSET (1ull << 31) /* ids from here on are never used again */
+#define LX_LSMT_ROOT         UINT64_MAX
+#define LX_LISTMOUNT_REVERSE 1u
+
+#define LX_STATMOUNT_SB_BASIC       0x0001u
+#define LX_STATMOUNT_MNT_BASIC      0x0002u
+#define LX_STATMOUNT_PROPAGATE_FROM 0x0004u
+#define LX_STATMOUNT_MNT_ROOT       0x0008u
+#define LX_STATMOUNT_MNT_POINT      0x0010u
+#define LX_STATMOUNT_FS_TYPE        0x0020u
+#define LX_STATMOUNT_MNT_OPTS       0x0080u
+#define LX_STATMOUNT_SB_SOURCE      0x0200u
+#define LX_STATMOUNT_SUPPORTED_MASK 0x1000u
+#define LX_STATMOUNT_OURS                                                                          \
+    (LX_STATMOUNT_SB_BASIC | LX_STATMOUNT_MNT_BASIC | LX_STATMOUNT_PROPAGATE_FROM |                \
+     LX_STATMOUNT_MNT_ROOT | LX_STATMOUNT_MNT_POINT | LX_STATMOUNT_FS_TYPE |                       \
+     LX_STATMOUNT_MNT_OPTS | LX_STATMOUNT_SB_SOURCE | LX_STATMOUNT_SUPPORTED_MASK)
+
+struct lx_mnt_id_req {
+    uint32_t size, mnt_ns_fd;
+    uint64_t mnt_id, param, mnt_ns_id;
+};
+#define LX_MNT_ID_REQ_SIZE_VER0 24u
+static_assert(sizeof(struct lx_mnt_id_req) == 32, "struct mnt_id_req");
+
+/* Strings are offsets into what follows the struct. */
+struct lx_statmount {
+    uint32_t size, mnt_opts;
+    uint64_t mask;
+    uint32_t sb_dev_major, sb_dev_minor;
+    uint64_t sb_magic;
+    uint32_t sb_flags, fs_type;
+    uint64_t mnt_id, mnt_parent_id;
+    uint32_t mnt_id_old, mnt_parent_id_old;
+    uint64_t mnt_attr, mnt_propagation, mnt_peer_group, mnt_master, propagate_from;
+    uint32_t mnt_root, mnt_point;
+    uint64_t mnt_ns_id;
+    uint32_t fs_subtype, sb_source, opt_num, opt_array, opt_sec_num, opt_sec_array;
+    uint64_t supported_mask;
+    uint32_t mnt_uidmap_num, mnt_uidmap, mnt_gidmap_num, mnt_gidmap;
+    uint64_t spare[43];
+};
+static_assert(sizeof(struct lx_statmount) == 512, "struct statmount");
+
 struct lx_mount_attr {
     uint64_t attr_set, attr_clr, propagation, userns_fd;
 };

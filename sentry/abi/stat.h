@@ -74,6 +74,7 @@ static_assert(sizeof(struct lx_statx) == 256, "struct statx");
 #define LX_STATX_BTIME           0x800u
 #define LX_STATX_MNT_ID          0x1000u
 #define LX_STATX_DIOALIGN        0x2000u
+#define LX_STATX_MNT_ID_UNIQUE   0x4000u
 #define LX_STATX__RESERVED       0x80000000u
 #define LX_STATX_ATTR_MOUNT_ROOT 0x2000u
 

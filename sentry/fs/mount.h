@@ -30,5 +30,14 @@ int vfs_umount(struct path *p, uint32_t flags);
 int vfs_pivot_root(const struct path *new_root, const struct path *put_old);
 /* Undoes a detached tree (fsmount/open_tree file closed before it was attached). */
 void mount_dissolve(struct mount *m);
+/* statmount(2) of the mount with the unique id in the caller's namespace. *out_strings is
+ * malloc'ed. -ENOENT, -EPERM (not below the caller's root), -ENOMEM. */
+struct lx_statmount;
+int MUST_CHECK vfs_statmount(uint64_t id, uint64_t mask, struct lx_statmount *out,
+                             char **out_strings, size_t *out_size);
+/* listmount(2): unique ids of what is mounted below id (or the caller's root), in the order of ids,
+ * beginning after last (0: the first). *out is malloc'ed. -ENOENT, -EPERM, -ENOMEM. */
+int MUST_CHECK vfs_listmount(uint64_t id, uint64_t last, bool reverse, uint64_t **out,
+                             size_t *out_count);
 struct mount *mount_get(struct mount *m);
 void mount_put(struct mount *m);

@@ -306,6 +306,7 @@ static inline bool path_equal(const struct path *a, const struct path *b)
 uint32_t mount_flags(const struct mount *m);
 struct super *mount_super(const struct mount *m);
 uint32_t mount_id(const struct mount *m); /* of mountinfo, statx, fdinfo; 0 for NULL */
+uint64_t mount_unique_id(const struct mount *m); /* never used again: statmount(2) */
 
 /* A file system that mount(2) knows. source and options are hostile strings. */
 struct fs_type {

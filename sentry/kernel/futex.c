@@ -156,7 +156,8 @@ static long restart_wait(struct task *t, struct restart_block *rb)
                       rb->arg[4]);
 }
 
-long futex_wait(uaddr_t addr, bool is_private, uint32_t val, uint32_t bitset, uint64_t deadline)
+long futex_wait_plain(uaddr_t addr, bool is_private, uint32_t val, uint32_t bitset,
+                      uint64_t deadline)
 {
     struct futex_waiter w = {0};
     struct futex_key key;
@@ -177,7 +178,13 @@ long futex_wait(uaddr_t addr, bool is_private, uint32_t val, uint32_t bitset, ui
             (void)futex_wake_key(&key, 1, bitset); /* the wake was for somebody who sleeps */
         return ret < 0 ? ret : -EAGAIN;
     }
-    ret = sleep_on(&w, deadline);
+    return sleep_on(&w, deadline);
+}
+
+long futex_wait(uaddr_t addr, bool is_private, uint32_t val, uint32_t bitset, uint64_t deadline)
+{
+    long ret = futex_wait_plain(addr, is_private, val, bitset, deadline);
+
     if (ret != -ERESTARTSYS || deadline == NO_DEADLINE)
         return ret;
     return task_set_restart(
@@ -396,7 +403,7 @@ long futex_wait_many(const struct futex_wait_entry *entries, uint32_t count, uin
     for (; queued < count; queued++) {
         const struct futex_wait_entry *e = &entries[queued];
 
-        ret = futex_key_get(e->addr, e->is_private, /*write=*/false, &key);
+        ret = e->addr & 3 ? -EINVAL : futex_key_get(e->addr, e->is_private, /*write=*/false, &key);
         if (ret < 0)
             break;
         futex_enqueue(&ws[queued], &key, LX_FUTEX_BITSET_ANY);

@@ -9,6 +9,9 @@ struct task;
 
 /* deadline: monotonic ns or NO_DEADLINE. private: FUTEX_PRIVATE_FLAG was given. */
 long futex_wait(uaddr_t addr, bool is_private, uint32_t val, uint32_t bitset, uint64_t deadline);
+/* The same, but a signal leaves restarting to the handler's SA_RESTART (futex_wait(2)). */
+long futex_wait_plain(uaddr_t addr, bool is_private, uint32_t val, uint32_t bitset,
+                      uint64_t deadline);
 long futex_wake(uaddr_t addr, bool is_private, int count, uint32_t bitset);
 /* cmp: pointer to the expected value or NULL. */
 long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move,

@@ -340,3 +340,8 @@ void kernel_stats_get(struct kernel_stats *out)
     memfile_stats(&mem);
     kernel_memory(&out->mem_total, &out->mem_free);
 }
+
+bool task_process_is_dying(struct task *t)
+{
+    return atomic_load(&t->tg->flags) & GROUP_EXIT;
+}

@@ -30,6 +30,9 @@ lx_pid_t pidns_max_nr(struct pidns *ns);
 /* May the caller look into t? 0 or -EACCES/-EPERM. */
 int task_ptrace_may_access(struct task *t, uint32_t mode);
 
+/* Did the whole process begin to exit (exit_group, a fatal signal)? */
+bool task_process_is_dying(struct task *t);
+
 struct task_info {
     char comm[16];
     char state; /* R S D T t Z X */

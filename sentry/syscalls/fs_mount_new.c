@@ -20,12 +20,11 @@ static long install(struct task *t, struct file *f, bool cloexec)
     return fd;
 }
 
-long sys_open_tree(struct task *t, int dfd, uaddr_t filename, uint32_t flags)
+static int open_tree(struct task *t, int dfd, uaddr_t filename, uint32_t flags, struct file **out)
 {
     struct mount *m;
     struct path p;
-    struct file *f;
-    long ret;
+    int ret;
 
     if (flags & ~(uint32_t)(LX_OPEN_TREE_CLONE | LX_OPEN_TREE_CLOEXEC | LX_AT_EMPTY_PATH |
                             LX_AT_NO_AUTOMOUNT | LX_AT_RECURSIVE | LX_AT_SYMLINK_NOFOLLOW))
@@ -41,14 +40,22 @@ long sys_open_tree(struct task *t, int dfd, uaddr_t filename, uint32_t flags)
     if (flags & LX_OPEN_TREE_CLONE) {
         ret = mount_clone_at(&p, flags & LX_AT_RECURSIVE, &m);
         if (ret == 0) {
-            ret = mount_file_new(m, &f);
+            ret = mount_file_new(m, out);
             if (ret < 0)
                 mount_dissolve(m);
         }
     } else {
-        ret = vfs_open_path(&p, LX_O_PATH, t->curr.cred, &f);
+        ret = vfs_open_path(&p, LX_O_PATH, t->curr.cred, out);
     }
     path_put(&p);
+    return ret;
+}
+
+long sys_open_tree(struct task *t, int dfd, uaddr_t filename, uint32_t flags)
+{
+    struct file *f;
+    int ret = open_tree(t, dfd, filename, flags, &f);
+
     return ret < 0 ? ret : install(t, f, flags & LX_OPEN_TREE_CLOEXEC);
 }
 
@@ -328,17 +335,17 @@ static int setattr_decode(const struct lx_mount_attr *a, uint32_t *set, uint32_t
     return (a->attr_set & LX_MOUNT_ATTR__ATIME) ? -EINVAL : 0;
 }
 
-long sys_mount_setattr(struct task *t, int dfd, uaddr_t path, uint32_t flags, uaddr_t uattr,
-                       size_t usize)
+/* What mount_setattr(2) is asked to do. */
+struct mount_change {
+    uint32_t set, clear, propagation;
+};
+
+/* 1: *out is to be applied; 0: nothing is asked for. */
+static int change_from_user(uaddr_t uattr, size_t usize, struct mount_change *out)
 {
     struct lx_mount_attr attr;
-    uint32_t set, clear;
-    struct path p;
-    long ret;
+    int ret;
 
-    if (flags & ~(uint32_t)(LX_AT_EMPTY_PATH | LX_AT_RECURSIVE | LX_AT_SYMLINK_NOFOLLOW |
-                            LX_AT_NO_AUTOMOUNT))
-        return -EINVAL;
     if (usize > LX_PAGE_SIZE)
         return -E2BIG;
     if (usize < sizeof(attr))
@@ -350,16 +357,60 @@ long sys_mount_setattr(struct task *t, int dfd, uaddr_t path, uint32_t flags, ua
         return ret;
     if (!attr.attr_set && !attr.attr_clr && !attr.propagation)
         return 0;
-    ret = setattr_decode(&attr, &set, &clear);
-    if (ret < 0)
+    ret = setattr_decode(&attr, &out->set, &out->clear);
+    out->propagation = (uint32_t)attr.propagation;
+    return ret < 0 ? ret : 1;
+}
+
+static int change_apply(const struct mount_change *c, const struct path *p, bool recursive)
+{
+    int ret = vfs_mount_setattr(p, c->set, c->clear, recursive);
+
+    return ret == 0 && c->propagation ? vfs_set_propagation(p, c->propagation, recursive) : ret;
+}
+
+long sys_mount_setattr(struct task *t, int dfd, uaddr_t path, uint32_t flags, uaddr_t uattr,
+                       size_t usize)
+{
+    struct mount_change c;
+    struct path p;
+    long ret;
+
+    if (flags & ~(uint32_t)(LX_AT_EMPTY_PATH | LX_AT_RECURSIVE | LX_AT_SYMLINK_NOFOLLOW |
+                            LX_AT_NO_AUTOMOUNT))
+        return -EINVAL;
+    ret = change_from_user(uattr, usize, &c);
+    if (ret <= 0)
         return ret;
     ret =
         path_from_user(dfd, path, !(flags & LX_AT_SYMLINK_NOFOLLOW), flags & LX_AT_EMPTY_PATH, &p);
     if (ret < 0)
         return ret;
-    ret = vfs_mount_setattr(&p, set, clear, flags & LX_AT_RECURSIVE);
-    if (ret == 0 && attr.propagation)
-        ret = vfs_set_propagation(&p, (uint32_t)attr.propagation, flags & LX_AT_RECURSIVE);
+    ret = change_apply(&c, &p, flags & LX_AT_RECURSIVE);
     path_put(&p);
     return ret;
+}
+
+long sys_open_tree_attr(struct task *t, int dfd, uaddr_t filename, uint32_t flags, uaddr_t uattr,
+                        size_t usize)
+{
+    struct mount_change c;
+    struct file *f;
+    int ret;
+
+    if (!uattr && usize)
+        return -EINVAL;
+    ret = open_tree(t, dfd, filename, flags, &f);
+    if (ret < 0)
+        return ret;
+    if (uattr) {
+        ret = change_from_user(uattr, usize, &c);
+        if (ret > 0)
+            ret = change_apply(&c, &f->path, flags & LX_AT_RECURSIVE);
+        if (ret < 0) {
+            file_put(f);
+            return ret;
+        }
+    }
+    return install(t, f, flags & LX_OPEN_TREE_CLOEXEC);
 }

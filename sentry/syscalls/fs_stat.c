@@ -88,7 +88,7 @@ static struct lx_statx_timestamp statx_time(const struct fs_time *ts)
     return (struct lx_statx_timestamp){.tv_sec = ts->sec, .tv_nsec = ts->nsec};
 }
 
-static long statx_out(const struct path *p, const struct fs_attr *a, uaddr_t ubuf)
+static long statx_out(const struct path *p, const struct fs_attr *a, uint32_t want, uaddr_t ubuf)
 {
     const struct userns *ns = curr()->cred->userns;
     struct lx_statx sx = {
@@ -112,6 +112,10 @@ static long statx_out(const struct path *p, const struct fs_attr *a, uaddr_t ubu
         .stx_mnt_id = mount_id(p->mnt),
     };
 
+    if (want & LX_STATX_MNT_ID_UNIQUE) {
+        sx.stx_mask ^= LX_STATX_MNT_ID | LX_STATX_MNT_ID_UNIQUE;
+        sx.stx_mnt_id = mount_unique_id(p->mnt);
+    }
     if (a->mask & ATTR_BTIME) {
         sx.stx_mask |= LX_STATX_BTIME;
         sx.stx_btime = statx_time(&a->btime);
@@ -141,7 +145,7 @@ long sys_statx(struct task *t, int dfd, uaddr_t filename, uint32_t flags, uint32
         return ret;
     ret = vfs_getattr(&p, &a);
     if (ret == 0)
-        ret = statx_out(&p, &a, buffer);
+        ret = statx_out(&p, &a, mask, buffer);
     path_put(&p);
     return ret;
 }

@@ -82,39 +82,114 @@ long sys_futex(struct task *t, uaddr_t uaddr, int op, uint32_t val, uaddr_t utim
     }
 }
 
+/* ---- the second interface: size and privacy in flags ---------------------------------------- */
+
+/* DEVIATION: FUTEX2_NUMA and FUTEX2_MPOL (Linux 6.16) are flags that an older kernel does not know.
+ */
+static int futex2_check(uint32_t flags, uint64_t val, uint64_t mask)
+{
+    if (flags & ~(LX_FUTEX2_SIZE_MASK | LX_FUTEX_PRIVATE_FLAG))
+        return -EINVAL;
+    if ((flags & LX_FUTEX2_SIZE_MASK) != LX_FUTEX_32)
+        return -EINVAL; /* as Linux: other sizes have numbers, no more */
+    return val >> 32 || mask >> 32 ? -EINVAL : 0;
+}
+
+static int futex2_deadline(uaddr_t timeout, int clockid, uint64_t *out)
+{
+    struct lx_timespec ts;
+
+    *out = NO_DEADLINE;
+    if (!timeout)
+        return 0;
+    if (clockid != LX_CLOCK_REALTIME && clockid != LX_CLOCK_MONOTONIC)
+        return -EINVAL;
+    if (get_user(&ts, timeout) < 0)
+        return -EFAULT;
+    if (!lx_timespec_valid(&ts))
+        return -EINVAL;
+    return clock_deadline(clockid, lx_timespec_to_ns(&ts), /*absolute=*/true, out);
+}
+
+static int futex2_entries(uaddr_t waiters, uint32_t count, struct futex_wait_entry *out)
+{
+    struct lx_futex_waitv w;
+
+    for (uint32_t i = 0; i < count; i++) {
+        int ret;
+
+        if (get_user(&w, waiters + i * sizeof(w)) < 0)
+            return -EFAULT;
+        ret = w.reserved ? -EINVAL : futex2_check(w.flags, w.val, 0);
+        if (ret < 0)
+            return ret;
+        out[i] =
+            (struct futex_wait_entry){w.uaddr, (uint32_t)w.val, w.flags & LX_FUTEX_PRIVATE_FLAG};
+    }
+    return 0;
+}
+
 long sys_futex_waitv(struct task *t, uaddr_t waiters, uint32_t nr_futexes, uint32_t flags,
                      uaddr_t timeout, int clockid)
 {
     struct futex_wait_entry entries[LX_FUTEX_WAITV_MAX];
-    uint64_t deadline = NO_DEADLINE;
-    struct lx_futex_waitv w;
-    struct lx_timespec ts;
+    uint64_t deadline;
     int ret;
 
     (void)t;
     if (flags || !nr_futexes || nr_futexes > LX_FUTEX_WAITV_MAX || !waiters)
         return -EINVAL;
-    if (timeout) {
-        if (clockid != LX_CLOCK_REALTIME && clockid != LX_CLOCK_MONOTONIC)
+    ret = futex2_deadline(timeout, clockid, &deadline);
+    if (ret == 0)
+        ret = futex2_entries(waiters, nr_futexes, entries);
+    return ret < 0 ? ret : futex_wait_many(entries, nr_futexes, deadline);
+}
+
+long sys_futex_wake(struct task *t, uaddr_t uaddr, uint64_t mask, int nr, uint32_t flags)
+{
+    int ret = futex2_check(flags, 0, mask);
+    struct futex_key key;
+
+    (void)t;
+    if (ret < 0)
+        return ret;
+    if (nr == 0 && mask) { /* Linux: the word is checked, nobody is woken */
+        if (uaddr & 3)
             return -EINVAL;
-        if (get_user(&ts, timeout) < 0)
-            return -EFAULT;
-        if (!lx_timespec_valid(&ts))
-            return -EINVAL;
-        ret = clock_deadline(clockid, lx_timespec_to_ns(&ts), /*absolute=*/true, &deadline);
-        if (ret < 0)
-            return ret;
+        return user_futex_key(uaddr, flags & LX_FUTEX_PRIVATE_FLAG, /*write=*/false, &key);
     }
-    for (uint32_t i = 0; i < nr_futexes; i++) {
-        if (get_user(&w, waiters + i * sizeof(w)) < 0)
-            return -EFAULT;
-        if ((w.flags & ~(LX_FUTEX_32 | LX_FUTEX_PRIVATE_FLAG)) || w.reserved ||
-            !(w.flags & LX_FUTEX_32) || (w.uaddr & 3))
-            return -EINVAL;
-        entries[i] =
-            (struct futex_wait_entry){w.uaddr, (uint32_t)w.val, w.flags & LX_FUTEX_PRIVATE_FLAG};
-    }
-    return futex_wait_many(entries, nr_futexes, deadline);
+    return futex_wake(uaddr, flags & LX_FUTEX_PRIVATE_FLAG, nr, (uint32_t)mask);
+}
+
+long sys_futex_wait(struct task *t, uaddr_t uaddr, uint64_t val, uint64_t mask, uint32_t flags,
+                    uaddr_t timeout, int clockid)
+{
+    uint64_t deadline;
+    int ret = futex2_check(flags, val, mask);
+
+    (void)t;
+    if (ret == 0)
+        ret = futex2_deadline(timeout, clockid, &deadline);
+    if (ret < 0)
+        return ret;
+    return futex_wait_plain(uaddr, flags & LX_FUTEX_PRIVATE_FLAG, (uint32_t)val, (uint32_t)mask,
+                            deadline);
+}
+
+long sys_futex_requeue(struct task *t, uaddr_t waiters, uint32_t flags, int nr_wake, int nr_requeue)
+{
+    struct futex_wait_entry e[2];
+    int ret;
+
+    (void)t;
+    if (flags || !waiters)
+        return -EINVAL;
+    ret = futex2_entries(waiters, 2, e);
+    if (ret < 0)
+        return ret;
+    if (e[0].is_private != e[1].is_private)
+        return -EINVAL;
+    return futex_requeue(e[0].addr, e[1].addr, e[0].is_private, nr_wake, nr_requeue, &e[0].val);
 }
 
 long sys_set_robust_list(struct task *t, uaddr_t head, size_t len)

@@ -212,3 +212,38 @@ out:
     free(v);
     return ret;
 }
+
+/* ---- process_mrelease ---------------------------------------------------------------------- */
+
+/* A dying process gives its memory back by itself, without waiting for anything slow: there is
+ * nothing to hurry, only the answers are Linux's. */
+long sys_process_mrelease(struct task *t, int pidfd, uint32_t flags)
+{
+    struct task *other = NULL;
+    struct mm *mm = NULL;
+    struct file *f;
+    struct pid *p;
+    int ret;
+
+    if (flags)
+        return -EINVAL;
+    ret = fdtable_lookup_get(t->curr.files, pidfd, &f);
+    if (ret < 0)
+        return ret;
+    p = pidfd_pid(f);
+    ret = p ? 0 : -EBADF;
+    if (p)
+        other = pid_task_get(p, PID_TGID);
+    if (ret == 0 && other)
+        mm = task_mm_get(other);
+    if (ret == 0 && !mm)
+        ret = -ESRCH;
+    if (ret == 0 && !task_process_is_dying(other))
+        ret = -EINVAL;
+    if (mm)
+        mm_put(mm);
+    if (other)
+        task_put(other);
+    file_put(f);
+    return ret;
+}
