@@ -21,6 +21,18 @@ struct cred *cred_kernel(void)
     return &g_kernel_cred;
 }
 
+struct cred_security *cred_security_get(struct cred_security *s)
+{
+    refs_get(&s->refs);
+    return s;
+}
+
+void cred_security_put(struct cred_security *s)
+{
+    if (refs_put(&s->refs))
+        s->destroy(s);
+}
+
 static int group_cmp(const void *a, const void *b)
 {
     lx_gid_t x, y;
@@ -40,6 +52,8 @@ int cred_copy_groups(const struct cred *old, const lx_gid_t *groups, size_t coun
     *c = *old;
     refs_init(&c->refs);
     c->userns = userns_get(old->userns);
+    if (c->security)
+        cred_security_get(c->security);
     c->group_count = count;
     if (count) {
         memcpy(c->groups, groups, count * sizeof(c->groups[0]));
@@ -69,6 +83,8 @@ void cred_put(struct cred *c)
     if (!c || c == &g_kernel_cred || !refs_put(&c->refs))
         return;
     userns_put(c->userns);
+    if (c->security)
+        cred_security_put(c->security);
     free(c);
 }
 

@@ -56,6 +56,15 @@
 
 struct userns;
 
+/* What a security module hangs on credentials; copies of them share it. Lifetime: refcounted. */
+struct cred_security {
+    struct refs refs;
+    /* The last reference is gone. May run under any lock: takes only leaf locks, never blocks. */
+    void (*destroy)(struct cred_security *s);
+};
+struct cred_security *cred_security_get(struct cred_security *s);
+void cred_security_put(struct cred_security *s);
+
 /* Lifetime: refcounted (cred_get/cred_put), immutable once published: change = copy + replace. */
 struct cred {
     struct refs refs;
@@ -63,7 +72,8 @@ struct cred {
     lx_gid_t rgid, egid, sgid, fsgid;
     uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bounding, cap_ambient;
     uint32_t securebits;
-    struct userns *userns; /* +1 */
+    struct userns *userns;          /* +1 */
+    struct cred_security *security; /* +1 or NULL: landlock's domain */
     size_t group_count;
     lx_gid_t groups[]; /* sorted */
 };

@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "sentry/abi/landlock.h"
+#include "sentry/fs/security.h"
+
 int inode_getattr(struct inode *i, struct fs_attr *out)
 {
     if (i->ops->getattr) {
@@ -157,6 +160,11 @@ int vfs_setattr(const struct path *p, const struct fs_attr *attr, struct file *f
             return ret;
         if (atomic_load(&i->write_count) < 0)
             return -ETXTBSY;
+    }
+    if (a.mask & ATTR_SIZE) {
+        ret = f ? security_file(f, LX_LL_FS_TRUNCATE) : security_truncate(p);
+        if (ret < 0)
+            return ret;
     }
     mutex_lock(&i->lock);
     ret = check_change(i, &a);

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/landlock/landlock.h"
+
 struct dcache g_dcache;
 
 uint32_t dentry_name_hash(const char *name, size_t len)
@@ -504,6 +506,7 @@ void dcache_reap(void)
     want_reap(g_dcache.hashed > DCACHE_LIMIT);
     mutex_unlock(&g_dcache.lock);
     put_list(&gone);
+    landlock_reap();
 }
 
 /* Unused leaves first; their parents become unused in the next round. */

@@ -31,6 +31,7 @@ void file_init(struct file *f, const struct file_ops *ops, uint32_t flags)
     list_init(&f->epoll_items);
     atomic_init(&f->fasync, NULL);
     f->kind = 0;
+    f->refused = 0;
 }
 
 void file_destroy_generic(struct file *f)

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/fs/security.h"
+
 int may_create(struct inode *dir)
 {
     return inode_permission(dir, MAY_WRITE | MAY_EXEC);
@@ -56,9 +58,10 @@ NO_THREAD_SAFETY static void new_name_end(struct new_name *n)
     walk_end(&n->w);
 }
 
-/* filename_create of Linux: EEXIST comes before EROFS, which comes before permission. */
+/* type: LX_S_IF* of what will have the name, 0: an object that has names already (link).
+ * filename_create of Linux: EEXIST comes before EROFS, which comes before permission. */
 NO_THREAD_SAFETY static int new_name_begin(struct new_name *n, int dirfd, const char *name,
-                                           bool is_dir)
+                                           uint32_t type)
 {
     int ret = walk_begin(&n->w, dirfd, name, 0);
 
@@ -79,9 +82,11 @@ NO_THREAD_SAFETY static int new_name_begin(struct new_name *n, int dirfd, const 
         return ret;
     if (n->child->inode)
         return -EEXIST;
-    if (n->w.last.trailing_slash && !is_dir)
+    if (n->w.last.trailing_slash && type != LX_S_IFDIR)
         return -ENOENT;
     ret = path_want_write(&n->w.cur);
+    if (ret == 0 && type)
+        ret = security_make(&n->w.cur, type);
     return ret < 0 ? ret : may_create(n->dir);
 }
 
@@ -101,7 +106,7 @@ NO_THREAD_SAFETY static int new_name_made(struct new_name *n, int ret, uint32_t 
 int vfs_mkdir(int dirfd, const char *name, uint32_t mode)
 {
     struct new_name n;
-    int ret = new_name_begin(&n, dirfd, name, /*is_dir=*/true);
+    int ret = new_name_begin(&n, dirfd, name, LX_S_IFDIR);
 
     if (ret == 0) {
         mode = LX_S_IFDIR | (mode & (0777u | LX_S_ISVTX) & ~fs_ctx_umask(curr()->fs));
@@ -143,7 +148,7 @@ int vfs_mknod_path(int dirfd, const char *name, uint32_t mode, lx_dev_t dev, str
     default:
         return -EINVAL;
     }
-    ret = new_name_begin(&n, dirfd, name, /*is_dir=*/false);
+    ret = new_name_begin(&n, dirfd, name, type);
     mode = type | (mode & LX_S_IALLUGO & ~fs_ctx_umask(curr()->fs));
     if (ret == 0)
         ret = mknod_allowed(type, dev);
@@ -170,7 +175,7 @@ int vfs_mknod(int dirfd, const char *name, uint32_t mode, lx_dev_t dev)
 int vfs_symlink(const char *target, int dirfd, const char *name)
 {
     struct new_name n;
-    int ret = new_name_begin(&n, dirfd, name, /*is_dir=*/false);
+    int ret = new_name_begin(&n, dirfd, name, LX_S_IFLNK);
 
     if (ret == 0) {
         ret = n.dir->ops->symlink ? n.dir->ops->symlink(n.dir, n.child, target) : -EPERM;
@@ -215,9 +220,11 @@ int vfs_link(int old_dirfd, const char *old_name, int new_dirfd, const char *new
     ret = vfs_walk(old_dirfd, old_name, walk, &old);
     if (ret < 0)
         return ret;
-    ret = new_name_begin(&n, new_dirfd, new_name, /*is_dir=*/false);
+    ret = new_name_begin(&n, new_dirfd, new_name, 0);
     if (ret == 0)
         ret = link_checks(&old, &n);
+    if (ret == 0)
+        ret = security_link(&old, &n.w.cur);
     if (ret == 0) {
         ret = n.dir->ops->link(old.dentry->inode, n.dir, n.child);
         ret = new_name_made(&n, ret, 0);
@@ -281,6 +288,8 @@ static int remove_name(int dirfd, const char *name, bool is_dir)
         ret = -ENOENT;
     if (ret == 0 && w.last.trailing_slash && !is_dir)
         ret = dentry_is_dir(d) ? -EISDIR : -ENOTDIR;
+    if (ret == 0)
+        ret = security_remove(&w.cur, is_dir);
     if (ret == 0) {
         inode = inode_get(d->inode);
         ret = remove_child(dir, d, is_dir);

@@ -13,6 +13,7 @@
 
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/pipe/pipe.h"
+#include "sentry/fs/security.h"
 
 /* ---- O_PATH ---------------------------------------------------------------------------------- */
 
@@ -130,13 +131,17 @@ static int call_open_op(const struct path *p, uint32_t flags, struct file **out)
     return i->ops->open ? i->ops->open(i, p->dentry, flags, out) : -ENXIO;
 }
 
-static int truncate_at_open(const struct path *p)
+static int truncate_at_open(const struct path *p, const struct cred *cred)
 {
     struct fs_attr a = {.mask = ATTR_SIZE | ATTR_MTIME_NOW, .size = 0};
     struct inode *i = p->dentry->inode;
+    int ret;
 
     if (!LX_S_ISREG(i->attr.mode))
         return 0;
+    ret = cred->security ? security_truncate(p) : 0;
+    if (ret < 0)
+        return ret;
     if (!inode_capable(i, LX_CAP_FSETID))
         a.mask |= ATTR_KILL_SUID;
     return inode_setattr(i, &a);
@@ -147,6 +152,7 @@ static int do_open(const struct path *p, uint32_t flags, const struct cred *cred
 {
     struct file *f = NULL;
     bool writer = false;
+    uint32_t refused;
     int ret;
 
     if ((flags & LX_O_ACCMODE) != LX_O_RDONLY || (flags & LX_O_TRUNC)) {
@@ -155,7 +161,9 @@ static int do_open(const struct path *p, uint32_t flags, const struct cred *cred
             return ret;
         writer = ret > 0;
     }
-    ret = call_open_op(p, flags, &f);
+    ret = security_open(p, flags, cred, &refused);
+    if (ret == 0)
+        ret = call_open_op(p, flags, &f);
     if (ret < 0) {
         if (writer)
             atomic_fetch_sub(&p->dentry->inode->write_count, 1);
@@ -172,10 +180,11 @@ static int do_open(const struct path *p, uint32_t flags, const struct cred *cred
         cred_put((struct cred *)(uintptr_t)f->cred);
         f->cred = cred_get(cred);
     }
+    f->refused = refused;
     if (writer)
         f->kind |= FILE_WRITER;
     if (flags & LX_O_TRUNC) {
-        ret = truncate_at_open(p);
+        ret = truncate_at_open(p, cred);
         if (ret < 0) {
             file_put(f);
             return ret;
@@ -258,6 +267,8 @@ static int lookup_or_create(struct walk *w, const struct open_how *how, struct d
     if (d->inode)
         goto found;
     ret = path_want_write(&w->cur);
+    if (ret == 0)
+        ret = security_make(&w->cur, LX_S_IFREG);
     if (ret == 0)
         ret = may_create(dir->inode);
     if (ret == 0 && !dir->inode->ops->create)

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/fs/security.h"
+
 struct rename_op {
     struct walk old_w, new_w;
     struct inode *old_dir, *new_dir;
@@ -122,6 +124,9 @@ static int rename_locked(struct rename_op *r)
 {
     int ret = rename_lookup(r);
 
+    if (ret == 0)
+        ret = security_rename(&(struct path){r->old_w.cur.mnt, r->old}, &r->new_w.cur, r->new_child,
+                              r->flags & LX_RENAME_EXCHANGE);
     if (ret < 0)
         return ret;
     if (r->old->inode == r->new_child->inode)

@@ -305,7 +305,7 @@ static inline bool path_equal(const struct path *a, const struct path *b)
 
 uint32_t mount_flags(const struct mount *m);
 struct super *mount_super(const struct mount *m);
-uint32_t mount_id(const struct mount *m); /* of mountinfo, statx, fdinfo; 0 for NULL */
+uint32_t mount_id(const struct mount *m);        /* of mountinfo, statx, fdinfo; 0 for NULL */
 uint64_t mount_unique_id(const struct mount *m); /* never used again: statmount(2) */
 
 /* A file system that mount(2) knows. source and options are hostile strings. */
@@ -490,7 +490,8 @@ struct file {
     struct waitq own_wq;
     struct list epoll_items; /* epoll items watching it; RANK_LEAF lock in epoll.c */
     _Atomic(struct fasync *) fasync;
-    uint32_t kind; /* FILE_* bits */
+    uint32_t kind;    /* FILE_* bits */
+    uint32_t refused; /* I: rights to later calls that a security module refused at open */
 };
 #define FILE_SEEKABLE   1u  /* has a position: lseek, pread */
 #define FILE_STREAM     2u  /* no position at all: pread is -ESPIPE */

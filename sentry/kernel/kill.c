@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "sentry/fs/security.h"
 #include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/kernel/task_info.h"
 
@@ -31,15 +32,17 @@ static bool same_session(struct task *a, struct task *b)
 static int check_permission(struct task *t, int signo, const struct cred *cred)
 {
     struct task *self = current_task();
+    int refused;
     bool ok;
 
     if (self && self->tg == t->tg)
         return 0;
     mutex_lock(&t->lock);
     ok = cred_may_signal(cred, t->curr.cred);
+    refused = security_signal(cred, t->curr.cred);
     mutex_unlock(&t->lock);
     if (ok || (signo == LX_SIGCONT && self && same_session(self, t)))
-        return 0;
+        return refused;
     return -EPERM;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "sentry/fs/devpts/tty.h"
-#include "sentry/fs/vfs.h"
+#include "sentry/fs/security.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
@@ -115,6 +115,8 @@ int task_ptrace_may_access(struct task *t, uint32_t mode)
         !((theirs->cap_permitted & ~c->cap_permitted) == 0 && theirs->userns == c->userns) &&
         !cred_ns_capable(c, theirs->userns, LX_CAP_SYS_PTRACE))
         ret = -EPERM;
+    if (ret == 0)
+        ret = security_trace(theirs);
 out:
     cred_put(theirs);
     return ret;

@@ -4,7 +4,7 @@
 
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/stat.h"
-#include "sentry/fs/vfs.h"
+#include "sentry/fs/security.h"
 #include "sentry/loader/loader_internal.h"
 
 /* Counts the file as running: nobody may write to it until the file is released. */
@@ -41,6 +41,8 @@ int loader_open_exec(int dirfd, const char *name, uint32_t walk_flags, struct fi
         goto out;
     }
     ret = inode_permission(i, MAY_EXEC);
+    if (ret == 0)
+        ret = security_exec(&p);
     if (ret < 0)
         goto out;
     /* Reading a program needs no read permission of the caller. */

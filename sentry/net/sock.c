@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sentry/abi/in.h"
 #include "sentry/core/restart.h"
 #include "sentry/fs/fasync.h"
+#include "sentry/fs/security.h"
 #include "sentry/net/inet/inet.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/netlink/netlink.h"
@@ -191,4 +193,49 @@ int sock_create(struct netns *ns, int family, int type, int protocol, struct soc
     default:
         return -EAFNOSUPPORT;
     }
+}
+
+/* ---- bind and connect ----------------------------------------------------------------------- */
+
+/* Linux: addresses that the protocol will refuse are left to its own errno. */
+static int check_tcp(struct sock *sk, const struct sockaddr_buf *a, bool connect)
+{
+    struct lx_sockaddr_in in;
+    uint32_t size = a->family == LX_AF_INET6 ? LX_SIN6_LEN_RFC2133 : sizeof(in);
+
+    if (security_idle() || sk->type != LX_SOCK_STREAM || sk->protocol != LX_IPPROTO_TCP ||
+        (sk->family != LX_AF_INET && sk->family != LX_AF_INET6))
+        return 0;
+    if (a->len < sizeof(a->family))
+        return -EINVAL;
+    if (a->family != LX_AF_UNSPEC && a->family != LX_AF_INET && a->family != LX_AF_INET6)
+        return 0;
+    if (a->len < size)
+        return -EINVAL;
+    memcpy(&in, a->bytes, sizeof(in)); /* the port is at the same place in both */
+    if (a->family != LX_AF_UNSPEC && a->family != sk->family)
+        return -EINVAL;
+    if (a->family == LX_AF_UNSPEC && connect)
+        return 0; /* ends a connection */
+    if (a->family == LX_AF_UNSPEC && in.addr)
+        return -EAFNOSUPPORT;
+    return security_tcp(connect, __builtin_bswap16(in.port));
+}
+
+int sock_bind(struct sock *sk, const struct sockaddr_buf *addr)
+{
+    int ret = check_tcp(sk, addr, /*connect=*/false);
+
+    if (ret < 0)
+        return ret;
+    return sk->ops->bind ? sk->ops->bind(sk, addr) : -EOPNOTSUPP;
+}
+
+int sock_connect(struct sock *sk, const struct sockaddr_buf *addr, bool nonblock)
+{
+    int ret = check_tcp(sk, addr, /*connect=*/true);
+
+    if (ret < 0)
+        return ret;
+    return sk->ops->connect ? sk->ops->connect(sk, addr, nonblock) : -EOPNOTSUPP;
 }

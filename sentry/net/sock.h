@@ -215,6 +215,9 @@ int MUST_CHECK sock_wait(struct sock_wait *w);
 void sock_wait_end(struct sock_wait *w);
 /* sockets of family x type x protocol: checks the combination. *out +1. */
 int MUST_CHECK sock_create(struct netns *ns, int family, int type, int protocol, struct sock **out);
+/* bind(2), connect(2) with the question to the security module. */
+int sock_bind(struct sock *sk, const struct sockaddr_buf *addr);
+int sock_connect(struct sock *sk, const struct sockaddr_buf *addr, bool nonblock);
 /* SIGPIPE unless MSG_NOSIGNAL; returns -EPIPE. */
 int sock_epipe(uint32_t msg_flags);
 

@@ -76,7 +76,8 @@ long sys_cachestat(struct task *t, int fd, uaddr_t cstat_range, uaddr_t cstat, u
 /* ---- file_getattr, file_setattr ------------------------------------------------------------- */
 
 #define FILE_ATTR_SIZE_VER0 24u
-#define FS_XFLAGS_KNOWN     0x8001ffffu /* FS_XFLAG_* of Linux 6.18, as a mask that is not too small \
+#define FS_XFLAGS_KNOWN                                                                            \
+    0x8001ffffu /* FS_XFLAG_* of Linux 6.18, as a mask that is not too small \
                                          */
 
 struct lx_file_attr {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sentry/abi/mount.h"
+#include "sentry/fs/security.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/fs_path.h"
 
@@ -109,7 +110,7 @@ static long do_mount(const char *source, const struct path *where, const char *t
 {
     const uint64_t propagation = LX_MS_SHARED | LX_MS_PRIVATE | LX_MS_SLAVE | LX_MS_UNBINDABLE;
 
-    if (!may_mount())
+    if (!may_mount() || security_mount() < 0)
         return -EPERM;
     if ((ms & (LX_MS_REMOUNT | LX_MS_BIND)) == (LX_MS_REMOUNT | LX_MS_BIND))
         return vfs_remount_bind(where, mount_flags_of(ms));
@@ -168,7 +169,9 @@ long sys_umount2(struct task *t, uaddr_t name, int flags)
     ret = path_from_user(LX_AT_FDCWD, name, !((uint32_t)flags & LX_UMOUNT_NOFOLLOW), false, &p);
     if (ret < 0)
         return ret;
-    ret = vfs_umount(&p, (uint32_t)flags);
+    ret = may_mount() ? security_mount() : 0;
+    if (ret == 0)
+        ret = vfs_umount(&p, (uint32_t)flags);
     path_put(&p);
     return ret;
 }
@@ -193,7 +196,9 @@ long sys_pivot_root(struct task *t, uaddr_t new_root, uaddr_t put_old)
         ret = vfs_walk(LX_AT_FDCWD, old_name.s, WALK_FOLLOW | WALK_DIRECTORY, &o);
         path_arg_free(&old_name);
         if (ret == 0) {
-            ret = vfs_pivot_root(&n, &o);
+            ret = security_mount();
+            if (ret == 0)
+                ret = vfs_pivot_root(&n, &o);
             path_put(&o);
         }
     }

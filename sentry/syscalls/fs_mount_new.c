@@ -7,6 +7,7 @@
 #include "sentry/abi/mount.h"
 #include "sentry/fs/fs_context.h"
 #include "sentry/fs/mount.h"
+#include "sentry/fs/security.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/fs_path.h"
 
@@ -109,7 +110,9 @@ long sys_move_mount(struct task *t, int from_dfd, uaddr_t from_pathname, int to_
     ret = path_from_user(to_dfd, to_pathname, flags & LX_MOVE_MOUNT_T_SYMLINKS,
                          flags & LX_MOVE_MOUNT_T_EMPTY_PATH, &to);
     if (ret == 0) {
-        ret = f ? mount_file_attach(f, &to) : vfs_move_mount(&from, &to);
+        ret = security_mount();
+        if (ret == 0)
+            ret = f ? mount_file_attach(f, &to) : vfs_move_mount(&from, &to);
         path_put(&to);
     }
     if (f)

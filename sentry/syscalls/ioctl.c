@@ -5,9 +5,10 @@
 #include "gen/syscall_protos.h"
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/ioctl.h"
+#include "sentry/abi/landlock.h"
 #include "sentry/abi/stat.h"
 #include "sentry/fs/fasync.h"
-#include "sentry/fs/vfs.h"
+#include "sentry/fs/security.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
 
@@ -93,6 +94,9 @@ long sys_ioctl(struct task *t, int fd, uint32_t request, uint64_t arg)
         ret = -EOPNOTSUPP;
         break;
     default:
+        ret = security_file(f, LX_LL_FS_IOCTL_DEV);
+        if (ret < 0)
+            break;
         ret = -ENOTTY;
         if (request == LX_FIONREAD && LX_S_ISREG(f->inode->attr.mode))
             ret = ioctl_bytes_left(f, arg);

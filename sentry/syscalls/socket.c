@@ -139,7 +139,7 @@ long sys_bind(struct task *t, int fd, uaddr_t addr, int addrlen)
         return ret;
     ret = sockaddr_in(addr, addrlen, &a);
     if (ret == 0)
-        ret = sk->ops->bind ? sk->ops->bind(sk, &a) : -EOPNOTSUPP;
+        ret = sock_bind(sk, &a);
     file_put(f);
     return ret;
 }
@@ -172,7 +172,7 @@ long sys_connect(struct task *t, int fd, uaddr_t addr, int addrlen)
     if (ret == 0 && a.len < sizeof(uint16_t))
         ret = -EINVAL;
     if (ret == 0)
-        ret = sk->ops->connect ? sk->ops->connect(sk, &a, file_nonblock(f)) : -EOPNOTSUPP;
+        ret = sock_connect(sk, &a, file_nonblock(f));
     file_put(f);
     return ret;
 }

@@ -20,6 +20,7 @@
 
 #include "sentry/core/cred.h"
 #include "sentry/core/random.h"
+#include "sentry/fs/security.h"
 #include "sentry/mm/uaccess.h"
 
 #define ADDR_HEAD offsetof(struct lx_sockaddr_un, path)
@@ -281,6 +282,15 @@ int unix_find(struct netns *ns, const struct sockaddr_buf *addr, int type, struc
     if (!*out || !refs_get_not_zero(&(*out)->sk.refs))
         ret = -ECONNREFUSED;
     mutex_unlock(&ns->table_lock);
+    if (ret == 0 && !security_idle()) {
+        struct sock *sk = &(*out)->sk;
+
+        mutex_lock(&sk->lock);
+        ret = security_abstract_unix(sk->file ? sk->file->cred : NULL);
+        mutex_unlock(&sk->lock);
+        if (ret < 0)
+            sock_put(sk);
+    }
     return ret;
 }
 
