@@ -22,4 +22,6 @@ int cmd_wait(int argc, char **argv, struct err *e);
 int cmd_ps(int argc, char **argv, struct err *e);
 int cmd_delete(int argc, char **argv, struct err *e);
 int cmd_list(int argc, char **argv, struct err *e);
+int cmd_install(int argc, char **argv, struct err *e);
+int cmd_uninstall(int argc, char **argv, struct err *e);
 int cmd_syscalls(int argc, char **argv, struct err *e);

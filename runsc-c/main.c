@@ -61,6 +61,8 @@ static const struct command g_commands[] = {
     {"list", cmd_list, "list the containers"},
     {"compat", cmd_compat, "run programs on Linux and here, and show the difference"},
     {"syscalls", cmd_syscalls, "show which system calls are implemented"},
+    {"install", cmd_install, "register with Docker, podman and containerd"},
+    {"uninstall", cmd_uninstall, "undo install"},
     {"version", cmd_version, "print the version"},
     {"help", cmd_help, "show this text"},
     {NULL, NULL, NULL},
