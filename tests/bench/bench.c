@@ -2,6 +2,8 @@
 /*
  * Microbenchmarks of system calls: a static program that runs natively and in any sandbox.
  *   bench [NAME...]     prints "name ns", the median over batches of the time of one operation
+ *   bench --exactly N NAME   does N operations and nothing else: what the host did for them is
+ *                            the difference between two such runs
  *   bench --list
  *   bench --exit        does nothing (what fork+exec starts)
  * Every benchmark is a function that does n operations. A batch takes about BATCH_NS, so slow
@@ -36,7 +38,7 @@ static char g_dir[] = "/tmp/bench-XXXXXX";
 static char g_path[64];
 static char g_buf[65536];
 static const char *g_self;
-static int g_file, g_pipe[2], g_event, g_epoll;
+static int g_file, g_image, g_pipe[2], g_event, g_epoll;
 
 static void die(const char *what)
 {
@@ -64,10 +66,30 @@ static void bench_null(long n)
         syscall(SYS_getppid);
 }
 
+static void bench_getpid(long n)
+{
+    while (n--)
+        syscall(SYS_getpid);
+}
+
+static void bench_gettid(long n)
+{
+    while (n--)
+        syscall(SYS_gettid);
+}
+
+static void bench_clock_gettime(long n)
+{
+    struct timespec ts;
+
+    while (n--)
+        NEED(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+}
+
 static void bench_fcntl(long n)
 {
     while (n--)
-        NEED(fcntl(g_file, F_GETFD) >= 0);
+        NEED(fcntl(g_file, F_GETFL) >= 0);
 }
 
 static void bench_pread_4k(long n)
@@ -112,6 +134,31 @@ static void bench_open_close(long n)
         NEED(fd >= 0);
         close(fd);
     }
+}
+
+/* A file of the image, not of this program's making: read-only below the overlay. */
+static void bench_open_image(long n)
+{
+    while (n--) {
+        int fd = open(g_self, O_RDONLY);
+
+        NEED(fd >= 0);
+        close(fd);
+    }
+}
+
+static void bench_stat_image(long n)
+{
+    struct stat st;
+
+    while (n--)
+        NEED(stat(g_self, &st) == 0);
+}
+
+static void bench_pread_image(long n)
+{
+    while (n--)
+        NEED(pread(g_image, g_buf, PAGE, 0) == PAGE);
 }
 
 static void bench_create_unlink(long n)
@@ -186,18 +233,35 @@ static void bench_mmap_munmap(long n)
     }
 }
 
-/* Time per page. */
-static void bench_page_touch(long n)
+/* n pages, in mappings of the given size. */
+static void touch(long n, long size)
 {
     while (n > 0) {
         volatile char *p =
-            mmap(NULL, TOUCH_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         NEED(p != MAP_FAILED);
-        for (long i = 0; i < TOUCH_SIZE / PAGE && n > 0; i++, n--)
+        for (long i = 0; i < size / PAGE && n > 0; i++, n--)
             p[i * PAGE] = 1;
-        munmap((void *)p, TOUCH_SIZE);
+        munmap((void *)p, (size_t)size);
     }
+}
+
+/* One operation is a mapping of 16 pages, touched. */
+static void bench_touch_16(long n)
+{
+    touch(16 * n, 16 * PAGE);
+}
+
+/* Time per page. */
+static void bench_touch_4m(long n)
+{
+    touch(n, TOUCH_SIZE);
+}
+
+static void bench_touch_64m(long n)
+{
+    touch(n, 16 * TOUCH_SIZE);
 }
 
 /* ---- ping-pong: one operation is there and back
@@ -356,6 +420,9 @@ static const struct bench {
     void (*run)(long n);
     long least; /* operations per batch at least */
 } g_benches[] = {
+    {"getpid", bench_getpid, 100},
+    {"gettid", bench_gettid, 100},
+    {"clock-gettime", bench_clock_gettime, 100},
     {"null", bench_null, 100},
     {"fcntl", bench_fcntl, 100},
     {"pread-4k", bench_pread_4k, 100},
@@ -364,6 +431,9 @@ static const struct bench {
     {"stat-hit", bench_stat_hit, 100},
     {"stat-miss", bench_stat_miss, 100},
     {"open-close", bench_open_close, 50},
+    {"open-image", bench_open_image, 50},
+    {"stat-image", bench_stat_image, 100},
+    {"pread-image-4k", bench_pread_image, 100},
     {"create-unlink", bench_create_unlink, 20},
     {"pipe", bench_pipe, 50},
     {"eventfd", bench_eventfd, 50},
@@ -371,7 +441,9 @@ static const struct bench {
     {"epoll", bench_epoll, 100},
     {"signal", bench_signal, 50},
     {"mmap-munmap", bench_mmap_munmap, 50},
-    {"page-touch", bench_page_touch, 1024},
+    {"touch-16-pages", bench_touch_16, 50},
+    {"page-of-4m", bench_touch_4m, 1024},
+    {"page-of-64m", bench_touch_64m, 16384},
     {"futex-threads", bench_futex_threads, 50},
     {"futex-processes", bench_futex_processes, 50},
     {"pipe-threads", bench_pipe_threads, 50},
@@ -428,6 +500,8 @@ static void set_up(void)
     g_file = open(g_path, O_CREAT | O_RDWR, 0600);
     NEED(g_file >= 0);
     NEED(write(g_file, g_buf, sizeof(g_buf)) == sizeof(g_buf));
+    g_image = open(g_self, O_RDONLY);
+    NEED(g_image >= 0);
     NEED(pipe(g_pipe) == 0);
     g_event = eventfd(0, 0);
     NEED(g_event >= 0);
@@ -435,6 +509,20 @@ static void set_up(void)
     NEED(g_epoll >= 0);
     NEED(epoll_ctl(g_epoll, EPOLL_CTL_ADD, g_pipe[1], &ev) == 0);
     NEED(sigaction(SIGUSR1, &sa, NULL) == 0);
+}
+
+static void exactly(long n, const char *name)
+{
+    for (size_t i = 0; i < BENCH_COUNT; i++) {
+        if (strcmp(name, g_benches[i].name) == 0)
+            g_benches[i].run(n);
+    }
+}
+
+static void tear_down(void)
+{
+    unlink(g_path);
+    rmdir(g_dir);
 }
 
 int main(int argc, char **argv)
@@ -448,6 +536,11 @@ int main(int argc, char **argv)
         return 0;
     }
     set_up();
+    if (argc == 4 && strcmp(argv[1], "--exactly") == 0) {
+        exactly(atol(argv[2]), argv[3]);
+        tear_down();
+        return 0;
+    }
     for (size_t i = 0; i < BENCH_COUNT; i++) {
         int chosen = argc < 2;
 
@@ -458,7 +551,6 @@ int main(int argc, char **argv)
         printf("%s %.0f\n", g_benches[i].name, measure(&g_benches[i]));
         fflush(stdout);
     }
-    unlink(g_path);
-    rmdir(g_dir);
+    tear_down();
     return 0;
 }
