@@ -79,6 +79,15 @@
 #define LX_F_SET_FILE_RW_HINT 1038
 #define LX_FD_CLOEXEC         1
 
+/* F_NOTIFY */
+#define LX_DN_ACCESS    0x00000001u
+#define LX_DN_MODIFY    0x00000002u
+#define LX_DN_CREATE    0x00000004u
+#define LX_DN_DELETE    0x00000008u
+#define LX_DN_RENAME    0x00000010u
+#define LX_DN_ATTRIB    0x00000020u
+#define LX_DN_MULTISHOT 0x80000000u
+
 #define LX_F_RDLCK 0
 #define LX_F_WRLCK 1
 #define LX_F_UNLCK 2

@@ -123,21 +123,46 @@ int file_set_async_fd(struct file *f, int fd)
     return 0;
 }
 
+int file_default_owner(struct file *f)
+{
+    struct fasync *a = f->fasync;
+    bool owned = false;
+
+    if (a) {
+        mutex_lock(&a->lock);
+        owned = a->owner != NULL;
+        mutex_unlock(&a->lock);
+    }
+    return owned ? 0 : file_set_owner(f, curr()->tgid, PID_TGID);
+}
+
 void file_kill_fasync(struct file *f, int code, uint32_t band)
+{
+    struct fasync *a = f->fasync;
+    int fd;
+
+    if (!a || !(f->flags & LX_O_ASYNC))
+        return;
+    mutex_lock(&a->lock);
+    fd = a->fd;
+    mutex_unlock(&a->lock);
+    file_send_sigio(f, fd, code, band);
+}
+
+void file_send_sigio(struct file *f, int fd, int code, uint32_t band)
 {
     struct fasync *a = f->fasync;
     struct lx_siginfo info;
     struct pid *owner;
     enum pid_kind kind;
-    int signo, fd;
+    int signo;
 
-    if (!a || !(f->flags & LX_O_ASYNC))
+    if (!a)
         return;
     mutex_lock(&a->lock);
     owner = a->allowed ? pid_get(a->owner) : NULL;
     kind = a->kind;
     signo = a->signo;
-    fd = a->fd;
     mutex_unlock(&a->lock);
     if (!owner)
         return;

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/inotify/dnotify.h"
+
 #define FD_INITIAL 64u
 #define FD_MAX     (1u << 20) /* sysctl fs.nr_open */
 
@@ -203,6 +205,8 @@ static int close_file(struct fdtable *t, struct file *f)
         ret = f->ops->flush(f);
     if (f->inode->flocks)
         flock_close_fd(f, t);
+    if (unlikely(dnotify_in_use()))
+        dnotify_close(f, t);
     file_put(f);
     return ret;
 }

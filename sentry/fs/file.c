@@ -15,6 +15,7 @@
 
 #include "sentry/core/clock.h"
 #include "sentry/fs/epoll/epoll.h"
+#include "sentry/fs/inotify/dnotify.h"
 
 void file_init(struct file *f, const struct file_ops *ops, uint32_t flags)
 {
@@ -59,6 +60,8 @@ void file_put(struct file *f)
         return;
     if (!list_empty(&f->epoll_items))
         epoll_file_release(f);
+    if (unlikely(dnotify_in_use()))
+        dnotify_release(f);
     inode = f->inode;
     if (inode && !(f->kind & FILE_PATH)) {
         /* The last reference is gone, but watchers look at the file: count 1 again until release.

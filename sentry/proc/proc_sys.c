@@ -337,6 +337,7 @@ TUNABLE(fs_pipe_max, 4096, 0x7fffffff, 1048576);
 TUNABLE(fs_pipe_soft, 0, 0x7fffffff, 16384);
 TUNABLE(fs_pipe_hard, 0, 0x7fffffff, 0);
 TUNABLE(fs_lease_break, 0, 0x7fffffff, 45);
+TUNABLE(fs_dir_notify, 0, 1, 1);
 TUNABLE(fs_aio_max, 0, 0x7fffffff, 65536);
 TUNABLE(fs_mount_max, 1, 0x7fffffff, 100000);
 TUNABLE(fs_suid_dumpable, 0, 2, 0);
@@ -377,6 +378,7 @@ static const struct pseudo_entry fs_table[] = {
     ROW_TUNABLE("pipe-user-pages-hard", fs_pipe_hard),
     ROW_TUNABLE("lease-break-time", fs_lease_break),
     PSEUDO_TEXT("leases-enable", 0444, "1\n"),
+    ROW_TUNABLE("dir-notify-enable", fs_dir_notify),
     ROW_TUNABLE("aio-max-nr", fs_aio_max),
     PSEUDO_TEXT("aio-nr", 0444, "0\n"),
     ROW_TUNABLE("mount-max", fs_mount_max),

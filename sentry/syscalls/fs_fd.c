@@ -4,6 +4,7 @@
 
 #include "sentry/fs/fasync.h"
 #include "sentry/fs/flock.h"
+#include "sentry/fs/inotify/dnotify.h"
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/mm/uaccess.h"
@@ -227,8 +228,7 @@ static long fcntl_file(struct file *f, int fd, uint32_t cmd, uint64_t arg)
         /* Linux: what file systems without leases answer (overlayfs over FUSE, NFS). */
         return -EINVAL;
     case LX_F_NOTIFY:
-        /* dnotify is compiled out; inotify is there. */
-        return -EINVAL;
+        return dnotify_set(f, fd, curr()->files, (uint32_t)arg);
     case LX_F_SETPIPE_SZ:
         return pipe_set_size(f, (uint32_t)arg);
     case LX_F_GETPIPE_SZ:

@@ -18,6 +18,7 @@
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/ioctl.h"
 #include "sentry/core/restart.h"
+#include "sentry/fs/inotify/dnotify.h"
 #include "sentry/fs/vfs_internal.h"
 #include "sentry/mm/uaccess.h"
 
@@ -141,6 +142,8 @@ void fs_notify_dir(struct inode *dir, uint32_t mask, const char *name, uint32_t 
     set = atomic_load(&dir->watches);
     if (!set)
         return;
+    if (name && dnotify_in_use())
+        dnotify_event(dir, mask);
     list_init(&gone);
     mutex_lock(&g_inotify.lock);
     list_for_each_entry_safe(w, tmp, &set->watches, in_inode) {
@@ -198,6 +201,21 @@ static int inotify_set_get(struct inode *inode, struct inotify_set **out)
     }
     *out = set;
     return 0;
+}
+
+int inotify_notice(struct inode *inode)
+{
+    struct inotify_set *set;
+    int ret = inotify_set_get(inode, &set);
+
+    if (ret == 0)
+        atomic_fetch_add(&g_inotify.watches, 1);
+    return ret;
+}
+
+void inotify_notice_end(void)
+{
+    atomic_fetch_sub(&g_inotify.watches, 1);
 }
 
 static struct inotify_watch *watch_find_locked(struct inotify *in, struct inotify_set *set)
