@@ -40,7 +40,7 @@ endif()
 
 # Longest path first.
 set(unit_libraries
-    platform/base=runsc_base platform/host=runsc_host platform/ptrace=platform_ptrace
+    platform/base=runsc_base platform/host=runsc_host platform/stub=platform_stub platform/ptrace=platform_ptrace
     platform/fake=platform_fake platform=runsc_platform
     sentry/core=sentry_core sentry/mm=sentry_mm sentry/fs=sentry_fs sentry/net=sentry_net
     sentry/loader=sentry_loader sentry/kernel=sentry_kernel sentry/proc=sentry_proc

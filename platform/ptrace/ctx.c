@@ -22,8 +22,6 @@
 #include "platform/ptrace/ptrace_internal.h"
 
 enum {
-    LAZY_MAX = 4,
-    EAGER_SAMPLE = 16,
     SYSCALL_STOP = SIGTRAP | 0x80,
     USER64_CS = 0x33,
 #ifdef RUNSC_DEBUG
@@ -171,33 +169,6 @@ static void leave_guest(struct platform_ctx *c)
         space_left_guest(c->space);
 }
 
-/* Must the queue be applied before this run? Additions that nobody touches yet can wait: they often
- * merge with the next ones (the dynamic loader) or are taken back (a buffer for a while). But
- * memory that is touched at once costs a fault more when its mapping waits. The score remembers
- * which of the two this thread does; at 0 every EAGER_SAMPLE-th addition waits, to see whether it
- * changed. */
-static bool must_drain(struct platform_ctx *c)
-{
-    unsigned pending = atomic_load(&c->space->pending);
-    bool answer = c->drain_next;
-
-    c->drain_next = false;
-    if (likely(pending == PENDING_NONE)) {
-        if (c->lazy_runs) /* taken back, nobody had touched it */
-            c->lazy_score = MIN(c->lazy_score + 2, LAZY_MAX);
-        c->lazy_runs = 0;
-        return false;
-    }
-    if (pending == PENDING_FORCED || answer)
-        return true;
-    if (c->lazy_runs == 0 && c->lazy_score == 0 && ++c->eager_drains % EAGER_SAMPLE != 0)
-        return true;
-    if (c->lazy_runs == 1 && c->lazy_score < LAZY_MAX)
-        c->lazy_score++; /* a whole run without it */
-    c->lazy_runs++;
-    return false;
-}
-
 /* May guest code run? Applies the queue on the way. 1: yes, seq is odd. 0: interrupted. */
 static int enter_guest(struct platform_ctx *c, const struct lx_regs *regs)
 {
@@ -208,11 +179,11 @@ static int enter_guest(struct platform_ctx *c, const struct lx_regs *regs)
             atomic_store(&c->interrupt, 0);
             return 0;
         }
-        if (must_drain(c)) {
+        if (lazy_must_drain(&c->lazy, atomic_load(&c->space->pending))) {
             ret = space_drain(c->space, c);
             if (ret < 0)
                 return ret;
-            c->lazy_runs = 0;
+            c->lazy.runs = 0;
         }
         ret = ctx_regs_commit(c, regs);
         if (ret < 0)
@@ -263,11 +234,10 @@ static int decode_signal(struct platform_ctx *c, const siginfo_t *si, struct lx_
     }
     if ((sig == SIGSEGV && (code == SEGV_MAPERR || code == SEGV_ACCERR || code == SEGV_PKUERR)) ||
         (sig == SIGBUS && code != BUS_ADRALN && code != SI_KERNEL)) {
-        c->drain_next = true;
+        c->lazy.drain_next = true;
         if (atomic_load(&c->space->pending) != PENDING_NONE && sig == SIGSEGV &&
             space_addr_pending(c->space, addr)) {
-            if (c->lazy_runs <= 1 && c->lazy_score > 0)
-                c->lazy_score--;
+            lazy_missed(&c->lazy);
             return 0;
         }
         *ev = (struct platform_event){.kind = PLATFORM_FAULT,

@@ -9,16 +9,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,13 +23,12 @@
 #include "platform/host/proc.h"
 #include "platform/host/seccomp.h"
 #include "platform/ptrace/ptrace_internal.h"
+#include "platform/stub/process.h"
 
 enum {
     CODE_SIZE = STUB_PAGE,
     START_TRIES = 20000,
     START_NAP_NS = 20000, /* the host adds its timer slack */
-    RSEQ_FLAG_UNREGISTER_BIT = 1,
-    SIGNAL_COUNT = 64,
 };
 
 extern const uint8_t g_stub_code[], g_stub_code_end[], g_stub_first[];
@@ -46,84 +41,8 @@ static const uaddr_t g_stub_slots[] = {0x7fffffe00000, 0x7fffffc00000, 0x7ffffea
 /* What parent and child share until the child lets go of its memory: lives in request slot 0. */
 struct master_report {
     atomic_int done; /* 1: about to enter stub code; negative: -errno */
-    atomic_int stage;
+    const char *volatile stage;
 };
-
-static const char *const g_stages[] = {
-    "fork",         "setsid",   "reset signals",    "leave rseq",
-    "give up caps", "map stub", "set no_new_privs", "install the stub filter",
-};
-
-static int drop_rights(atomic_int *stage)
-{
-    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct none[2] = {{0}, {0}};
-    stack_t no_stack = {.ss_flags = SS_DISABLE};
-    struct {
-        uint64_t handler, flags, restorer, mask;
-    } dfl = {0};
-    uint64_t no_signals = 0;
-    long ret;
-
-    atomic_store(stage, 1);
-    /* Own session: signals of the terminal reach the sentry, never the stubs. */
-    (void)syscall(SYS_setsid); /* fails only where it already leads one */
-    atomic_store(stage, 2);
-    for (int sig = 1; sig <= SIGNAL_COUNT; sig++)
-        (void)syscall(SYS_rt_sigaction, sig, &dfl, NULL, 8); /* SIGKILL and SIGSTOP refuse */
-    if (syscall(SYS_sigaltstack, &no_stack, NULL) < 0 ||
-        syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, 8) < 0)
-        return -errno;
-    atomic_store(stage, 3);
-    if (__rseq_size > 0) {
-        void *area = (char *)__builtin_thread_pointer() + __rseq_offset;
-
-        /* The kernel would write to this area for ever. Registered with its full size by newer C
-         * libraries, with the original 32 bytes otherwise. */
-        ret = syscall(SYS_rseq, area, 32, RSEQ_FLAG_UNREGISTER_BIT, RSEQ_SIG);
-        if (ret < 0)
-            ret = syscall(SYS_rseq, area, __rseq_size, RSEQ_FLAG_UNREGISTER_BIT, RSEQ_SIG);
-        if (ret < 0)
-            return -errno;
-    }
-    atomic_store(stage, 4);
-    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* or an unprivileged tracer is refused */
-    (void)prctl(PR_SET_NAME, "stub", 0, 0, 0);
-    if (syscall(SYS_capset, &head, none) < 0)
-        return -errno;
-    return 0;
-}
-
-/* Refuses everything whose call instruction is outside of the stub's page, then host.tbl's rows. A
- * refused call raises SIGSYS, which the tracer sees: legacy vsyscalls of guests end there. */
-static int install_filter(uaddr_t base)
-{
-    struct sock_filter code[HOST_FILTER_MAX + 8];
-    uint32_t hi = (uint32_t)(base >> 32), lo = (uint32_t)base;
-    const struct sock_filter prefix[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, hi, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer)),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, lo, 0, 1),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, lo + CODE_SIZE, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-    };
-    struct sock_fprog prog = {.filter = code};
-    const struct host_filter *f = host_filter(HOST_ROLE_STUB);
-
-    if (f->count > HOST_FILTER_MAX)
-        return -E2BIG;
-    memcpy(code, prefix, sizeof(prefix));
-    memcpy(code + ARRAY_COUNT(prefix), f->code, f->count * sizeof(code[0]));
-    prog.len = (unsigned short)(ARRAY_COUNT(prefix) + f->count);
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
-        return -errno;
-    return 0;
-}
-
-/* Sanitizers make system calls of their own before calls that do not return. */
-#define NO_SANITIZER                                                                               \
-    __attribute__((no_sanitize("address"), no_sanitize("undefined"), no_sanitize("thread")))
 
 NO_SANITIZER static NORETURN void enter_stub(uaddr_t base)
 {
@@ -142,20 +61,25 @@ NO_SANITIZER static NORETURN void master_child(struct platform *p, int code_fd,
                                                struct master_report *report)
 {
     void *at = (void *)p->stub_base; /* SAFETY: reserved by the parent, nothing lives there */
-    int ret = drop_rights(&report->stage);
+    int ret = stub_drop_rights(&report->stage);
+
+    (void)host_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* or an unprivileged tracer is refused */
 
     if (ret == 0) {
-        atomic_store(&report->stage, 5);
+        report->stage = "map stub";
         ret = host_mmap(at, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, code_fd, 0,
                         &at);
     }
     if (ret == 0) {
-        atomic_store(&report->stage, 6);
+        report->stage = "set no_new_privs";
         ret = host_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     }
     if (ret == 0) {
-        atomic_store(&report->stage, 7);
-        ret = install_filter(p->stub_base);
+        /* A refused call raises SIGSYS, which the tracer sees: legacy vsyscalls of guests end
+         * there. */
+        report->stage = "install the stub filter";
+        ret = stub_filter_install(host_filter(HOST_ROLE_STUB), p->stub_base,
+                                  p->stub_base + CODE_SIZE, SECCOMP_RET_TRAP);
     }
     if (ret < 0) {
         atomic_store(&report->done, ret);
@@ -163,27 +87,6 @@ NO_SANITIZER static NORETURN void master_child(struct platform *p, int code_fd,
     }
     atomic_store(&report->done, 1);
     enter_stub(p->stub_base);
-}
-
-/* A sealed memory file with the stub's code page. */
-static int make_code_fd(void)
-{
-    uint8_t page[CODE_SIZE];
-    size_t size = (size_t)(g_stub_code_end - g_stub_code);
-    int fd = host_memfd_create("stub-code", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return fd;
-    memset(page, 0xcc, sizeof(page)); /* int3 */
-    memcpy(page, g_stub_code, size);
-    if (write(fd, page, sizeof(page)) != (ssize_t)sizeof(page) ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
-        int err = -errno;
-
-        close(fd);
-        return err;
-    }
-    return fd;
 }
 
 /* Reserves the stub's slot in the sentry too, so that nothing of the sentry is in the child's way.
@@ -241,8 +144,7 @@ static int wait_parked(struct stub *s, struct master_report *report)
 
 int master_start(struct platform *p, const char **out_why)
 {
-    /* SAFETY: request slot 0 is not handed out to spaces. */
-    struct master_report *report = (struct master_report *)(void *)p->requests;
+    struct master_report *report = slots_at(&p->requests, p->report_slot);
     int code_fd, ret;
     long pid;
 
@@ -252,10 +154,10 @@ int master_start(struct platform *p, const char **out_why)
         return ret;
     stub_entry_init(p->stub_base);
     *out_why = "make the stub's code file";
-    code_fd = make_code_fd();
+    code_fd = stub_image_file(g_stub_code, (size_t)(g_stub_code_end - g_stub_code));
     if (code_fd < 0)
         return code_fd;
-    *out_why = g_stages[0];
+    *out_why = report->stage = "fork";
     pid = syscall(SYS_clone, CLONE_FILES | CLONE_FS | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid == 0)
         master_child(p, code_fd, report);
@@ -266,9 +168,7 @@ int master_start(struct platform *p, const char **out_why)
     p->master = (struct stub){.pid = (pid_t)pid};
     ret = wait_parked(&p->master, report);
     if (ret < 0) {
-        int stage = atomic_load(&report->stage);
-
-        *out_why = atomic_load(&report->done) == 1 ? "trace the stub" : g_stages[stage];
+        *out_why = atomic_load(&report->done) == 1 ? "trace the stub" : report->stage;
         stub_kill(&p->master);
     }
 out:

@@ -11,7 +11,9 @@
 #include "platform/partial.h"
 #include "platform/platform.h"
 #include "platform/ptrace/layout.h"
-#include "platform/ptrace/mapping.h"
+#include "platform/stub/lazy.h"
+#include "platform/stub/mapping.h"
+#include "platform/stub/slots.h"
 
 /*
  * A host process that lends its address space to guest code. By value: it is moved between ctx,
@@ -32,25 +34,16 @@ enum ctx_fpu {
 
 /* Keys: I immutable, p ->pool_lock, M ->master_lock */
 struct platform {
-    uaddr_t low, high; /* I: what guests may use */
-    uaddr_t stub_base; /* I */
-    int request_fd;    /* I: memfd of request pages, one per slot */
-    uint8_t *requests; /* I: the same, mapped */
+    uaddr_t low, high;     /* I: what guests may use */
+    uaddr_t stub_base;     /* I */
+    struct slots requests; /* request pages */
+    uint32_t report_slot;  /* I: where the master reports its start */
     struct mutex master_lock;
     struct stub master; /* M: never runs guest code; empty address spaces are cloned from it */
     struct mutex pool_lock;
-    struct list pool;         /* p: clean spaces */
-    unsigned pool_count;      /* p */
-    uint32_t slot_next;       /* p: slots never used start here */
-    uint32_t slot_free_count; /* p */
-    uint16_t *slot_free;      /* p: stack of freed slots */
+    struct list pool;    /* p: clean spaces */
+    unsigned pool_count; /* p */
 };
-
-/* space->pending */
-enum { PENDING_NONE, PENDING_LAZY, PENDING_FORCED };
-
-#define SLOT_NONE  0xffffu
-#define SLOT_COUNT 0x8000u
 
 /*
  * Lifetime: unique (space_new, space_clone .. space_free, which may keep it in the pool).
@@ -95,11 +88,8 @@ struct platform_ctx {
     atomic_uint seq;                 /* a: odd while the stub may run guest code */
     struct partial_regs partial;     /* O: used in debug builds */
     atomic_uint interrupt;           /* a */
-    bool drain_next;        /* O: the last event was a fault: its answer is needed at once */
-    int lazy_score;         /* O: 0..LAZY_MAX, see enter_guest */
-    unsigned lazy_runs;     /* O: runs since additions began to wait */
-    unsigned eager_drains;  /* O */
-    struct placement place; /* O */
+    struct lazy lazy;                /* O */
+    struct placement place;          /* O */
 };
 
 /* --- stub.c: one stub process --- */

@@ -19,6 +19,7 @@
 
 #include "platform/base/log.h"
 #include "platform/ptrace/ptrace_internal.h"
+#include "platform/stub/call.h"
 
 enum {
     POOL_MAX = 8,        /* parked, empty spaces kept for exec */
@@ -26,42 +27,13 @@ enum {
     BATCH_MAX = STUB_PAGE / REQUEST_SIZE,
 };
 
-struct request {
-    uint32_t nr, prot, flags;
-    int32_t fd;
-    uint64_t addr, size, off;
-};
-static_assert(sizeof(struct request) == REQUEST_SIZE, "stub_code.S reads these");
-static_assert(offsetof(struct request, prot) == REQUEST_PROT, "layout.h");
-static_assert(offsetof(struct request, flags) == REQUEST_FLAGS, "layout.h");
-static_assert(offsetof(struct request, fd) == REQUEST_FD, "layout.h");
-static_assert(offsetof(struct request, addr) == REQUEST_ADDR, "layout.h");
-static_assert(offsetof(struct request, size) == REQUEST_LEN, "layout.h");
-static_assert(offsetof(struct request, off) == REQUEST_OFF, "layout.h");
-
-/* --- request pages --- */
-
-static uint32_t slot_get(struct platform *p)
-{
-    uint32_t slot = SLOT_NONE;
-
-    mutex_lock(&p->pool_lock);
-    if (p->slot_free_count)
-        slot = p->slot_free[--p->slot_free_count];
-    else if (p->slot_next < SLOT_COUNT)
-        slot = p->slot_next++;
-    mutex_unlock(&p->pool_lock);
-    return slot;
-}
-
-static void slot_put(struct platform *p, uint32_t slot)
-{
-    if (slot == SLOT_NONE)
-        return;
-    mutex_lock(&p->pool_lock);
-    p->slot_free[p->slot_free_count++] = (uint16_t)slot;
-    mutex_unlock(&p->pool_lock);
-}
+static_assert(sizeof(struct stub_call) == REQUEST_SIZE, "stub_code.S reads these");
+static_assert(offsetof(struct stub_call, prot) == REQUEST_PROT, "layout.h");
+static_assert(offsetof(struct stub_call, flags) == REQUEST_FLAGS, "layout.h");
+static_assert(offsetof(struct stub_call, fd) == REQUEST_FD, "layout.h");
+static_assert(offsetof(struct stub_call, addr) == REQUEST_ADDR, "layout.h");
+static_assert(offsetof(struct stub_call, size) == REQUEST_LEN, "layout.h");
+static_assert(offsetof(struct stub_call, off) == REQUEST_OFF, "layout.h");
 
 /* --- life --- */
 
@@ -85,7 +57,7 @@ static struct platform_space *space_alloc(struct platform *p)
 static void space_destroy(struct platform_space *s)
 {
     stub_kill(&s->spare);
-    slot_put(s->platform, s->slot);
+    slots_put(&s->platform->requests, s->slot);
     queue_destroy(&s->queue);
     rangeset_destroy(&s->mapped);
     mutex_destroy(&s->lock);
@@ -364,35 +336,13 @@ int ptrace_space_clear(struct platform_space *s)
     return ret;
 }
 
-static void request_fill(struct request *r, const struct change *ch)
-{
-    *r = (struct request){.addr = ch->addr, .size = ch->size, .fd = -1};
-    switch (ch->kind) {
-    case CHANGE_MAP:
-        r->nr = SYS_mmap;
-        r->prot = (uint32_t)ch->prot;
-        r->flags = MAP_SHARED | MAP_FIXED |
-                   (ch->flags & PLATFORM_MAP_POPULATE ? (uint32_t)MAP_POPULATE : 0);
-        r->fd = ch->fd;
-        r->off = ch->offset;
-        break;
-    case CHANGE_UNMAP:
-        r->nr = SYS_munmap;
-        break;
-    case CHANGE_PROTECT:
-        r->nr = SYS_mprotect;
-        r->prot = (uint32_t)ch->prot;
-        break;
-    }
-}
-
-static struct stub_args request_args(const struct request *r)
+static struct stub_args request_args(const struct stub_call *r)
 {
     return (struct stub_args){
         r->nr, {r->addr, r->size, r->prot, r->flags, (uint64_t)(int64_t)r->fd, r->off}};
 }
 
-static long request_call(struct stub *stub, const struct request *r)
+static long request_call(struct stub *stub, const struct stub_call *r)
 {
     const struct stub_args args = request_args(r);
 
@@ -408,14 +358,14 @@ static int slot_map_locked(struct platform_space *s, struct stub *stub) REQUIRES
     int ret, error;
 
     if (s->slot == SLOT_NONE)
-        s->slot = slot_get(s->platform);
+        s->slot = slots_get(&s->platform->requests);
     if (s->slot == SLOT_NONE)
         return -EAGAIN;
     ret = stub_syscall_pair(
         stub,
         (const struct stub_args[2]){{SYS_mmap,
                                      {at, STUB_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED,
-                                      (uint64_t)p->request_fd, (uint64_t)s->slot * STUB_PAGE}},
+                                      (uint64_t)p->requests.fd, (uint64_t)s->slot * STUB_PAGE}},
                                     {SYS_madvise, {at, STUB_PAGE, MADV_DONTFORK}}},
         &error);
     if (ret < 0)
@@ -428,12 +378,12 @@ static int slot_map_locked(struct platform_space *s, struct stub *stub) REQUIRES
  * it, -ESRCH when the stub died. */
 static int run_registers(struct stub *stub, const struct change *ch, uint32_t count, int *out_error)
 {
-    struct request r[2];
+    struct stub_call r[2];
     long ret;
 
-    request_fill(&r[0], &ch[0]);
+    stub_call_fill(&r[0], &ch[0]);
     if (count > 1) {
-        request_fill(&r[1], &ch[1]);
+        stub_call_fill(&r[1], &ch[1]);
         return stub_syscall_pair(
             stub, (const struct stub_args[2]){request_args(&r[0]), request_args(&r[1])}, out_error);
     }
@@ -450,7 +400,7 @@ static int run_batch_locked(struct platform_space *s, struct stub *stub, const s
 {
     const struct platform *p = s->platform;
     uaddr_t base = p->stub_base + STUB_REQUEST_OFF;
-    struct request *page;
+    struct stub_call *page;
     struct lx_regs r;
     uint32_t done;
     int ret;
@@ -465,11 +415,10 @@ static int run_batch_locked(struct platform_space *s, struct stub *stub, const s
         if (ret < 0) /* slower, not wrong */
             return run_registers(stub, ch, 2, out_error);
     }
-    /* SAFETY: the slot is a page of the request file that only this space uses, under s->lock. */
-    page = (struct request *)(void *)(p->requests + (size_t)s->slot * STUB_PAGE);
+    page = slots_at(&p->requests, s->slot);
     count = MIN(count, (uint32_t)BATCH_MAX);
     for (uint32_t i = 0; i < count; i++)
-        request_fill(&page[i], &ch[i]);
+        stub_call_fill(&page[i], &ch[i]);
     stub_regs_init(&r, g_stub_entry.batch);
     r.r12 = base;
     r.r13 = base + count * REQUEST_SIZE;
@@ -490,8 +439,8 @@ static int change_failed_locked(struct platform_space *s, struct stub *stub,
                                 const struct change *ch, int error, bool *dropped) REQUIRES(s->lock)
 {
     const struct platform *p = s->platform;
-    const struct request all = {.nr = SYS_munmap, .size = p->stub_base, .fd = -1};
-    struct request one = {.nr = SYS_munmap, .addr = ch->addr, .size = ch->size, .fd = -1};
+    const struct stub_call all = {.nr = SYS_munmap, .size = p->stub_base, .fd = -1};
+    struct stub_call one = {.nr = SYS_munmap, .addr = ch->addr, .size = ch->size, .fd = -1};
     long ret;
 
     if (error == -ENOMEM && ch->kind != CHANGE_PROTECT && !*dropped) {

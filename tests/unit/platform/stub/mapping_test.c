@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "platform/ptrace/mapping.h"
+#include "platform/stub/mapping.h"
 
 enum { PAGES = 64, PAGE = 4096 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Queue of pending mapping changes and the set of mapped ranges; see mapping.h. */
-#include "platform/ptrace/mapping.h"
+#include "platform/stub/mapping.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbered pieces of a memory file that sentry and stubs share: request pages, signal stacks. A
+ * number is handed out to one owner at a time.
+ */
+#pragma once
+
+#include "platform/base/compiler.h"
+#include "platform/base/lock.h"
+
+#define SLOT_NONE  0xffffu
+#define SLOT_COUNT 0x8000u
+
+/* Lifetime: embedded in the platform. Keys: I immutable, l ->lock */
+struct slots {
+    int fd;              /* I: sealed memory file */
+    uint8_t *memory;     /* I: the same, mapped in the sentry */
+    size_t size;         /* I: of one slot */
+    struct mutex lock;   /* rank LEAF */
+    uint32_t next;       /* l: never used from here on */
+    uint32_t free_count; /* l */
+    uint16_t *free;      /* l: stack of returned numbers */
+};
+
+int MUST_CHECK slots_init(struct slots *s, const char *name, size_t size);
+void slots_destroy(struct slots *s);
+/* SLOT_NONE: all in use. */
+uint32_t slots_get(struct slots *s);
+void slots_put(struct slots *s, uint32_t slot);
+static inline void *slots_at(const struct slots *s, uint32_t slot)
+{
+    return s->memory + (size_t)slot * s->size;
+}
