@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-extern const struct platform_ops g_platform_ptrace_ops;
+extern const struct platform_ops g_platform_ptrace_ops, g_platform_seccomp_ops;
 
-const struct platform_ops *const g_platforms[] = {&g_platform_ptrace_ops, NULL};
+const struct platform_ops *const g_platforms[] = {&g_platform_seccomp_ops, &g_platform_ptrace_ops,
+                                                  NULL};
 
 static bool matches(const struct platform_ops *ops, const char *name)
 {
-    return strcmp(name, "auto") == 0 || strcmp(name, ops->name) == 0;
+    if (strcmp(name, "auto") == 0)
+        name = "ptrace";
+    return strcmp(name, ops->name) == 0;
 }
 
 const struct platform_ops *platform_find(const char *name, struct platform_probe *out_probe)

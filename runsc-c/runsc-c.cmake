@@ -13,7 +13,8 @@ target_link_libraries(runsc_cli PUBLIC runsc_flags runsc_base PkgConfig::jansson
 add_executable(runsc-c runsc-c/main.c)
 target_link_libraries(runsc-c PRIVATE runsc_flags
     -Wl,--start-group runsc_cli sentry_boot sentry_syscalls sentry_proc sentry_kernel sentry_loader sentry_net
-    sentry_fs sentry_mm sentry_core gofer gofer_proto runsc_platform platform_ptrace runsc_host
+    sentry_fs sentry_mm sentry_core gofer gofer_proto runsc_platform platform_ptrace
+    platform_seccomp platform_stub runsc_host
     runsc_base syscall_dispatch -Wl,--end-group
     PkgConfig::jansson PkgConfig::liburing PkgConfig::libcap_ng Threads::Threads)
 target_link_options(runsc-c PRIVATE -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack

@@ -3,10 +3,13 @@
  * host_filter_gen host.tbl out.c: turns the table of host system calls into one BPF program per
  * kind of process, with libseccomp. A build tool: start-up of a jailed process is one system call.
  */
+#include <asm/prctl.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -33,11 +36,16 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
-enum { ROLE_COUNT = 4, CHECK_MAX = 6, VALUE_MAX = 64, LINE_SIZE = 1024, PROGRAM_MAX = 4096 };
+enum { ROLE_COUNT = 6, CHECK_MAX = 6, VALUE_MAX = 64, LINE_SIZE = 1024, PROGRAM_MAX = 4096 };
 
-static const char *const g_roles[ROLE_COUNT] = {"sentry", "gofer", "stub", "hostnet"};
-/* The role whose rows a role has besides its own. */
-static const char *const g_extends[ROLE_COUNT] = {[3] = "sentry"};
+static const struct {
+    const char *name;
+    const char *extends; /* the role whose rows it has besides its own */
+    bool notify; /* what the table does not list raises a user notification instead of killing */
+} g_roles[ROLE_COUNT] = {
+    {"sentry", NULL, false},      {"gofer", NULL, false},  {"stub", NULL, false},
+    {"hostnet", "sentry", false}, {"control", NULL, true}, {"thread", NULL, true},
+};
 
 /* Names that the table may use for values. */
 #define NAME(x)                                                                                    \
@@ -153,6 +161,14 @@ static const struct {
     NAME(S_IFCHR),
     NAME(S_IFBLK),
     NAME(S_IFDIR),
+    NAME(FUTEX_WAIT),
+    NAME(SECCOMP_SET_MODE_FILTER),
+    NAME(SECCOMP_FILTER_FLAG_NEW_LISTENER),
+    NAME(ARCH_SET_FS),
+    NAME(ARCH_SET_GS),
+    NAME(SECCOMP_IOCTL_NOTIF_RECV),
+    NAME(SECCOMP_IOCTL_NOTIF_SEND),
+    {"SECCOMP_IOCTL_NOTIF_SET_FLAGS", SECCOMP_IOW(4, uint64_t)},
     /* What pthread_create passes to clone. */
     {"THREAD_CLONE_FLAGS", CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                                CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
@@ -259,7 +275,8 @@ static void add_rules(scmp_filter_ctx ctx, int nr, const struct check *checks, u
 
 static bool role_has(unsigned r, const char *role)
 {
-    return strcmp(g_roles[r], role) == 0 || (g_extends[r] && strcmp(g_extends[r], role) == 0);
+    return strcmp(g_roles[r].name, role) == 0 ||
+           (g_roles[r].extends && strcmp(g_roles[r].extends, role) == 0);
 }
 
 static void parse_row(char *line, scmp_filter_ctx *filters)
@@ -281,7 +298,7 @@ static void parse_row(char *line, scmp_filter_ctx *filters)
         save++;
     if (!save || *save == '\0')
         fail("%s: no why, no row", call);
-    while (r < ROLE_COUNT && strcmp(role, g_roles[r]) != 0)
+    while (r < ROLE_COUNT && strcmp(role, g_roles[r].name) != 0)
         r++;
     if (r == ROLE_COUNT)
         fail("unknown role \"%s\"", role);
@@ -314,8 +331,9 @@ static void parse_row(char *line, scmp_filter_ctx *filters)
     }
 }
 
-static void emit(FILE *out, const char *role, scmp_filter_ctx ctx)
+static void emit(FILE *out, unsigned r, scmp_filter_ctx ctx)
 {
+    const char *role = g_roles[r].name;
     static struct sock_filter code[PROGRAM_MAX];
     int fd = memfd_create(role, 0), ret;
     ssize_t size;
@@ -329,6 +347,12 @@ static void emit(FILE *out, const char *role, scmp_filter_ctx ctx)
     close(fd);
     if (size <= 0 || (size_t)size >= sizeof(code) || (size_t)size % sizeof(code[0]))
         fail("the filter of %s does not fit", role);
+    for (size_t i = 0; g_roles[r].notify && i < (size_t)size / sizeof(code[0]); i++) {
+        /* KILL_THREAD: what libseccomp answers to other entry modes. */
+        if (code[i].code == (BPF_RET | BPF_K) &&
+            (code[i].k == SECCOMP_RET_KILL_PROCESS || code[i].k == SECCOMP_RET_KILL_THREAD))
+            code[i].k = SECCOMP_RET_USER_NOTIF;
+    }
     fprintf(out, "static const struct sock_filter g_%s[] = {\n", role);
     for (size_t i = 0; i < (size_t)size / sizeof(code[0]); i++)
         fprintf(out, "    {0x%x, %u, %u, 0x%x},\n", code[i].code, code[i].jt, code[i].jf,
@@ -371,13 +395,13 @@ int main(int argc, char **argv)
             "/* Generated from syscall-table/host.tbl. */\n#include \"platform/host/seccomp.h\"\n\n"
             "extern const struct host_filter g_host_filters[HOST_ROLE_COUNT];\n\n");
     for (int r = 0; r < ROLE_COUNT; r++) {
-        emit(out, g_roles[r], filters[r]);
+        emit(out, (unsigned)r, filters[r]);
         seccomp_release(filters[r]);
     }
     fprintf(out, "const struct host_filter g_host_filters[HOST_ROLE_COUNT] = {\n");
     for (int r = 0; r < ROLE_COUNT; r++)
-        fprintf(out, "    {g_%s, sizeof(g_%s) / sizeof(g_%s[0])},\n", g_roles[r], g_roles[r],
-                g_roles[r]);
+        fprintf(out, "    {g_%s, sizeof(g_%s) / sizeof(g_%s[0])},\n", g_roles[r].name,
+                g_roles[r].name, g_roles[r].name);
     fprintf(out, "};\n");
     if (fclose(out) != 0)
         fail("%s: %s", argv[2], strerror(errno));

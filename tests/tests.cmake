@@ -4,7 +4,7 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(cmocka IMPORTED_TARGET cmocka)
 option(RUNSC_TESTS "build the tests" ON)
-set(RUNSC_TEST_PLATFORMS ptrace CACHE STRING "back ends that guest tests run on")
+set(RUNSC_TEST_PLATFORMS "ptrace;seccomp" CACHE STRING "back ends that guest tests run on")
 set(RUNSC_TEST_PREFIX "" CACHE STRING "put in front of every test name")
 option(RUNSC_TEST_REPEAT "only tests whose result depends on the preset" OFF)
 set(tests_dir ${CMAKE_SOURCE_DIR}/tests)
@@ -40,7 +40,7 @@ endif()
 
 # Longest path first.
 set(unit_libraries
-    platform/base=runsc_base platform/host=runsc_host platform/stub=platform_stub platform/ptrace=platform_ptrace
+    platform/base=runsc_base platform/host=runsc_host platform/stub=platform_stub platform/ptrace=platform_ptrace platform/seccomp=platform_seccomp
     platform/fake=platform_fake platform=runsc_platform
     sentry/core=sentry_core sentry/mm=sentry_mm sentry/fs=sentry_fs sentry/net=sentry_net
     sentry/loader=sentry_loader sentry/kernel=sentry_kernel sentry/proc=sentry_proc

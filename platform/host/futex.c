@@ -19,3 +19,8 @@ void host_futex_wake(atomic_uint *word, int count)
     /* Fails only for a bad address. */
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
+
+void host_futex_wake_shared(atomic_uint *word, int count)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0); /* as above */
+}

@@ -11,3 +11,5 @@
  * NULL: none. */
 int host_futex_wait(atomic_uint *word, unsigned expected, const struct timespec *deadline);
 void host_futex_wake(atomic_uint *word, int count);
+/* word lies in memory shared with another process. */
+void host_futex_wake_shared(atomic_uint *word, int count);

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guest threads: the run loop.
+ *
+ * One run costs two host calls: answering the pending notification and receiving the next. The
+ * owner's thread and the stub share a CPU and the host wakes the other side synchronously, so
+ * neither is ever run beside the other.
+ *
+ * Registers. A call shows its number, arguments and address. All others come through a signal frame
+ * (frame.c): the kick signal takes the waiting stub out of its call and into its handler, which
+ * rings; the host has made the frame look as if the call had not happened yet (SA_RESTART), and the
+ * sentry puts the state after the call into it. The way back loads the frame.
+ *
+ * seq and interrupt: the owner makes seq odd, then looks at interrupt and space->pending; others
+ * set those first and then look at seq. One of the two sees the other, so a request is either met
+ * before guest code runs or the requester sends the kick signal. A kick that lands late takes the
+ * stub through its handler once more for nothing.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/base/log.h"
+#include "platform/partial.h"
+#include "platform/seccomp/seccomp_internal.h"
+
+enum {
+    SYSCALL_INSN_SIZE = 2,
+    TRAP_PAGE_FAULT = 14,
+    PF_WRITE = 2,
+    PF_EXEC = 16,
+    RESTART_FIRST = 512, /* ERESTARTSYS .. ERESTART_RESTARTBLOCK: the host acts on these */
+    RESTART_LAST = 516,
+    USER64_CS = 0x33,
+    USER_SS = 0x2b,
+    SEGV_PKUERR_CODE = 4,
+};
+#define VSYSCALL_START 0xffffffffff600000ul
+
+static struct platform_ctx *ctx_alloc(struct platform_space *s)
+{
+    struct platform_ctx *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->space = s;
+    c->thread = (struct thread){.state = THREAD_NONE, .listener = -1};
+    list_init(&c->node);
+    placement_init(&c->place);
+    return c;
+}
+
+static int enter_space(struct platform_ctx *c, struct platform_space *s)
+{
+    int ret;
+
+    mutex_lock(&s->lock);
+    ret = seccomp_space_take_thread_locked(s, &c->thread);
+    if (ret == 0) {
+        c->space = s;
+        list_add_tail(&s->ctxs, &c->node);
+        s->ctx_count++;
+    }
+    mutex_unlock(&s->lock);
+    if (ret < 0)
+        return ret == -ESRCH ? -EAGAIN : ret;
+    c->fpu = CTX_FPU_RESET;
+    c->all_regs = true;
+    c->attached = false;
+    seccomp_watch_begin(&c->watch, c->thread.pid);
+    return 0;
+}
+
+int seccomp_ctx_new(struct platform_space *s, struct platform_ctx *creator,
+                    struct platform_ctx **out)
+{
+    struct platform_ctx *c = ctx_alloc(s);
+    int ret;
+
+    (void)creator;
+    if (!c)
+        return -ENOMEM;
+    ret = enter_space(c, s);
+    if (ret < 0) {
+        free(c);
+        return ret;
+    }
+    *out = c;
+    return 0;
+}
+
+void seccomp_ctx_free(struct platform_ctx *c)
+{
+    placement_detach(&c->place);
+    seccomp_space_leave(c->space, c);
+    free(c->xs_pending);
+    free(c);
+}
+
+int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
+{
+    struct platform_space *old = c->space;
+    struct thread thread = c->thread;
+    struct platform_ctx leaving = {.thread = thread};
+    int ret;
+
+    if (c->space == s)
+        return 0;
+    /* The new thread first: the old one must be there when it cannot be had. */
+    mutex_lock(&s->lock);
+    ret = seccomp_space_take_thread_locked(s, &leaving.thread);
+    if (ret == 0)
+        s->ctx_count++; /* keeps the space's rules right until c is on the list */
+    mutex_unlock(&s->lock);
+    if (ret < 0)
+        return ret == -ESRCH ? -EAGAIN : ret;
+    seccomp_space_leave(old, c);
+    free(c->xs_pending);
+    c->xs_pending = NULL;
+    c->space = s;
+    c->thread = leaving.thread;
+    c->fpu = CTX_FPU_RESET;
+    c->all_regs = true;
+    c->attached = false;
+    seccomp_watch_begin(&c->watch, c->thread.pid);
+    mutex_lock(&s->lock);
+    list_add_tail(&s->ctxs, &c->node);
+    mutex_unlock(&s->lock);
+    return 0;
+}
+
+void seccomp_ctx_interrupt(struct platform_ctx *c)
+{
+    pid_t pid;
+
+    if (atomic_exchange(&c->interrupt, 1) != 0 || !(atomic_load(&c->seq) & 1))
+        return;
+    pid = atomic_load(&c->watch.pid);
+    if (pid) {
+        seccomp_thread_kick(pid);
+        seccomp_watch_arm(&c->watch, WATCH_KICK);
+    }
+}
+
+/* --- registers ----------------------------------------------------------------------------------
+ */
+
+/* The thread cannot be trusted or is gone: the next run says DEAD. */
+static void lose(struct platform_ctx *c, int error)
+{
+    if (c->thread.state == THREAD_NONE)
+        return;
+    if (error != -ESRCH)
+        log_info(LOG_PLATFORM, "seccomp: guest thread lost: error %d", -error);
+    seccomp_watch_end(&c->watch);
+    mutex_lock(&c->space->lock);
+    seccomp_thread_kill_locked(c->space, &c->thread);
+    mutex_unlock(&c->space->lock);
+}
+
+/* The frame of a ring that came instead of the call's end: *full is the state after the call, but
+ * for its result. */
+static int take_call_frame(struct platform_ctx *c, const struct seccomp_notif *n,
+                           struct lx_regs *full)
+{
+    const struct platform *p = c->space->platform;
+    const struct seccomp_data *call = &c->thread.call;
+    struct lx_rt_sigframe frame;
+    int ret;
+
+    if (n->data.instruction_pointer != p->at.bell)
+        return -EPROTO;
+    ret = seccomp_frame_take(p, &c->thread, n, &frame);
+    if (ret < 0)
+        return ret;
+    c->thread.state = THREAD_FRAME;
+    c->thread.id = n->id;
+    seccomp_frame_regs(&c->thread, &frame, full);
+    if (full->rip == call->instruction_pointer - SYSCALL_INSN_SIZE)
+        full->rip = call->instruction_pointer;
+    return 0;
+}
+
+/* CALL -> FRAME: c->held is the state after the call, but for its result. */
+static int pull_frame(struct platform_ctx *c)
+{
+    struct seccomp_notif n;
+    int ret;
+
+    seccomp_watch_arm(&c->watch, WATCH_PULL);
+    seccomp_thread_kick(c->thread.pid);
+    ret = seccomp_thread_receive(c->space->platform, &c->thread, &n);
+    seccomp_watch_disarm(&c->watch, WATCH_PULL);
+    if (ret == 0)
+        ret = take_call_frame(c, &n, &c->held);
+    if (ret < 0) {
+        lose(c, ret);
+        c->held = (struct lx_regs){0};
+    }
+    return ret;
+}
+
+void seccomp_ctx_regs_pull(struct platform_ctx *c, struct lx_regs *regs)
+{
+    if (c->all_regs)
+        return;
+    if (c->thread.state == THREAD_CALL)
+        IGNORE_RESULT(pull_frame(c)); /* the next run says DEAD */
+    partial_copy_call(&c->held, regs);
+    *regs = c->held;
+    c->all_regs = true;
+}
+
+int seccomp_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size)
+{
+    const struct platform *p = c->space->platform;
+    const struct thread none = {.fpstate = 0};
+    int ret = 0;
+
+    if (size < platform_xstate_size())
+        return -EINVAL;
+    size = platform_xstate_size();
+    if (c->fpu == CTX_FPU_PENDING) {
+        memcpy(buf, c->xs_pending, size);
+        return 0;
+    }
+    if (c->fpu == CTX_FPU_RESET) {
+        seccomp_frame_xstate(p, &none, buf, size);
+        return 0;
+    }
+    if (c->thread.state == THREAD_CALL)
+        ret = pull_frame(c);
+    if (ret == 0 && c->thread.state != THREAD_FRAME)
+        ret = -ESRCH;
+    if (ret == 0)
+        seccomp_frame_xstate(p, &c->thread, buf, size);
+    return ret;
+}
+
+int seccomp_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size)
+{
+    if (size != platform_xstate_size())
+        return -EINVAL;
+    if (!c->xs_pending)
+        c->xs_pending = malloc(size);
+    if (!c->xs_pending)
+        return -ENOMEM;
+    memcpy(c->xs_pending, buf, size);
+    c->fpu = CTX_FPU_PENDING;
+    return 0;
+}
+
+int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src)
+{
+    size_t size = platform_xstate_size();
+    void *buf = malloc(size);
+    int ret;
+
+    if (!buf)
+        return -ENOMEM;
+    ret = seccomp_ctx_xstate_get(src, buf, size);
+    if (ret == 0)
+        ret = seccomp_ctx_xstate_set(dst, buf, size);
+    free(buf);
+    return ret;
+}
+
+/* --- running ------------------------------------------------------------------------------------
+ */
+
+static bool restart_code(uint64_t rax)
+{
+    int64_t v = (int64_t)rax;
+
+    return v <= -RESTART_FIRST && v >= -RESTART_LAST;
+}
+
+/* Brings what the thread shall have to where the way back finds it. Without a pull only rax is the
+ * caller's, and the result of the pending call; with one, or with FPU state to load, all of *regs
+ * goes through the frame. */
+static int prepare(struct platform_ctx *c, struct lx_regs *regs)
+{
+    struct thread *t = &c->thread;
+
+    if (t->state == THREAD_NONE)
+        return -ESRCH;
+    if (likely(t->state == THREAD_CALL && !c->all_regs && c->fpu == CTX_FPU_OWN &&
+               !restart_code(regs->rax)))
+        return 0;
+    if (t->state == THREAD_CALL) {
+        int ret = pull_frame(c);
+
+        if (ret < 0)
+            return ret;
+    }
+    if (!c->all_regs) {
+        c->held.rax = regs->rax;
+        *regs = c->held;
+        c->all_regs = true;
+    }
+    seccomp_frame_commit(c->space->platform, c, regs);
+    return 0;
+}
+
+static void leave_guest(struct platform_ctx *c)
+{
+    atomic_fetch_add(&c->seq, 1);
+}
+
+/* May guest code run? Applies the queue on the way. 1: yes, seq is odd. 0: interrupted. */
+static int enter_guest(struct platform_ctx *c, struct lx_regs *regs)
+{
+    int ret;
+
+    for (;;) {
+        if (unlikely(atomic_load(&c->interrupt))) {
+            atomic_store(&c->interrupt, 0);
+            if (!c->all_regs) {
+                uint64_t rax = regs->rax;
+
+                seccomp_ctx_regs_pull(c, regs);
+                regs->rax = rax;
+            }
+            return 0;
+        }
+        if (lazy_must_drain(&c->lazy, atomic_load(&c->space->pending))) {
+            ret = seccomp_space_drain(c->space);
+            if (ret < 0)
+                return ret;
+            c->lazy.runs = 0;
+        }
+        ret = prepare(c, regs);
+        if (ret < 0)
+            return ret;
+        atomic_fetch_add(&c->seq, 1);
+        if (likely(!atomic_load(&c->interrupt) &&
+                   atomic_load(&c->space->pending) != PENDING_FORCED))
+            return 1;
+        leave_guest(c);
+    }
+}
+
+static int event_exception(struct platform_event *ev, int signo, int code, uaddr_t addr)
+{
+    *ev = (struct platform_event){
+        .kind = PLATFORM_EXCEPTION, .signo = signo, .code = code, .addr = addr};
+    return 1;
+}
+
+/* A signal in guest code; *frame is hostile. 1: *ev is an event. 0: nothing, run on. */
+static int decode_signal(struct platform_ctx *c, const struct lx_rt_sigframe *frame,
+                         struct platform_event *ev)
+{
+    const struct lx_sigcontext *sc = &frame->uc.mcontext;
+    int sig = frame->info.signo, code = frame->info.code;
+    uaddr_t addr = frame->info.fault.addr;
+
+    if (code <= 0)
+        return 0; /* a kick, or sent by somebody outside */
+    if ((sig == LX_SIGSEGV && code <= SEGV_PKUERR_CODE && code != LX_SI_KERNEL) ||
+        (sig == LX_SIGBUS && code != LX_BUS_ADRALN && code != LX_SI_KERNEL)) {
+        bool bus = sig == LX_SIGBUS || seccomp_space_addr_bad(c->space, addr);
+
+        c->lazy.drain_next = true;
+        if (atomic_load(&c->space->pending) != PENDING_NONE && sig == LX_SIGSEGV &&
+            seccomp_space_addr_pending(c->space, addr)) {
+            lazy_missed(&c->lazy);
+            return 0;
+        }
+        *ev = (struct platform_event){
+            .kind = PLATFORM_FAULT, .fault_addr = addr, .fault_bus = bus, .code = code};
+        if (sc->trapno == TRAP_PAGE_FAULT)
+            ev->fault_access = sc->err & PF_WRITE  ? PLATFORM_ACCESS_WRITE
+                               : sc->err & PF_EXEC ? PLATFORM_ACCESS_EXEC
+                                                   : PLATFORM_ACCESS_READ;
+        return 1;
+    }
+    if (sig != LX_SIGSEGV && sig != LX_SIGBUS && sig != LX_SIGFPE && sig != LX_SIGILL &&
+        sig != LX_SIGTRAP)
+        return 0;
+    return event_exception(ev, sig, code, code == LX_SI_KERNEL ? 0 : addr);
+}
+
+/* The signal handler rang: all registers are in its frame. */
+static int event_ring(struct platform_ctx *c, const struct seccomp_notif *n, struct lx_regs *regs,
+                      struct platform_event *ev)
+{
+    struct lx_rt_sigframe frame;
+    int ret = seccomp_frame_take(c->space->platform, &c->thread, n, &frame);
+
+    if (ret < 0)
+        return ret;
+    c->thread.state = THREAD_FRAME;
+    c->thread.id = n->id;
+    seccomp_frame_regs(&c->thread, &frame, regs);
+    c->all_regs = true;
+    return decode_signal(c, &frame, ev);
+}
+
+static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, struct lx_regs *regs,
+                      struct platform_event *ev)
+{
+    const struct seccomp_data *d = &n->data;
+
+    c->thread.state = THREAD_CALL;
+    c->thread.id = n->id;
+    c->thread.call = *d;
+    c->all_regs = false;
+    regs->orig_rax = (uint64_t)(int64_t)d->nr;
+    regs->rax = (uint64_t)-ENOSYS;
+    regs->rip = regs->rcx = d->instruction_pointer;
+    regs->rdi = d->args[0];
+    regs->rsi = d->args[1];
+    regs->rdx = d->args[2];
+    regs->r10 = d->args[3];
+    regs->r8 = d->args[4];
+    regs->r9 = d->args[5];
+    regs->cs = USER64_CS;
+    regs->ss = USER_SS;
+    ev->kind = PLATFORM_SYSCALL;
+    if (likely(d->arch == AUDIT_ARCH_X86_64 && d->instruction_pointer < VSYSCALL_START))
+        return 1;
+    if (pull_frame(c) < 0)
+        return -ESRCH;
+    if (d->arch == AUDIT_ARCH_X86_64) {
+        /* A legacy vsyscall: the host returns to its caller by itself. */
+        regs->rip = regs->rcx = c->held.rip;
+        return 1;
+    }
+    /* 32-bit entries are not offered: as on a host without IA32 emulation. */
+    *regs = c->held;
+    c->all_regs = true;
+    return event_exception(ev, LX_SIGSEGV, LX_SI_KERNEL, 0);
+}
+
+/* Lets guest code run until it rings; seq is odd on entry, even afterwards. 1: *ev is an event. 0:
+ * nothing for the guest, run on. Negative: the stub is dead or lies. */
+static int run_once(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
+{
+    const struct platform *p = c->space->platform;
+    const bool call = c->thread.state == THREAD_CALL;
+    struct seccomp_notif n;
+    int ret;
+
+    ret = seccomp_thread_reply(&c->thread, call ? (int64_t)regs->rax
+                                                : (int64_t)seccomp_slot_addr(p, c->thread.slot));
+    if (ret == 0 || (ret == -ENOENT && call)) {
+        bool early = ret != 0;
+
+        ret = seccomp_thread_receive(p, &c->thread, &n);
+        leave_guest(c);
+        if (ret < 0)
+            return ret;
+        if (unlikely(early)) {
+            /* A late kick took the stub out of its call, whose result it does not have. */
+            ret = take_call_frame(c, &n, &c->held);
+            return MIN(ret, 0);
+        }
+        if (n.data.instruction_pointer == p->at.bell && n.data.arch == AUDIT_ARCH_X86_64)
+            return event_ring(c, &n, regs, ev);
+        return event_call(c, &n, regs, ev);
+    }
+    leave_guest(c);
+    return ret == -ENOENT ? -ESRCH : ret;
+}
+
+int seccomp_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
+{
+    int ret;
+
+    ASSERT_NONE_HELD();
+    if (unlikely(!c->attached)) {
+        placement_attach(&c->place, c->thread.pid, &c->seq);
+        c->attached = true;
+    }
+    placement_running();
+    do {
+        ret = enter_guest(c, regs);
+        if (ret <= 0)
+            break;
+        ret = run_once(c, regs, ev);
+    } while (ret == 0);
+    if (likely(ret > 0))
+        return 0;
+    if (ret == 0) {
+        *ev = (struct platform_event){.kind = PLATFORM_INTERRUPTED};
+        return 0;
+    }
+    lose(c, ret);
+    *ev = (struct platform_event){.kind = PLATFORM_DEAD};
+    return 0;
+}

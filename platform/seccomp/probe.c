@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start, stop and probe of the seccomp back end, and its table of operations. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "platform/base/log.h"
+#include "platform/host/mem.h"
+#include "platform/host/proc.h"
+#include "platform/seccomp/seccomp_internal.h"
+#include "platform/stub/probe.h"
+#include "platform/stub/process.h"
+
+extern const struct platform_ops g_platform_seccomp_ops;
+
+enum {
+    FRAME_MIN = 2048,   /* what AT_MINSIGSTKSZ says at least */
+    FRAME_EXTRA = 1024, /* beside one frame: the slot's own words, alignment */
+    STACK_SIZE_MIN = 0x2000,
+};
+
+#define MAYBE_FORBIDDEN " (Linux 5.5 is needed, and a container's seccomp profile may forbid it)"
+
+static void platform_release(struct platform *p)
+{
+    slots_destroy(&p->requests);
+    slots_destroy(&p->stacks);
+    if (p->stub_base)
+        (void)host_munmap((void *)p->stub_base, STUB_FIXED_SIZE); /* SAFETY: our reservation */
+    free(p);
+}
+
+static int start(struct platform **out, const char **out_why)
+{
+    struct platform *p = calloc(1, sizeof(*p));
+    size_t frame = getauxval(AT_MINSIGSTKSZ);
+    int ret;
+
+    *out_why = "allocate";
+    if (!p)
+        return -ENOMEM;
+    mutex_init(&p->master_lock, RANK_STUB_MASTER);
+    mutex_init(&p->pool_lock, RANK_LEAF);
+    list_init(&p->pool);
+    p->master = (struct control){.report_fd = -1, .page = SLOT_NONE};
+    p->low = stub_guest_low();
+    *out_why = "look at a signal frame";
+    ret = seccomp_frame_init(p);
+    if (ret < 0)
+        goto fail;
+    *out_why = "make the request file";
+    ret = slots_init(&p->requests, "stub-requests", STUB_PAGE);
+    if (ret < 0)
+        goto fail;
+    ret = slots_init(&p->stacks, "stub-stacks",
+                     MAX((size_t)STACK_SIZE_MIN,
+                         align_up(MAX(frame, (size_t)FRAME_MIN) + FRAME_EXTRA, STUB_PAGE)));
+    if (ret < 0)
+        goto fail;
+    /* Stubs that die are reaped by the host kernel. */
+    if (signal(SIGCHLD, SIG_IGN) == SIG_ERR) {
+        ret = -errno;
+        goto fail;
+    }
+    ret = seccomp_master_start(p, out_why);
+    if (ret < 0)
+        goto fail;
+    *out = p;
+    return 0;
+fail:
+    platform_release(p);
+    return ret;
+}
+
+int seccomp_start(const struct platform_config *config, struct platform **out)
+{
+    const char *why;
+    int ret = start(out, &why);
+
+    (void)config;
+    if (ret < 0)
+        log_error(LOG_PLATFORM, "seccomp: cannot %s: %s%s", why, strerror(-ret),
+                  ret == -EPERM || ret == -EACCES || ret == -EINVAL ? MAYBE_FORBIDDEN : "");
+    return ret;
+}
+
+static void seccomp_stop(struct platform *p)
+{
+    seccomp_pool_drop(p);
+    /* The master leads the session and process group of every stub that is left. */
+    if (p->master.pid)
+        (void)host_kill(-p->master.pid, SIGKILL);
+    seccomp_control_kill(p, &p->master);
+    platform_release(p);
+}
+
+static void seccomp_range(struct platform *p, uaddr_t *out_low, uaddr_t *out_high)
+{
+    *out_low = p->low;
+    *out_high = p->high;
+}
+
+int seccomp_probe(struct platform_probe *out)
+{
+    int ret = stub_probe(&g_platform_seccomp_ops, start, MAYBE_FORBIDDEN, out);
+
+    out->reports_access = true;
+    return ret;
+}
+
+const struct platform_ops g_platform_seccomp_ops = {
+    .name = "seccomp",
+    .probe = seccomp_probe,
+    .start = seccomp_start,
+    .stop = seccomp_stop,
+    .range = seccomp_range,
+    .space_new = seccomp_space_new,
+    .space_clone = seccomp_space_clone,
+    .space_free = seccomp_space_free,
+    .space_map = seccomp_space_map,
+    .space_unmap = seccomp_space_unmap,
+    .space_protect = seccomp_space_protect,
+    .space_clear = seccomp_space_clear,
+    .space_barrier = seccomp_space_barrier,
+    .ctx_new = seccomp_ctx_new,
+    .ctx_free = seccomp_ctx_free,
+    .ctx_switch_space = seccomp_ctx_switch_space,
+    .ctx_run = seccomp_ctx_run,
+    .ctx_regs_pull = seccomp_ctx_regs_pull,
+    .ctx_interrupt = seccomp_ctx_interrupt,
+    .ctx_xstate_get = seccomp_ctx_xstate_get,
+    .ctx_xstate_set = seccomp_ctx_xstate_set,
+    .ctx_xstate_copy = seccomp_ctx_xstate_copy,
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the seccomp back end; see platform/README.md, "seccomp". */
+#pragma once
+
+#include <linux/seccomp.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "platform/base/list.h"
+#include "platform/base/lock.h"
+#include "platform/base/placement.h"
+#include "platform/platform.h"
+#include "platform/seccomp/layout.h"
+#include "platform/stub/call.h"
+#include "platform/stub/lazy.h"
+#include "platform/stub/mapping.h"
+#include "platform/stub/slots.h"
+#include "sentry/abi/signal.h"
+
+/* Where a guest thread's stub is. */
+enum thread_state {
+    THREAD_NONE,  /* no process */
+    THREAD_CALL,  /* rang with a system call, waits for its result */
+    THREAD_FRAME, /* rang from start or signal handler; its registers are in its slot's frame */
+    THREAD_GUEST, /* runs guest code */
+};
+
+/*
+ * The host process that runs one guest thread. By value: it is moved between ctx and space. Used by
+ * one sentry thread at a time.
+ */
+struct thread {
+    enum thread_state state;
+    pid_t pid;
+    int listener;  /* its own seccomp notifications */
+    uint32_t slot; /* of platform.stacks: alternate signal stack, shared with the sentry */
+    uint64_t id;   /* CALL, FRAME: the notification that waits */
+    struct seccomp_data call;  /* CALL */
+    uint32_t frame;            /* FRAME: offset in the slot of a struct lx_rt_sigframe; 0: none */
+    uint32_t fpstate;          /* FRAME: offset in the slot of its XSAVE image; 0: none */
+    uint64_t fs_base, gs_base; /* what the thread has, as far as the sentry can know */
+};
+
+/* A control stub: see stub_code.S. Driven under the lock of the space it belongs to. */
+struct control {
+    pid_t pid;     /* 0: none */
+    int report_fd; /* eventfd; -1: none */
+    uint32_t page; /* slot of platform.requests */
+    uint32_t seq;  /* of the last request */
+    int cpu;       /* where it was brought to */
+};
+
+/* Where FPU state comes from at the next run. */
+enum ctx_fpu {
+    CTX_FPU_OWN,     /* what the thread has is right */
+    CTX_FPU_RESET,   /* initial state */
+    CTX_FPU_PENDING, /* xs_pending holds it */
+};
+
+/* Addresses in guest address spaces, after the instruction where it is one of a call. */
+struct stub_address {
+    uaddr_t first, setup, setup_end, handler, bell, start, set_fs, set_gs, sigreturn;
+};
+
+/* Keys: I immutable, p ->pool_lock, M ->master_lock */
+struct platform {
+    uaddr_t low, high;         /* I: what guests may use */
+    uaddr_t stub_base;         /* I */
+    struct stub_address at;    /* I */
+    struct slots requests;     /* request pages of control stubs */
+    struct slots stacks;       /* slots of guest threads */
+    uint32_t slot_how;         /* I: SLOT_HOW_*: how segment bases are set */
+    bool reads_bases;          /* I: the signal handler tells the segment bases */
+    bool recv_ends;            /* I: receiving ends when the stub does (6.11) */
+    uint32_t xstate_size;      /* I: of the XSAVE image in signal frames */
+    struct lx_fpx_sw_bytes sw; /* I: what the host writes behind it */
+    uint32_t mxcsr_mask;       /* I */
+    struct mutex master_lock;
+    struct control master; /* M: what empty address spaces are copied from */
+    struct mutex pool_lock;
+    struct list pool;    /* p: clean spaces */
+    unsigned pool_count; /* p */
+};
+
+enum { SPARE_MAX = 4 };
+
+/*
+ * Lifetime: unique (space_new, space_clone .. space_free, which may keep it in the pool).
+ * Keys: I immutable, s ->lock, a atomic
+ */
+struct platform_space {
+    struct platform *platform;       /* I */
+    struct list pool_node;           /* platform.pool_lock, while pooled */
+    struct mutex lock;               /* rank SPACE */
+    struct control control;          /* s */
+    struct list ctxs;                /* s */
+    unsigned ctx_count;              /* s */
+    struct thread spares[SPARE_MAX]; /* s: threads without a ctx, of this address space */
+    unsigned spare_count;            /* s */
+    uint16_t *slots;                 /* s: slots mapped here that no thread has */
+    unsigned slot_count, slot_room;  /* s */
+    bool dirty;                      /* s: the host address space may hold mappings */
+    struct queue queue;              /* s: changes the host has not seen */
+    struct rangeset mapped;          /* s: what the host has mapped; may name too many */
+    atomic_uint pending;             /* a: PENDING_*; written under s */
+    uaddr_t bad_start, bad_end;      /* s: the host refused to map this: guest gets SIGBUS */
+};
+
+/* What the watchdog looks at; see watch.c. Keys: a atomic, w its lock */
+struct watch {
+    struct list node;                /* w: while pid is not 0 */
+    atomic_int pid;                  /* a: written under w */
+    atomic_uint armed;               /* a: WATCH_* bits */
+    unsigned kick_ticks, pull_ticks; /* w */
+    unsigned seq;                    /* w */
+    uint64_t start_cpu_ns;           /* w */
+};
+
+/* Lifetime: unique (ctx_new .. ctx_free). Keys: O owner thread, a atomic, s space->lock */
+struct platform_ctx {
+    struct platform_space *space; /* O, and s */
+    struct list node;             /* s */
+    struct thread thread;         /* O */
+    bool attached;                /* O: paired with the owner by placement */
+    bool all_regs;                /* O: the next run takes all registers, see platform.h */
+    struct lx_regs held;          /* O: FRAME without all_regs: what the caller has not pulled */
+    enum ctx_fpu fpu;             /* O */
+    void *xs_pending;             /* O: xstate image */
+    atomic_uint seq;              /* a: odd while the stub may run guest code */
+    atomic_uint interrupt;        /* a */
+    struct lazy lazy;             /* O */
+    struct placement place;       /* O */
+    struct watch watch;
+};
+
+/* The signal that brings a stub out of guest code. */
+#define STUB_KICK_SIGNAL LX_SIGURG
+
+/* --- control.c --- */
+
+/* The list of calls that the next request starts with: room for CALL_MAX. */
+struct stub_call *seccomp_control_calls(struct platform *p, struct control *k);
+/* Runs count calls of the list and then command (COMMAND_*). Returns the number that the stub
+ * reported, or -errno of what failed; *out_done: how many calls succeeded. -ESRCH with k->pid == 0:
+ * the stub is dead. */
+int MUST_CHECK seccomp_control_run(struct platform *p, struct control *k, uint32_t command,
+                                   uint32_t count, uint32_t *out_done);
+/* One munmap. */
+int MUST_CHECK seccomp_control_unmap(struct platform *p, struct control *k, uaddr_t addr,
+                                     uint64_t size);
+/* A control stub with a copy of from's address space. */
+int MUST_CHECK seccomp_control_fork(struct platform *p, struct control *from, struct control *out);
+/* Prepares page and eventfd. */
+int MUST_CHECK seccomp_control_prepare(struct platform *p, struct control *k);
+/* Ends it without waiting. *k becomes none. */
+void seccomp_control_kill(struct platform *p, struct control *k);
+
+/* --- master.c --- */
+int MUST_CHECK seccomp_master_start(struct platform *p, const char **out_why);
+
+/* --- filter.c --- */
+
+/* The data pages of the stub: report tables and the filters of guest threads. */
+int MUST_CHECK seccomp_data_build(const struct platform *p, uint8_t data[STUB_DATA_SIZE]);
+
+/* --- thread.c --- */
+
+/* A new process for a guest thread of s, in state FRAME without a frame. Caller holds s->lock. */
+int MUST_CHECK seccomp_thread_new_locked(struct platform_space *s, struct thread *out)
+    REQUIRES(s->lock);
+/* Ends it. *t becomes none, its slot goes back to s. */
+void seccomp_thread_kill_locked(struct platform_space *s, struct thread *t) REQUIRES(s->lock);
+/* CALL, FRAME -> GUEST: value is the result of the pending notification. -ENOENT: a signal was
+ * faster, the thread will ring again from its handler. -ESRCH: it is dead. */
+int MUST_CHECK seccomp_thread_reply(struct thread *t, int64_t value);
+/* Waits for the next ring. -ESRCH: it is dead. */
+int MUST_CHECK seccomp_thread_receive(const struct platform *p, struct thread *t,
+                                      struct seccomp_notif *out);
+void seccomp_thread_kick(pid_t pid);
+
+/* --- frame.c --- */
+
+/* Takes the frame of a ring from the signal handler: state FRAME. All of it was written where
+ * guests can write too, at *frame is the sentry's copy. -EPROTO: no frame the host kernel would
+ * have made. */
+int MUST_CHECK seccomp_frame_take(const struct platform *p, struct thread *t,
+                                  const struct seccomp_notif *n, struct lx_rt_sigframe *frame);
+void seccomp_frame_regs(const struct thread *t, const struct lx_rt_sigframe *frame,
+                        struct lx_regs *regs);
+/* Makes the slot say what rt_sigreturn shall load. */
+void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
+                          const struct lx_regs *regs);
+/* The XSAVE image of a thread in state FRAME. */
+void seccomp_frame_xstate(const struct platform *p, const struct thread *t, void *buf, size_t size);
+uaddr_t seccomp_slot_addr(const struct platform *p, uint32_t slot);
+/* Finds out what signal frames of this host look like. */
+int MUST_CHECK seccomp_frame_init(struct platform *p);
+
+/* --- space.c --- */
+
+int MUST_CHECK seccomp_space_drain(struct platform_space *s);
+bool seccomp_space_addr_bad(struct platform_space *s, uaddr_t addr);
+/* Would a fault at addr be helped by applying the queue? */
+bool seccomp_space_addr_pending(struct platform_space *s, uaddr_t addr);
+/* A thread for a ctx of s, fresh or used. Caller holds s->lock. */
+int MUST_CHECK seccomp_space_take_thread_locked(struct platform_space *s, struct thread *out)
+    REQUIRES(s->lock);
+/* c leaves s for good; its thread is kept or killed. */
+void seccomp_space_leave(struct platform_space *s, struct platform_ctx *c);
+
+int seccomp_space_new(struct platform *p, struct platform_space **out);
+int seccomp_space_clone(struct platform_space *from, struct platform_ctx *caller,
+                        struct platform_space **out);
+void seccomp_space_free(struct platform_space *s);
+int seccomp_space_map(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
+                      uint64_t offset, uint32_t flags);
+int seccomp_space_unmap(struct platform_space *s, uaddr_t addr, size_t size);
+int seccomp_space_protect(struct platform_space *s, uaddr_t addr, size_t size, int prot);
+int seccomp_space_clear(struct platform_space *s);
+void seccomp_space_barrier(struct platform_space *s);
+/* Frees pooled spaces (stop). */
+void seccomp_pool_drop(struct platform *p);
+
+/* --- ctx.c --- */
+
+int seccomp_ctx_new(struct platform_space *s, struct platform_ctx *creator,
+                    struct platform_ctx **out);
+void seccomp_ctx_free(struct platform_ctx *c);
+int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s);
+int seccomp_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *out);
+void seccomp_ctx_regs_pull(struct platform_ctx *c, struct lx_regs *regs);
+void seccomp_ctx_interrupt(struct platform_ctx *c);
+int seccomp_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
+int seccomp_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
+int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
+
+/* --- watch.c --- */
+
+enum {
+    WATCH_KICK = 1, /* guest code should have been left soon */
+    WATCH_PULL = 2, /* the handler should have rung soon */
+};
+
+/* The ctx that embeds w has the stub pid from here to seccomp_watch_end. */
+void seccomp_watch_begin(struct watch *w, pid_t pid);
+void seccomp_watch_end(struct watch *w);
+void seccomp_watch_arm(struct watch *w, unsigned what);
+void seccomp_watch_disarm(struct watch *w, unsigned what);
+/* Ends the stub. Any thread. */
+void seccomp_watch_kill(struct watch *w);
+
+/* --- probe.c --- */
+int seccomp_probe(struct platform_probe *out);
+int seccomp_start(const struct platform_config *config, struct platform **out);
