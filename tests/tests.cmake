@@ -5,6 +5,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(cmocka IMPORTED_TARGET cmocka)
 option(RUNSC_TESTS "build the tests" ON)
 set(RUNSC_TEST_PLATFORMS "ptrace;seccomp" CACHE STRING "back ends that guest tests run on")
+list(GET RUNSC_TEST_PLATFORMS 0 first_platform)
 set(RUNSC_TEST_PREFIX "" CACHE STRING "put in front of every test name")
 option(RUNSC_TEST_REPEAT "only tests whose result depends on the preset" OFF)
 set(tests_dir ${CMAKE_SOURCE_DIR}/tests)
@@ -110,11 +111,11 @@ foreach(source ${guest_sources})
     foreach(platform ${RUNSC_TEST_PLATFORMS})
         add_our_test(${platform}/${name} 120 ${platform} ${tests_dir}/support/run_guest ${platform}
             ${name} $<TARGET_FILE:${target}>)
-        if(family MATCHES "^(socket|inet|netlink)$") # the same on host sockets
-            add_our_test(hostnet/${name} 120 hostnet ${tests_dir}/support/run_guest_hostnet
-                ${platform} ${name} $<TARGET_FILE:${target}>)
-        endif()
     endforeach()
+    if(family MATCHES "^(socket|inet|netlink)$") # the same on host sockets
+        add_our_test(hostnet/${name} 120 hostnet ${tests_dir}/support/run_guest_hostnet
+            ${first_platform} ${name} $<TARGET_FILE:${target}>)
+    endif()
 endforeach()
 
 # Runs a command on a host that refuses some system calls.

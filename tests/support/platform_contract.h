@@ -6,7 +6,7 @@
  * namespaces.
  *
  * Included by the test of a back end, which defines before: ops, backend_pid(ctx), the range of its
- * stub's mappings backend_stub_start/end(platform), test_hostile(), and CONTRACT_MAPPINGS_MAX.
+ * stub's mappings backend_stub_start/end(platform), and test_hostile().
  */
 #pragma once
 
@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +33,17 @@
 #include <unistd.h>
 
 #include "platform/host/seccomp.h"
+#include "platform/platform.h"
 
-static const struct platform_ops *const ops;
-static pid_t backend_pid(struct platform_ctx *c);
-static uaddr_t backend_stub_start(struct platform *p);
-static uaddr_t backend_stub_end(struct platform *p);
-static void test_hostile(void);
+#ifndef CONTRACT_MAPPINGS_MAX
+#define CONTRACT_MAPPINGS_MAX 2 /* of a new space, the stub's own */
+#endif
+
+extern const struct platform_ops *const ops;
+pid_t backend_pid(struct platform_ctx *c);
+uaddr_t backend_stub_start(struct platform *p);
+uaddr_t backend_stub_end(struct platform *p);
+void test_hostile(void);
 
 enum { CODE = 0x400000, DATA = 0x800000, PAGE = 4096, DATA_PAGES = 64 };
 
@@ -852,7 +858,7 @@ static void test_probe(void **state)
 #define CONTRACT_MORE(X)
 #endif
 #define DECLARE_MORE(name)                                                                         \
-    static void name(void);                                                                        \
+    void name(void);                                                                               \
     TWICE(name)
 #define ROWS_MORE(name) ROWS(name),
 CONTRACT_MORE(DECLARE_MORE)

@@ -5,26 +5,26 @@
 #include "tests/support/platform_contract.h"
 
 extern const struct platform_ops g_platform_ptrace_ops;
-static const struct platform_ops *const ops = &g_platform_ptrace_ops;
+const struct platform_ops *const ops = &g_platform_ptrace_ops;
 
-static pid_t backend_pid(struct platform_ctx *c)
+pid_t backend_pid(struct platform_ctx *c)
 {
     return atomic_load(&c->host_pid);
 }
 
-static uaddr_t backend_stub_start(struct platform *p)
+uaddr_t backend_stub_start(struct platform *p)
 {
     return p->stub_base;
 }
 
-static uaddr_t backend_stub_end(struct platform *p)
+uaddr_t backend_stub_end(struct platform *p)
 {
     return p->stub_base + STUB_SIZE;
 }
 
 /* The stub's code makes guest system calls like any other code when a guest jumps there, and its
  * pages cannot be written. */
-static void test_hostile(void)
+void test_hostile(void)
 {
     struct platform_space *s;
     struct platform_ctx *c = fresh(&s);

@@ -12,19 +12,19 @@
 #include <fcntl.h>
 
 extern const struct platform_ops g_platform_seccomp_ops;
-static const struct platform_ops *const ops = &g_platform_seccomp_ops;
+const struct platform_ops *const ops = &g_platform_seccomp_ops;
 
-static pid_t backend_pid(struct platform_ctx *c)
+pid_t backend_pid(struct platform_ctx *c)
 {
     return atomic_load(&c->watch.pid);
 }
 
-static uaddr_t backend_stub_start(struct platform *p)
+uaddr_t backend_stub_start(struct platform *p)
 {
     return p->stub_base;
 }
 
-static uaddr_t backend_stub_end(struct platform *p)
+uaddr_t backend_stub_end(struct platform *p)
 {
     return p->stub_base + STUB_SLOTS_OFF + SLOT_COUNT * p->stacks.size;
 }
@@ -58,7 +58,7 @@ static void check_intact(struct platform_space *s, struct platform_ctx *c)
 }
 
 /* The stub's pages cannot be written or named in changes of mappings. */
-static void test_hostile(void)
+void test_hostile(void)
 {
     static const uaddr_t pages[] = {0, STUB_DATA_OFF, STUB_REQUEST_OFF};
     struct platform_space *s;
@@ -79,7 +79,7 @@ static void test_hostile(void)
 }
 
 /* Jumps to every system call instruction of the stub, with calls that would hurt. */
-static void test_every_call(void)
+void test_every_call(void)
 {
     struct platform_space *s;
     struct platform_ctx *c = fresh(&s);
@@ -149,7 +149,7 @@ static void test_every_call(void)
 
 /* Jumps to every byte, with registers that point at what could be of use. The guest may lose its
  * thread; nobody else may notice. */
-static void test_every_byte(void)
+void test_every_byte(void)
 {
     struct platform_space *s, *other;
     struct platform_ctx *c = fresh(&s), *witness = fresh(&other);
@@ -215,7 +215,7 @@ static uint8_t *slot_of(struct platform_ctx *c)
 }
 
 /* Rings as the signal handler does, without a signal. */
-static void test_forged_ring(void)
+void test_forged_ring(void)
 {
     struct platform_space *s;
     struct platform_ctx *c = fresh(&s);
@@ -296,7 +296,7 @@ static struct lx_regs forged_return(uaddr_t rip)
 }
 
 /* A guest that blocks the kick: the interrupt still ends its run. */
-static void test_forged_return(void)
+void test_forged_return(void)
 {
     struct platform_space *s;
     struct platform_ctx *c = fresh(&s);
@@ -323,7 +323,7 @@ static void test_forged_return(void)
 }
 
 /* A guest that blocks the kick and makes a call: its registers cannot be had. */
-static void test_blocked_pull(void)
+void test_blocked_pull(void)
 {
     struct platform_space *s;
     struct platform_ctx *c = fresh(&s);
@@ -341,7 +341,7 @@ static void test_blocked_pull(void)
 }
 
 /* A sibling scribbles over the slot of a thread that faults, calls and is asked for registers. */
-static void test_rewritten_slot(void)
+void test_rewritten_slot(void)
 {
     struct platform_space *s;
     struct platform_ctx *c = fresh(&s);
@@ -384,7 +384,7 @@ static void test_rewritten_slot(void)
 }
 
 /* The host kills a control stub: its space is lost, others are not, and nobody waits for ever. */
-static void test_killed_control(void)
+void test_killed_control(void)
 {
     struct platform_space *s, *other;
     struct platform_ctx *c = fresh(&s), *cc = fresh(&other);
