@@ -25,6 +25,7 @@
 #include "platform/base/log.h"
 #include "runsc-c/container/console.h"
 #include "runsc-c/container/exec.h"
+#include "runsc-c/container/limits.h"
 #include "runsc-c/container/pod.h"
 #include "runsc-c/oci/hooks.h"
 #include "runsc-c/oci/mountpoints.h"
@@ -40,6 +41,7 @@ struct creation {
     bool joins;
     int lock, control[2], console_fd, exit_fd;
     struct proxy proxy;
+    struct cgroup *cgroup;
     struct launch_request launch;
     struct launch *starting; /* between prepare and finish */
     struct sandbox processes;
@@ -138,6 +140,8 @@ static int prepare_sandbox(struct creation *n, struct err *e)
         .shared_root = strcmp(g_options.file_access, "exclusive") != 0,
         .share_pid = n->joins && pod_shares_pid(rq->spec),
         .attached = rq->attached,
+        .spawned = limits_join,
+        .spawned_arg = n->cgroup,
     };
     if (!n->joins) {
         n->launch.listen_fd = container_listen(rq->id, e);
@@ -180,7 +184,7 @@ static int start_proxy(struct creation *n, struct err *e)
         .gid = (gid_t)json_integer_value(json_object_get(user, "gid")),
     };
 
-    if (proxy_start(&config, &n->proxy, e) < 0)
+    if (proxy_start(&config, &n->proxy, e) < 0 || cgroup_join(n->cgroup, n->proxy.pid, e) < 0)
         return err_wrap(e, "unable to start container process: error during container init");
     n->c.proxy = process_identify(n->proxy.pid);
     return container_save(&n->c, e);
@@ -221,6 +225,7 @@ static int first_state(struct creation *n, struct err *e)
 static int steps(struct creation *n, struct err *e)
 {
     if (first_state(n, e) < 0 || open_console(n, e) < 0 || open_line(n, e) < 0 ||
+        limits_make(&n->c, n->rq->spec, &n->cgroup, e) < 0 || container_save(&n->c, e) < 0 ||
         prepare_sandbox(n, e) < 0 || start_proxy(n, e) < 0 || take_hooks(n, e) < 0)
         return -1;
     if (finish_sandbox(n, e) < 0)
@@ -246,6 +251,8 @@ static void undo(struct creation *n)
     if (n->c.proxy.pid)
         (void)hooks_run(n->rq->spec, "poststop", state, 0, &ignored);
     json_decref(state);
+    if (n->cgroup)
+        (void)cgroup_delete(n->cgroup, &ignored);
     (void)container_remove_dir(n->rq->id, &ignored);
     if (n->rq->pid_file)
         (void)unlink(n->rq->pid_file); /* ours, or none */
@@ -265,6 +272,8 @@ static void close_all(struct creation *n)
         if (fds[i] >= 0)
             close(fds[i]);
     }
+    if (n->cgroup)
+        cgroup_free(n->cgroup);
     container_destroy(&n->c);
     container_destroy(&n->sandbox);
 }
@@ -409,7 +418,7 @@ static int delete_locked(const struct container *c, bool force, struct err *e)
 
     if (!force && strcmp(status, "stopped") && strcmp(status, "created"))
         return err_set(e, "cannot delete container %s that is not stopped: %s", c->id, status);
-    if (end_processes(c, e) < 0)
+    if (end_processes(c, e) < 0 || limits_remove(c, e) < 0)
         return -1;
     spec = container_spec(c, &ignored);
     state = container_oci_state(c, "stopped");

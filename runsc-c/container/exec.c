@@ -20,6 +20,7 @@
 
 #include "runsc-c/container/console.h"
 #include "runsc-c/container/create.h"
+#include "runsc-c/container/limits.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/sandbox/launch.h"
@@ -91,7 +92,7 @@ static int start_proxy(struct execution *x, struct err *e)
         .gid = (gid_t)json_integer_value(json_object_get(user, "gid")),
     };
 
-    if (proxy_start(&config, &x->proxy, e) < 0)
+    if (proxy_start(&config, &x->proxy, e) < 0 || limits_join_container(x->c, x->proxy.pid, e) < 0)
         return -1;
     if (x->rq->pid_file && container_write_pid_file(x->rq->pid_file, x->proxy.pid, e) < 0)
         return -1;

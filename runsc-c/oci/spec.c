@@ -63,6 +63,15 @@ int spec_capability(const char *name)
     return -1;
 }
 
+json_t *spec_capability_names(void)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ARRAY_COUNT(g_capabilities); i++)
+        json_array_append_new(list, json_string(g_capabilities[i]));
+    return list;
+}
+
 static json_t *load_file(const char *path, struct err *e)
 {
     json_error_t error;

@@ -26,3 +26,5 @@ json_t *spec_example(bool rootless);
 json_t *spec_for_do(char **args, const char *cwd, bool terminal);
 /* OCI capability name to number, -1 when unknown. */
 int spec_capability(const char *name);
+/* All names, in the order of their numbers; new reference. */
+json_t *spec_capability_names(void);

@@ -354,9 +354,13 @@ static pid_t spawn(struct child *c, int *out_go, struct err *e)
     return pid;
 }
 
-static int let_go(int *go_fd, struct err *e)
+static int let_go(const struct launch *l, pid_t pid, int *go_fd, struct err *e)
 {
-    int ret = write(*go_fd, "g", 1) == 1 ? 0 : err_errno(e, errno, "pipe");
+    int ret;
+
+    if (l->rq->spawned && l->rq->spawned(l->rq->spawned_arg, pid, e) < 0)
+        return -1;
+    ret = write(*go_fd, "g", 1) == 1 ? 0 : err_errno(e, errno, "pipe");
 
     close(*go_fd);
     *go_fd = -1;
@@ -380,7 +384,7 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
     c.exe_number = fdset_add(&l->gofer_fds, l->exe_fd, e);
     out->gofer_pid = c.exe_number < 0 ? -1 : spawn(&c, &l->gofer_go, e);
     close(fd);
-    return out->gofer_pid < 0 ? -1 : let_go(&l->gofer_go, e);
+    return out->gofer_pid < 0 ? -1 : let_go(l, out->gofer_pid, &l->gofer_go, e);
 }
 
 /* In the network namespace that its sockets are to live in. */
@@ -543,11 +547,11 @@ pid_t sandbox_netns_owner(const struct launch *l, const struct sandbox *s)
     return l->netns.make && !strcmp(sandbox_network(l->rq->standalone), "host") ? s->sentry_pid : 0;
 }
 
-static int wait_until_created(struct launch *l, struct err *e)
+static int wait_until_created(struct launch *l, pid_t sentry, struct err *e)
 {
     json_t *ready;
 
-    if (let_go(&l->sentry_go, e) < 0)
+    if (let_go(l, sentry, &l->sentry_go, e) < 0)
         return -1;
     close_sessions(l);
     ready = control_receive(l->rq->control_fd, e);
@@ -561,7 +565,7 @@ int sandbox_finish(struct launch *l, struct sandbox *out, struct err *e)
 
     if (ret == 0)
         ret = l->joins ? send_config(l, "create", container_config(l, e), e)
-                       : wait_until_created(l, e);
+                       : wait_until_created(l, out->sentry_pid, e);
     return launch_end(l, out, ret);
 }
 

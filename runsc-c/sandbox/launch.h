@@ -29,6 +29,9 @@ struct launch_request {
     bool standalone;       /* `do`: the first process can be killed by any signal */
     bool die_with_parent;  /* the sandbox ends when this process does */
     bool attached;         /* what the sentry itself has to say goes to our stderr */
+    /* Called for each process before it is let go, or NULL. */
+    int (*spawned)(void *arg, pid_t pid, struct err *e);
+    void *spawned_arg;
 };
 
 struct sandbox {

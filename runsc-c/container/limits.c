@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runsc-c/container/limits.h"
+
+#include <unistd.h>
+
+#include "runsc-c/support/globals.h"
+#include "runsc-c/support/json.h"
+
+int limits_make(struct container *c, const json_t *spec, struct cgroup **out, struct err *e)
+{
+    const json_t *linux_spec = json_object_get(spec, "linux");
+    const struct cgroup_config config = {
+        .id = c->id,
+        .path = json_string_value(json_object_get(linux_spec, "cgroupsPath")),
+        .resources = json_object_get(linux_spec, "resources"),
+        .systemd = g_options.systemd_cgroup,
+        .rootless = g_options.rootless || geteuid() != 0,
+    };
+
+    if (cgroup_create(&config, out, e) < 0)
+        return -1;
+    c->cgroup = cgroup_save(*out);
+    return config.resources ? cgroup_apply(*out, config.resources, e) : 0;
+}
+
+int limits_join(void *arg, pid_t pid, struct err *e)
+{
+    return cgroup_join(arg, pid, e);
+}
+
+int limits_join_container(const struct container *c, pid_t pid, struct err *e)
+{
+    struct cgroup *cg;
+    int ret;
+
+    if (cgroup_load(c->cgroup, &cg, e) < 0)
+        return -1;
+    ret = cgroup_join(cg, pid, e);
+    cgroup_free(cg);
+    return ret;
+}
+
+int limits_remove(const struct container *c, struct err *e)
+{
+    struct cgroup *cg;
+    int ret;
+
+    if (cgroup_load(c->cgroup, &cg, e) < 0)
+        return -1;
+    ret = cgroup_delete(cg, e);
+    cgroup_free(cg);
+    return ret;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host cgroup of a container: made before its first process exists, entered by the proxy, the
+ * gofer and the sentry before they are let go, remembered in state.json. A pod's members have
+ * cgroups of their own for proxy and gofer; the sentry is in the one of the sandbox.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "runsc-c/cgroup/cgroup.h"
+#include "runsc-c/container/state.h"
+#include "runsc-c/support/err.h"
+
+/* Makes the cgroup with the limits of spec and notes it in c. *out is freed with cgroup_free. */
+int limits_make(struct container *c, const json_t *spec, struct cgroup **out, struct err *e);
+/* As a callback: arg is the struct cgroup. */
+int limits_join(void *arg, pid_t pid, struct err *e);
+/* A process into the cgroup of a container that exists. */
+int limits_join_container(const struct container *c, pid_t pid, struct err *e);
+/* Removes it. Nobody may be in it any more. */
+int limits_remove(const struct container *c, struct err *e);
