@@ -219,7 +219,7 @@ static NORETURN void child_run(struct child *c)
         _exit(1);
     status = proxy_serve(
         &(struct proxy_line){c->control_fd, c->signal_fd, c->tty_fd, c->config->controlling},
-        /*start=*/false, &e);
+        c->config->start, &e);
     if (status < 0)
         status = SIGKILL; /* the sandbox died: as if by SIGKILL */
     if (c->exit_fd >= 0)

@@ -32,6 +32,12 @@ static char *sysctl_path(const char *name)
     return path;
 }
 
+/* The groups of a container are not the host's: the sentry has one, which its ping sockets need. */
+static const char *sysctl_value(const char *name, const json_t *v)
+{
+    return strcmp(name, "net.ipv4.ping_group_range") ? json_string_value(v) : "0 0";
+}
+
 int boot_network_open(const struct boot_config *c, const char **out_what)
 {
     json_t *list = json_object_get(json_object_get(c->spec, "linux"), "sysctl"), *v;
@@ -57,7 +63,7 @@ int boot_network_open(const struct boot_config *c, const char **out_what)
 
         if (!config.own || strncmp(name, "net.", 4) != 0)
             continue; /* the command did the others' */
-        *s = (struct hostnet_sysctl){sysctl_path(name), json_string_value(v)};
+        *s = (struct hostnet_sysctl){sysctl_path(name), sysctl_value(name, v)};
         if (s->path)
             config.sysctl_count++;
     }
