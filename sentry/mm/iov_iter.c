@@ -37,6 +37,7 @@ int iov_iter_init_iovec(struct iov_iter *it, uaddr_t iovec, size_t count)
     size_t i;
 
     memset(it, 0, offsetof(struct iov_iter, one));
+    count = (uint32_t)count; /* Linux: the calls take a long, what they share takes an unsigned */
     if (count > IOV_MAX_SEGMENTS)
         return -EINVAL;
     it->segs = it->one;
@@ -143,12 +144,7 @@ static size_t iter_move(struct iov_iter *it, enum iter_op op, char *buf, size_t 
 
         moved =
             n ? move_piece(it, op, buf ? buf + done : NULL, it->segs->base + it->seg_off, n) : 0;
-        iov_iter_advance(it, moved);
-        if (n == 0) {
-            it->segs++;
-            it->nseg--;
-            it->seg_off = 0;
-        }
+        iov_iter_advance(it, moved); /* by 0: over empty segments */
         done += moved;
         if (moved < n)
             break;

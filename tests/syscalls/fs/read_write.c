@@ -197,4 +197,30 @@ TEST(file_size_limit)
     close(fd);
 }
 
+TEST(empty_segments_are_skipped)
+{
+    char a[8] = "", b[8] = "";
+    struct iovec out[] = {{NULL, 0}, {NULL, 0}, {"abc", 3}, {NULL, 0}, {"defg", 4}, {NULL, 0}};
+    struct iovec in[] = {{NULL, 0}, {a, 2}, {BAD_PTR, 0}, {BAD_PTR, 0}, {b, 5}, {NULL, 0}};
+    int fd = make_file(""), p[2];
+
+    REQUIRE(fd >= 0 && pipe(p) == 0);
+    CHECK_EQ(sysp(SYS_writev, fd, out, 6), 7);
+    CHECK_EQ(sysp(SYS_preadv, fd, in, (size_t)6, 0L, 0L), 7);
+    CHECK_STR(a, "ab");
+    CHECK_STR(b, "cdefg");
+    CHECK_EQ(sysp(SYS_writev, fd, out, 2), 0);
+    CHECK_EQ(sysp(SYS_writev, p[1], out, 6), 7);
+    memset(a, 0, sizeof(a));
+    memset(b, 0, sizeof(b));
+    CHECK_EQ(sysp(SYS_readv, p[0], in, 6), 7);
+    CHECK_STR(a, "ab");
+    CHECK_STR(b, "cdefg");
+    /* Two segments, the first empty: as iostreams write a long buffer. */
+    CHECK_EQ(sysp(SYS_writev, fd, out + 3, 2), 4);
+    close(fd);
+    close(p[0]);
+    close(p[1]);
+}
+
 GUEST_TEST_MAIN
