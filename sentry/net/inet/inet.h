@@ -40,7 +40,8 @@ struct inet_bind {
     struct inet_sock *sk;  /* borrowed: leaves the table before it is freed */
     struct inet_addr addr; /* local; any: as wildcard says */
     bool wildcard, v4, v6; /* which families a wildcard covers; of addr otherwise */
-    bool reuse, reuseport, listening;
+    bool reuse, reuseport; /* of a TIME_WAIT entry: an endpoint's are in its flags */
+    bool listening;
     bool connected;
     uint16_t port, rport;
     struct inet_addr raddr; /* when connected */
@@ -140,8 +141,8 @@ int MUST_CHECK inet_port_bind(struct inet_sock *in, uint16_t port);
  * -EADDRNOTAVAIL. */
 int MUST_CHECK inet_port_connect(struct inet_sock *in, const struct inet_addr *raddr,
                                  uint16_t rport);
-/* A child of a listener shares its port. */
-void inet_port_share(struct inet_sock *child, struct inet_sock *listener);
+/* A child, made with its listener's options, shares the listener's port. */
+void inet_port_share(struct inet_sock *child);
 /* listen: -EADDRINUSE when somebody else listens there by now. */
 int MUST_CHECK inet_port_listen(struct inet_sock *in);
 void inet_port_unlisten(struct inet_sock *in);
@@ -149,8 +150,6 @@ void inet_port_unlisten(struct inet_sock *in);
 void inet_port_disconnect(struct inet_sock *in);
 /* The endpoint leaves the table; a TIME_WAIT entry stays behind when asked. */
 void inet_port_release(struct inet_sock *in, bool time_wait);
-/* Options that decide sharing changed. */
-void inet_port_update(struct inet_sock *in);
 /* Best listener for dst:port, +1 or NULL. */
 struct inet_sock *inet_port_find_listener(struct netns *ns, const struct inet_addr *dst,
                                           uint16_t port);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who uses which port. Linux's rules: two users of a port conflict when their addresses overlap,
- * unless both allow address reuse and neither listens (TCP), both allow it (UDP), or both set
- * SO_REUSEPORT and belong to one user. Connected children share their listener's port.
+ * unless both allow address reuse and the earlier one does not listen (TCP), both allow it (UDP),
+ * or both set SO_REUSEPORT and belong to one user. Connected children share their listener's port.
  *
  * A connection that this side closed first leaves a TIME_WAIT entry for 60 s. Entries expire
  * lazily, whenever the table is used, so that an idle sandbox has no timer. A new outgoing
@@ -105,10 +105,25 @@ static void bind_describe(struct inet_sock *in, struct inet_bind *b, uint16_t po
         b->v4 = ia_is_v4(&in->laddr);
         b->v6 = !b->v4;
     }
-    b->reuse = in->sk.flags & SOCK_F_REUSEADDR;
-    b->reuseport = in->sk.flags & SOCK_F_REUSEPORT;
     b->port = port;
     b->uid = in->sk.uid;
+}
+
+/* Linux: an endpoint's options count as they are when somebody else asks, not as they were at bind.
+ */
+static bool bind_has(const struct inet_bind *b, uint32_t flag, bool at_end)
+{
+    return b->sk ? b->sk->sk.flags & flag : at_end;
+}
+
+static bool bind_reuse(const struct inet_bind *b)
+{
+    return bind_has(b, SOCK_F_REUSEADDR, b->reuse);
+}
+
+static bool bind_reuseport(const struct inet_bind *b)
+{
+    return bind_has(b, SOCK_F_REUSEPORT, b->reuseport);
 }
 
 static bool conflicts(struct inet_sock *in, const struct inet_bind *a, const struct inet_bind *b)
@@ -116,9 +131,11 @@ static bool conflicts(struct inet_sock *in, const struct inet_bind *a, const str
     if (a == b || b->port != a->port || !overlap(a, b) ||
         (b->sk && b->sk->sk.protocol != in->sk.protocol))
         return false;
-    if (a->reuseport && b->reuseport && a->uid == b->uid)
+    if (bind_reuseport(a) && bind_reuseport(b) && a->uid == b->uid)
         return false;
-    if (a->reuse && b->reuse && !(inet_is_tcp(&in->sk) && (a->listening || b->listening)))
+    /* Linux: the one who asks may be about to listen; a server restarts among its old connections.
+     */
+    if (bind_reuse(a) && bind_reuse(b) && !(inet_is_tcp(&in->sk) && b->listening))
         return false;
     return true;
 }
@@ -288,25 +305,13 @@ void inet_port_disconnect(struct inet_sock *in)
     mutex_unlock(&ns->table_lock);
 }
 
-void inet_port_update(struct inet_sock *in)
-{
-    struct netns *ns = in->sk.netns;
-
-    mutex_lock(&ns->table_lock);
-    in->bind.reuse = in->sk.flags & SOCK_F_REUSEADDR;
-    in->bind.reuseport = in->sk.flags & SOCK_F_REUSEPORT;
-    mutex_unlock(&ns->table_lock);
-}
-
-void inet_port_share(struct inet_sock *child, struct inet_sock *listener)
+void inet_port_share(struct inet_sock *child)
 {
     struct netns *ns = child->sk.netns;
     struct inet_bind want = {0};
 
     mutex_lock(&ns->table_lock);
     bind_describe(child, &want, child->lport);
-    want.reuse = listener->bind.reuse;
-    want.reuseport = listener->bind.reuseport;
     want.connected = true;
     want.raddr = child->raddr;
     want.rport = child->rport;
@@ -345,6 +350,8 @@ void inet_port_release(struct inet_sock *in, bool time_wait)
     if (!list_empty(&in->bind.node)) {
         if (tw && in->bind.connected) {
             *tw = in->bind;
+            tw->reuse = bind_reuse(&in->bind);
+            tw->reuseport = bind_reuseport(&in->bind);
             tw->sk = NULL;
             tw->listening = false;
             tw->expires = clock_monotonic() + TIME_WAIT_NS;
@@ -381,7 +388,7 @@ static bool better(int points, int best, const struct inet_bind *b, uint32_t *se
 
     if (points != best)
         *seen = 0;
-    if (points > best || !b->reuseport) {
+    if (points > best || !bind_reuseport(b)) {
         *seen = 1;
         return points >= best;
     }

@@ -137,7 +137,7 @@ static int child_new(struct tcp_sock *listener, struct tcp_sock *c, struct tcp_s
     t->user_timeout = listener->user_timeout;
     t->maxseg = listener->maxseg;
     memcpy(t->congestion, listener->congestion, sizeof(t->congestion));
-    inet_port_share(&t->in, &listener->in);
+    inet_port_share(&t->in);
     *out = t;
     return 0;
 }

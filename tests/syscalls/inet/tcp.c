@@ -275,6 +275,40 @@ TEST(port_sharing)
     close(o);
 }
 
+/* A restarting server: what is left of its old connections does not stop listen. */
+TEST(listen_again_among_old_connections)
+{
+    struct sockaddr_in addr;
+    int l, c, s, other, on = 1;
+
+    l = listener(4);
+    addr = listen_addr;
+    setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, 4);
+    c = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_EQ(connect(c, (void *)&addr, sizeof(addr)), 0);
+    s = accept(l, NULL, NULL);
+    close(l);
+    l = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, 4);
+    CHECK_EQ(bind(l, (void *)&addr, sizeof(addr)), 0);
+    other = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, 4);
+    CHECK_EQ(bind(other, (void *)&addr, sizeof(addr)), 0);
+    CHECK_EQ(listen(l, 4), 0);
+    /* Bound when that was allowed, but somebody else listens by then. */
+    CHECK_ERR(listen(other, 4), EADDRINUSE);
+    close(l);
+    CHECK_EQ(listen(other, 4), 0);
+    close(other);
+    close(s); /* the server's end closes first: TIME_WAIT on the port */
+    close(c);
+    l = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, 4);
+    CHECK_EQ(bind(l, (void *)&addr, sizeof(addr)), 0);
+    CHECK_EQ(listen(l, 4), 0);
+    close(l);
+}
+
 TEST(dual_stack)
 {
     struct sockaddr_in6 a = {.sin6_family = AF_INET6}, peer;
