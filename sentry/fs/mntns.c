@@ -10,7 +10,7 @@
 #include "sentry/abi/mount.h"
 #include "sentry/fs/mount_internal.h"
 
-static int mntns_alloc(struct mntns **out)
+static int mntns_alloc(struct userns *owner, struct mntns **out)
 {
     struct mntns *ns = calloc(1, sizeof(*ns));
 
@@ -18,7 +18,7 @@ static int mntns_alloc(struct mntns **out)
         return -ENOMEM;
     refs_init(&ns->refs);
     list_init(&ns->mounts);
-    ns->userns = userns_get(curr()->cred->userns);
+    ns->userns = userns_get(owner);
     *out = ns;
     return 0;
 }
@@ -26,7 +26,7 @@ static int mntns_alloc(struct mntns **out)
 int mntns_new(struct super *root_super, uint32_t flags, struct mntns **out)
 {
     struct mntns *ns;
-    int ret = mntns_alloc(&ns);
+    int ret = mntns_alloc(curr()->cred->userns, &ns);
 
     if (ret < 0)
         return ret;
@@ -88,13 +88,13 @@ static void move_path(struct path *p, struct mount *old, struct mount *copy)
     }
 }
 
-int mntns_copy(struct mntns *old, struct fs_ctx *fs, struct mntns **out)
+int mntns_copy(struct mntns *old, struct userns *owner, struct fs_ctx *fs, struct mntns **out)
 {
     struct path root = {NULL, NULL}, cwd = {NULL, NULL};
     struct mount *a, *b, *top;
     struct mntns *ns;
     bool lesser;
-    int ret = mntns_alloc(&ns);
+    int ret = mntns_alloc(owner, &ns);
 
     if (ret < 0)
         return ret;
@@ -111,7 +111,10 @@ int mntns_copy(struct mntns *old, struct fs_ctx *fs, struct mntns **out)
         for (a = old->root, b = top; b; a = mount_next(a, old->root), b = mount_next(b, top)) {
             mount_enter_ns(b, ns);
             if (lesser) {
-                atomic_fetch_or(&b->flags, MOUNT_LOCKED);
+                /* Nobody may look below what the owner of the original covered; nothing is below
+                 * the root. */
+                if (b != top)
+                    atomic_fetch_or(&b->flags, MOUNT_LOCKED);
                 if (b->propagation & LX_MS_SHARED) {
                     b->master_group = b->peer_group;
                     b->peer_group = 0;

@@ -334,8 +334,9 @@ uint32_t fs_ctx_set_umask(struct fs_ctx *c, uint32_t umask); /* returns the old 
 
 /* Mount namespace. Lifetime: refcounted. */
 int MUST_CHECK mntns_new(struct super *root_super, uint32_t mount_flags, struct mntns **out);
-/* CLONE_NEWNS: copies the tree; *fs's root and cwd move to the copies. */
-int MUST_CHECK mntns_copy(struct mntns *old, struct fs_ctx *fs, struct mntns **out);
+/* CLONE_NEWNS: copies the tree for owner; *fs's root and cwd move to the copies. */
+int MUST_CHECK mntns_copy(struct mntns *old, struct userns *owner, struct fs_ctx *fs,
+                          struct mntns **out);
 struct mntns *mntns_get(struct mntns *ns);
 void mntns_put(struct mntns *ns);
 void mntns_root(struct mntns *ns, struct path *out); /* +1 */

@@ -151,7 +151,7 @@ int namespace_set_copy(const struct curr *from, uint64_t flags, const struct cre
     if ((flags & NEED_ADMIN) && !cred_ns_capable(cred, cred->userns, LX_CAP_SYS_ADMIN))
         return -EPERM;
     if (flags & LX_CLONE_NEWNS)
-        ret = mntns_copy(from->mntns, fs, &out->mntns);
+        ret = mntns_copy(from->mntns, cred->userns, fs, &out->mntns);
     else if (from->mntns)
         out->mntns = mntns_get(from->mntns);
     if (ret < 0)

@@ -313,7 +313,7 @@ static void test_mntns_copy(void **state)
 
     assert_int_equal(vfs_mkdir(AT, "/c", 0755), 0);
     assert_int_equal(fs_ctx_copy(old_fs, &fs), 0);
-    assert_int_equal(mntns_copy(old, fs, &copy), 0);
+    assert_int_equal(mntns_copy(old, curr()->cred->userns, fs, &copy), 0);
     g_self.mntns = copy;
     g_self.fs = fs;
     assert_int_equal(fs_type_new_mount(&g_fs_tmpfs, "x", "", 0, 0, &m), 0);
@@ -338,7 +338,7 @@ static void test_pivot_root(void **state)
 
     assert_int_equal(vfs_mkdir(AT, "/p", 0755), 0);
     assert_int_equal(fs_ctx_copy(old_fs, &fs), 0);
-    assert_int_equal(mntns_copy(old, fs, &copy), 0);
+    assert_int_equal(mntns_copy(old, curr()->cred->userns, fs, &copy), 0);
     g_self.mntns = copy;
     g_self.fs = fs;
     assert_int_equal(fs_type_new_mount(&g_fs_tmpfs, "new", "", 0, 0, &m), 0);
