@@ -145,9 +145,26 @@ foreach(source ${runtime_sources})
     endif()
 endforeach()
 
+# ---- servers: tests/servers/<name>.sh, as programs/ but heavier: real servers under their own load tools --
+
+option(RUNSC_TEST_FULL "also the heavy tests: servers, whole suites, fuzzing; takes hours" OFF)
+if(RUNSC_TEST_FULL)
+    file(GLOB server_sources CONFIGURE_DEPENDS RELATIVE ${tests_dir}/servers ${tests_dir}/servers/*.sh)
+    foreach(source ${server_sources})
+        string(REGEX REPLACE "\\.sh$" "" name ${source})
+        foreach(platform ${RUNSC_TEST_PLATFORMS})
+            add_our_test(${platform}/servers/${name} 1800 programs ${tests_dir}/support/compare_program
+                ${platform} ${tests_dir}/servers/${source})
+            if(TEST ${RUNSC_TEST_PREFIX}${platform}/servers/${name}) # the native run has fixed ports
+                set_tests_properties(${RUNSC_TEST_PREFIX}${platform}/servers/${name} PROPERTIES
+                    RESOURCE_LOCK servers/${name} LABELS "full;programs")
+            endif()
+        endforeach()
+    endforeach()
+endif()
+
 # ---- compat: suites that others wrote, test by test against Linux (tests/compat/README.md) --------
 
-option(RUNSC_TEST_FULL "also the suites of tests/compat whole, which take an hour" OFF)
 file(GLOB compat_suites CONFIGURE_DEPENDS RELATIVE ${tests_dir}/compat ${tests_dir}/compat/*/unit)
 if(NOT RUNSC_TEST_REPEAT)
     foreach(unit ${compat_suites})
