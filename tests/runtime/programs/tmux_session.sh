@@ -14,10 +14,12 @@ t() { tmux -S "$PWD/sock" -f /dev/null "$@"; }
 screen() { t capture-pane -p -t "$1"; }
 shows() { wait_until sh -c "tmux -S '$PWD/sock' capture-pane -p -t '$1' | grep -qE -- '$2'" && echo "$1 shows $2"; }
 t new-session -d -s s -x 80 -y 24 'PS1="$ " exec sh -i'
+wait_until sh -c "tmux -S '$PWD/sock' capture-pane -p -t s:0.0 | grep -q '^\\$'" # typed ahead, it would be echoed twice
 t send-keys -t s:0.0 'stty size; echo $((6 * 7))' Enter
 shows s:0.0 '^24 80'
 shows s:0.0 '^42'
 t split-window -h -t s:0 'PS1="$ " exec sh -i'
+wait_until sh -c "tmux -S '$PWD/sock' capture-pane -p -t s:0.1 | grep -q '^\\$'"
 t send-keys -t s:0.1 'stty size; tty | sed s,[0-9]*$,N,' Enter
 shows s:0.1 '^24 [34][0-9]'
 shows s:0.1 '^/dev/pts/N'
@@ -57,4 +59,4 @@ t list-windows -t s -F '#{window_index} #{window_panes}'
 t kill-server
 wait_until sh -c "! tmux -S '$PWD/sock' ls" && echo "server gone"
 script -qec 'tty >/dev/null && echo on a terminal; stty -a | grep -c isig' out.txt </dev/null | tr -d '\r'
-rm -f out.txt sock
+rm -f out.txt sock .viminfo
