@@ -16,6 +16,7 @@ struct netns;
 struct ipcns;
 struct utsns;
 struct mntns;
+struct cgroupns;
 
 #define LX_RLIMIT_CPU        0
 #define LX_RLIMIT_FSIZE      1
@@ -40,17 +41,19 @@ struct mntns;
  * All pointers hold a reference (+1) unless NULL. */
 struct curr {
     struct sleeper sleeper;
-    struct cred *cred;      /* m */
-    struct mm *mm;          /* m; NULL in service threads and after exit_mm */
-    struct fs_ctx *fs;      /* m */
-    struct fdtable *files;  /* m */
-    struct mntns *mntns;    /* m */
-    struct netns *netns;    /* m */
-    struct ipcns *ipcns;    /* m */
-    struct utsns *utsns;    /* m */
-    struct pidns *pidns;    /* m: the namespace its own pid lives in */
-    struct pid *tid, *tgid; /* m; change only in exec of a non-leader */
-    struct task *task;      /* I: the task it is embedded in, NULL in service threads */
+    struct cred *cred;         /* m */
+    struct mm *mm;             /* m; NULL in service threads and after exit_mm */
+    struct fs_ctx *fs;         /* m */
+    struct fdtable *files;     /* m */
+    struct mntns *mntns;       /* m */
+    struct netns *netns;       /* m */
+    struct ipcns *ipcns;       /* m */
+    struct utsns *utsns;       /* m */
+    struct cgroupns *cgroupns; /* m */
+    struct pidns *pidns;       /* m: the namespace its own pid lives in */
+    struct pid *tid, *tgid;    /* m; change only in exec of a non-leader */
+    struct task *task;         /* I: the task it is embedded in, NULL in service threads */
+    uint16_t memcg;            /* memcg lock: who pays for pages that it allocates (mm/memcg.h) */
 };
 
 extern _Thread_local struct curr *g_curr;

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "sentry/core/curr.h"
+#include "sentry/mm/memcg.h"
 #include "sentry/mm/mm_internal.h"
 #include "sentry/mm/safecopy.h"
 
@@ -154,6 +155,7 @@ int mm_handle_fault(struct mm *mm, const struct platform_event *ev, const struct
     bool mapped = false;
     int ret;
 
+    memcg_oom_forget();
     if (access == 0 && regs && ev->fault_addr == rip)
         access = PLATFORM_ACCESS_EXEC;
     mutex_lock(&mm->lock);
@@ -179,6 +181,8 @@ int mm_handle_fault(struct mm *mm, const struct platform_event *ev, const struct
         t_stale.mm = NULL;
 out:
     mutex_unlock(&mm->lock);
+    if (ret < 0 && memcg_oom_retry())
+        return 0; /* room was made: fault again */
     *out_code = mapped ? SEGV_ACCERR_CODE : SEGV_MAPERR_CODE;
     if (ret == -EFAULT || ret == -ENXIO || ret == -ENOMEM || ret == 0)
         return ret;

@@ -11,7 +11,9 @@
  * fault). The dirty pool is bounded: above DIRTY_HIGH pages the largest runs are punched.
  *
  * Counts: one 32-bit word per page, kind in the top 2 bits, in arrays allocated as the frontier
- * moves. get/put are lock-free until a count drops to 0; the pools are under RANK_MEMFILE.
+ * moves. get/put are lock-free until a count drops to 0; the pools are under RANK_MEMFILE. Beside
+ * each count stands the memory group that pays for the page (memcg.h), written before the page is
+ * handed out and constant until it is free.
  */
 #include "sentry/mm/memfile.h"
 
@@ -19,6 +21,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "platform/base/lock.h"
@@ -27,6 +30,7 @@
 #include "platform/host/mem.h"
 #include "platform/host/proc.h"
 #include "sentry/mm/extent.h"
+#include "sentry/mm/memcg_internal.h"
 #include "sentry/mm/memfile_internal.h"
 #include "sentry/mm/safecopy.h"
 
@@ -42,18 +46,20 @@
 #define KIND_SHIFT  30
 #define COUNT_MASK  ((1u << KIND_SHIFT) - 1)
 
+struct chunk {
+    atomic_uint count[CHUNK_PAGES];
+    memcg_id_t owner[CHUNK_PAGES];
+};
+
 /* Keys: I immutable after memfile_init; m ->lock; a atomic */
 static struct {
-    struct mutex lock;                          /* rank MEMFILE */
-    int fd;                                     /* I */
-    char *base;                                 /* I */
-    uint32_t size;                              /* I: pages */
-    uint64_t limit;                             /* I: pages */
-    uint32_t frontier;                          /* m */
-    struct extent_pool clean, dirty;            /* m */
-    _Atomic(atomic_uint *) counts[CHUNK_COUNT]; /* a: set once, under m */
-    atomic_ullong used[MEMFILE_KIND_COUNT];     /* a: pages */
-    atomic_ullong used_total;                   /* a */
+    struct mutex lock;                           /* rank MEMFILE */
+    int fd;                                      /* I */
+    char *base;                                  /* I */
+    uint32_t size;                               /* I: pages */
+    uint32_t frontier;                           /* m */
+    struct extent_pool clean, dirty;             /* m */
+    _Atomic(struct chunk *) chunks[CHUNK_COUNT]; /* a: set once, under m */
 } g_mf = {.fd = -1};
 
 /* RLIMIT_FSIZE counts for the memory file too; the guest's own limit is kept elsewhere. */
@@ -98,6 +104,7 @@ int memfile_init(uint64_t limit)
     if (g_mf.fd >= 0)
         return 0;
     mutex_init(&g_mf.lock, RANK_MEMFILE);
+    memcg_subsystem_init();
     extent_pool_init(&g_mf.clean);
     extent_pool_init(&g_mf.dirty);
     ret = host_memfd_create("runsc-memory", MFD_CLOEXEC);
@@ -110,7 +117,8 @@ int memfile_init(uint64_t limit)
         g_mf.fd = -1;
         return ret;
     }
-    g_mf.limit = limit ? (limit + PAGE - 1) / PAGE : UINT64_MAX;
+    if (limit)
+        memcg_set_max(MEMCG_ROOT, limit);
     return 0;
 }
 
@@ -119,27 +127,36 @@ int memfile_fd(void)
     return g_mf.fd;
 }
 
-static inline atomic_uint *count_of(mfpage_t page)
+static inline struct chunk *chunk_of(mfpage_t page)
 {
-    return &atomic_load_explicit(&g_mf.counts[page >> CHUNK_SHIFT],
-                                 memory_order_acquire)[page & (CHUNK_PAGES - 1)];
+    return atomic_load_explicit(&g_mf.chunks[page >> CHUNK_SHIFT], memory_order_acquire);
     /* acquire: pairs with the release store in counts_extend_locked. */
 }
 
-/* Makes the arrays of counts cover pages below end. */
+static inline atomic_uint *count_of(mfpage_t page)
+{
+    return &chunk_of(page)->count[page & (CHUNK_PAGES - 1)];
+}
+
+static inline memcg_id_t *owner_of(mfpage_t page)
+{
+    return &chunk_of(page)->owner[page & (CHUNK_PAGES - 1)];
+}
+
+/* Makes the chunks cover pages below end. */
 static bool counts_extend_locked(uint32_t first, uint32_t end)
 {
     uint32_t c;
 
     for (c = first >> CHUNK_SHIFT; c <= (end - 1) >> CHUNK_SHIFT; c++) {
-        atomic_uint *array;
+        struct chunk *chunk;
 
-        if (atomic_load_explicit(&g_mf.counts[c], memory_order_relaxed))
+        if (atomic_load_explicit(&g_mf.chunks[c], memory_order_relaxed))
             continue;
-        array = calloc(CHUNK_PAGES, sizeof(*array));
-        if (!array)
+        chunk = calloc(1, sizeof(*chunk));
+        if (!chunk)
             return false;
-        atomic_store_explicit(&g_mf.counts[c], array, memory_order_release);
+        atomic_store_explicit(&g_mf.chunks[c], chunk, memory_order_release);
     }
     return true;
 }
@@ -153,25 +170,6 @@ static bool frontier_take_locked(uint32_t count, mfpage_t *out)
     *out = g_mf.frontier;
     g_mf.frontier += count;
     return true;
-}
-
-/* Charges count pages; false when that would pass the limit. */
-static bool charge(enum memfile_kind kind, uint32_t count)
-{
-    uint64_t total = atomic_fetch_add(&g_mf.used_total, count) + count;
-
-    if (total > g_mf.limit) {
-        atomic_fetch_sub(&g_mf.used_total, count);
-        return false;
-    }
-    atomic_fetch_add(&g_mf.used[kind], count);
-    return true;
-}
-
-static void uncharge(enum memfile_kind kind, uint32_t count)
-{
-    atomic_fetch_sub(&g_mf.used_total, count);
-    atomic_fetch_sub(&g_mf.used[kind], count);
 }
 
 static void pool_add_locked(struct extent_pool *pool, uint32_t start, uint32_t count)
@@ -235,20 +233,23 @@ static int alloc_run(enum memfile_kind kind, uint32_t count, mfpage_t hint, bool
 {
     mfpage_t first = 0;
     bool dirty = false;
+    memcg_id_t owner;
     uint32_t i;
     int ret;
 
     ASSERT(count > 0);
-    if (!charge(kind, count))
+    if (!memcg_charge(kind, count, &owner))
         return -ENOMEM;
     ret = take_run(count, hint, &first, &dirty);
     if (ret < 0) {
-        uncharge(kind, count);
+        memcg_uncharge(owner, kind, count);
         return ret;
     }
-    for (i = 0; i < count; i++)
+    for (i = 0; i < count; i++) {
+        *owner_of(first + i) = owner;
         atomic_store_explicit(count_of(first + i), 1u | ((uint32_t)kind << KIND_SHIFT),
                               memory_order_relaxed);
+    }
     if (dirty && zero && safe_memset(memfile_ptr(first), 0, count * PAGE) != 0) {
         memfile_put(first, count);
         return -ENOMEM;
@@ -284,7 +285,7 @@ void memfile_get(mfpage_t first, uint32_t count)
     }
 }
 
-static void free_run(mfpage_t first, uint32_t count)
+static void pool_free_run(mfpage_t first, uint32_t count)
 {
     bool trim;
 
@@ -300,6 +301,23 @@ static void free_run(mfpage_t first, uint32_t count)
         trim_dirty(DIRTY_LOW);
 }
 
+/* Pages without a count; what they were (kind) is still in their words. */
+static void free_run(mfpage_t first, uint32_t count)
+{
+    uint32_t i, from;
+
+    for (from = 0, i = 1; i <= count; i++) {
+        if (i < count && *owner_of(first + i) == *owner_of(first + from) &&
+            atomic_load(count_of(first + i)) == atomic_load(count_of(first + from)))
+            continue;
+        memcg_uncharge(*owner_of(first + from),
+                       (enum memfile_kind)(atomic_load(count_of(first + from)) >> KIND_SHIFT),
+                       i - from);
+        from = i;
+    }
+    pool_free_run(first, count);
+}
+
 void memfile_put(mfpage_t first, uint32_t count)
 {
     uint32_t i, run = 0;
@@ -309,7 +327,6 @@ void memfile_put(mfpage_t first, uint32_t count)
 
         ASSERT((old & COUNT_MASK) != 0);
         if ((old & COUNT_MASK) == 1) {
-            uncharge((enum memfile_kind)(old >> KIND_SHIFT), 1);
             run++;
         } else if (run > 0) {
             free_run(first + i - run, run);
@@ -338,11 +355,11 @@ uint32_t memfile_run(mfpage_t first, uint32_t count)
 
 void memfile_stats(struct memfile_stats *out)
 {
-    int i;
+    struct memcg_usage u;
 
-    for (i = 0; i < MEMFILE_KIND_COUNT; i++)
-        out->used[i] = atomic_load(&g_mf.used[i]) * PAGE;
-    out->limit = g_mf.limit == UINT64_MAX ? 0 : g_mf.limit * PAGE;
+    memcg_usage(MEMCG_ROOT, &u);
+    memcpy(out->used, u.kind, sizeof(out->used));
+    out->limit = u.max == MEMCG_UNLIMITED ? 0 : u.max;
 }
 
 void memfile_trim(void)

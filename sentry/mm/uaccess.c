@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "sentry/core/curr.h"
+#include "sentry/mm/memcg.h"
 #include "sentry/mm/mm_internal.h"
 #include "sentry/mm/safecopy.h"
 
@@ -79,17 +80,12 @@ static int spot_find(struct mm *mm, uaddr_t addr, size_t size, uint32_t access, 
 enum copy_op { COPY_IN, COPY_OUT, COPY_CLEAR };
 
 /* Returns the bytes moved before the first fault. */
-static size_t copy_guest(struct mm *mm, enum copy_op op, void *buf, uaddr_t addr, size_t size,
-                         bool force)
+static size_t copy_once(struct mm *mm, enum copy_op op, void *buf, uaddr_t addr, size_t size,
+                        bool force)
 {
     uint32_t access = op == COPY_IN ? PLATFORM_ACCESS_READ : PLATFORM_ACCESS_WRITE;
     size_t done = 0;
 
-    ASSERT_MAY_COPY();
-    if (unlikely(addr >= LX_TASK_SIZE))
-        return 0;
-    if (unlikely(size > LX_TASK_SIZE - addr))
-        size = LX_TASK_SIZE - addr;
     mutex_lock(&mm->lock);
     while (done < size) {
         struct spot s;
@@ -109,6 +105,24 @@ static size_t copy_guest(struct mm *mm, enum copy_op op, void *buf, uaddr_t addr
             break;
     }
     mutex_unlock(&mm->lock);
+    return done;
+}
+
+/* The same; where memory ran out, the OOM killer makes some first. */
+static size_t copy_guest(struct mm *mm, enum copy_op op, void *buf, uaddr_t addr, size_t size,
+                         bool force)
+{
+    size_t done = 0;
+
+    ASSERT_MAY_COPY();
+    if (unlikely(addr >= LX_TASK_SIZE))
+        return 0;
+    if (unlikely(size > LX_TASK_SIZE - addr))
+        size = LX_TASK_SIZE - addr;
+    memcg_oom_forget();
+    do {
+        done += copy_once(mm, op, buf ? (char *)buf + done : NULL, addr + done, size - done, force);
+    } while (unlikely(done < size) && memcg_oom_retry());
     return done;
 }
 

@@ -21,6 +21,7 @@
 #include "sentry/core/curr.h"
 #include "sentry/core/restart.h"
 #include "sentry/fs/pipe/pipe_internal.h"
+#include "sentry/mm/memcg.h"
 #include "sentry/mm/uaccess.h"
 
 int pipe_new(struct pipe **out)
@@ -68,11 +69,17 @@ void pipe_put(struct pipe *p)
 
 int pipe_page_get_locked(struct pipe *p, mfpage_t *out)
 {
+    int ret;
+
     if (p->spare_count > 0) {
         *out = p->spare[--p->spare_count];
         return 0;
     }
-    return memfile_alloc(MEMFILE_PIPE, 1, out);
+    memcg_oom_forget();
+    do {
+        ret = memfile_alloc(MEMFILE_PIPE, 1, out);
+    } while (ret == -ENOMEM && memcg_oom_retry());
+    return ret;
 }
 
 void pipe_page_put_locked(struct pipe *p, mfpage_t page)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/mm/memcg.h"
 #include "sentry/mm/safecopy.h"
 
 #define RUN_MAX 256u /* pages handled under one hold of map.lock: 1 MiB */
@@ -79,7 +80,7 @@ static int fill_locked(struct tmpfs_inode *ti, uint64_t index, uint32_t count, u
     }
     if (ret < 0) {
         tmpfs_uncharge(ts, count);
-        return ret == -ENOMEM ? -ENOSPC : ret;
+        return ret;
     }
     for (i = 0; i < count; i++) {
         ret = page_tree_set(&ti->pages, index + i, first + i);
@@ -105,6 +106,8 @@ static int run_for_write(struct tmpfs_inode *ti, uint64_t index, uint32_t max, m
     uint64_t next;
     int ret = 0;
 
+    memcg_oom_forget();
+again:
     mutex_lock(&ti->inode.map.lock);
     *page = page_tree_get(&ti->pages, index);
     if (*page == MEMFILE_NONE) {
@@ -119,6 +122,8 @@ static int run_for_write(struct tmpfs_inode *ti, uint64_t index, uint32_t max, m
         *count = memfile_run(*page, page_tree_run(&ti->pages, index, max));
     }
     mutex_unlock(&ti->inode.map.lock);
+    if (ret == -ENOMEM && memcg_oom_retry())
+        goto again;
     return ret;
 }
 
