@@ -312,6 +312,7 @@ int container_process_create(const struct container_process *cp, struct task **o
         .pidns = cp->ns.pidns ? cp->ns.pidns : curr()->pidns,
         .utsns = cp->ns.utsns,
         .ipcns = cp->ns.ipcns ? cp->ns.ipcns : curr()->ipcns,
+        .cgroupns = cp->ns.cgroupns ? cp->ns.cgroupns : curr()->cgroupns,
         .on_exit = cp->on_exit,
     };
     int ret;

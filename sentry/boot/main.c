@@ -108,23 +108,13 @@ static int start_platform(const struct boot_config *c, const struct platform_ops
     return ret;
 }
 
-/* linux.resources.memory.limit bounds guest memory: anonymous, tmpfs, overlay and pipes together.
- */
-static uint64_t memory_limit(const struct boot_config *c)
-{
-    const json_t *resources = json_object_get(json_object_get(c->spec, "linux"), "resources");
-    int64_t limit = boot_int(json_object_get(resources, "memory"), "limit", 0);
-
-    return limit > 0 ? (uint64_t)limit : 0;
-}
-
 static int step_subsystems(const struct boot_config *c)
 {
     const struct platform_ops *ops;
     struct platform *p;
     int ret;
 
-    if ((ret = uaccess_fault_init()) < 0 || (ret = memfile_init(memory_limit(c))) < 0 ||
+    if ((ret = uaccess_fault_init()) < 0 || (ret = memfile_init(/*limit=*/0)) < 0 ||
         (ret = start_platform(c, &ops, &p)) < 0 || (ret = mm_subsystem_init(ops, p)) < 0 ||
         (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p, 0)) < 0 || (ret = vfs_init()) < 0 ||
         (ret = shmem_init()) < 0)

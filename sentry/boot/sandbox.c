@@ -26,11 +26,13 @@
 #include "sentry/abi/signal.h"
 #include "sentry/boot/control.h"
 #include "sentry/boot/network.h"
+#include "sentry/boot/resources.h"
 #include "sentry/core/clock.h"
 #include "sentry/core/pidns.h"
 #include "sentry/core/userns.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/host/console.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_info.h"
 #include "sentry/net/netns.h"
@@ -355,10 +357,14 @@ static struct sandbox_container *container_new(struct boot_config *c)
     return sc;
 }
 
-static int enter_namespaces(const struct boot_config *c)
+static int enter_namespaces(const struct boot_config *c, struct kcgroup *cg)
 {
     struct curr *self = curr();
-    int ret = 0;
+    int ret = cgroupns_new(cg, userns_init_get(), &self->cgroupns);
+
+    if (ret < 0)
+        return ret;
+    memcg_task_set(self, cgroup_memcg(cg)); /* who pays for what its mounts take */
 
     if (!g_sandbox.netns) {
         ret = netns_new(userns_init_get(), &g_sandbox.netns);
@@ -396,6 +402,9 @@ static void leave_namespaces(void)
         pidns_put(self->pidns);
     if (self->ipcns)
         ipcns_put(self->ipcns);
+    cgroupns_put(self->cgroupns);
+    memcg_task_set(self, MEMCG_ROOT);
+    self->cgroupns = NULL;
     self->ipcns = NULL;
     self->fs = NULL;
     self->mntns = NULL;
@@ -411,13 +420,19 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
         .domainname = boot_string(c->spec, "domainname", NULL),
         .killable_init = c->standalone,
     };
+    struct kcgroup *cg = kcontainer_cgroup(sc->kernel);
     struct boot_config view = *c;
     const char *what = "";
-    int ret = start_gofer_watch(sc);
+    int ret =
+        boot_resources(json_object_get(json_object_get(c->spec, "linux"), "resources"), cg, e);
+
+    if (ret < 0)
+        return ret;
+    ret = start_gofer_watch(sc);
 
     if (ret < 0)
         return boot_error_set(e, 1, "gofer watch: %s", strerror(-ret));
-    ret = enter_namespaces(c);
+    ret = enter_namespaces(c, cg);
     if (ret < 0)
         return boot_error_set(e, 1, "namespaces: %s", strerror(-ret));
     view.trees = sc->trees;

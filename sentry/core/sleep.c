@@ -85,6 +85,17 @@ int task_block_killable(uint64_t deadline_ns)
     return sleep_until(&curr()->sleeper, deadline_ns, SLEEP_INTERRUPT_KILL);
 }
 
+void thread_pause(uint64_t ns)
+{
+    uint64_t until = deadline_after(ns);
+    struct timespec ts = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
+                          .tv_nsec = (long)(until % NSEC_PER_SEC)};
+    atomic_uint word = 0;
+
+    while (host_futex_wait(&word, 0, &ts) != -ETIMEDOUT)
+        ;
+}
+
 bool task_interrupted(void)
 {
     return atomic_load(&curr()->sleeper.interrupt) != 0;

@@ -64,6 +64,9 @@ void sleeper_clear_interrupt(struct sleeper *s, uint32_t bits);
 int MUST_CHECK task_block(uint64_t deadline_ns);
 /* The same, but only a fatal signal ends it (-ERESTARTSYS then). */
 int MUST_CHECK task_block_killable(uint64_t deadline_ns);
+/* A short pause of the calling thread that nothing ends early and that locks may be held over, as
+ * long as whoever is waited for does not need them. For back-off only. */
+void thread_pause(uint64_t ns);
 /* True when an interruptible sleep would end at once. */
 bool task_interrupted(void);
 

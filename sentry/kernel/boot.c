@@ -15,6 +15,7 @@
 #include "sentry/fs/mqueue/mqueue.h"
 #include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/fs/vfs.h"
+#include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/ipc_internal.h"
 #include "sentry/kernel/kernel_internal.h"
@@ -35,14 +36,16 @@ static uint64_t g_host_memory;
 
 void kernel_memory(uint64_t *out_total, uint64_t *out_free)
 {
-    struct memfile_stats mem;
-    uint64_t used = 0;
+    struct task *t = current_task();
+    struct memcg_usage all, own;
 
-    memfile_stats(&mem);
-    for (int i = 0; i < MEMFILE_KIND_COUNT; i++)
-        used += mem.used[i];
-    *out_total = mem.limit ? MIN(mem.limit, g_host_memory) : g_host_memory;
-    *out_free = *out_total > used ? *out_total - used : 0;
+    /* A container sees its own limit, as its top group has it. */
+    memcg_usage(MEMCG_ROOT, &all);
+    own = all;
+    if (t && t->tg->container)
+        memcg_usage(cgroup_memcg(kcontainer_cgroup(t->tg->container)), &own);
+    *out_total = MIN(MIN(own.max, all.max), g_host_memory);
+    *out_free = *out_total > own.current ? *out_total - own.current : 0;
 }
 
 static struct curr *service_curr(void)
@@ -110,6 +113,10 @@ int kernel_init(const struct platform_ops *ops, struct platform *p, uint32_t cpu
     g_mqueue_ops = &g_kernel_mqueue_ops;
     if (sysinfo(&host) == 0)
         g_host_memory = (uint64_t)host.totalram * host.mem_unit;
+    cgroup_subsystem_init();
+    oom_init();
+    if (g_host_memory)
+        memcg_set_max(MEMCG_ROOT, g_host_memory);
     cputime_init();
     futex_init();
     return 0;
@@ -131,6 +138,7 @@ int task_namespaces_get(struct task *t, struct task_namespaces *out)
         out->pidns = pidns_get(c->pidns);
         out->utsns = utsns_get(c->utsns);
         out->ipcns = ipcns_get(c->ipcns);
+        out->cgroupns = cgroupns_get(c->cgroupns);
         fs = fs_ctx_get(c->fs);
         ret = 0;
     }
@@ -152,6 +160,7 @@ void task_namespaces_put(struct task_namespaces *ns)
         pidns_put(ns->pidns);
     utsns_put(ns->utsns);
     ipcns_put(ns->ipcns);
+    cgroupns_put(ns->cgroupns);
     path_put(&ns->root);
     *ns = (struct task_namespaces){0};
 }
@@ -177,6 +186,12 @@ static int set_up_namespaces(struct task *t, const struct process_args *args)
         c->ipcns = ipcns_get(args->ipcns);
     else
         ret = ipcns_new(owner, &c->ipcns);
+    if (ret < 0)
+        return ret;
+    if (args->cgroupns)
+        c->cgroupns = cgroupns_get(args->cgroupns);
+    else
+        ret = cgroupns_new(kcontainer_cgroup(args->container), owner, &c->cgroupns);
     if (ret < 0)
         return ret;
     if (args->pidns)
@@ -209,6 +224,10 @@ static int set_up_task(struct task *t, const struct process_args *args)
 
     if (ret < 0)
         return ret;
+    ret = cgroup_task_charge(t, kcontainer_cgroup(args->container));
+    if (ret < 0)
+        return ret;
+    memcg_task_set(c, cgroup_memcg(kcontainer_cgroup(args->container)));
     c->cred = cred_get(args->cred);
     k->user = user_find_get(args->cred->ruid);
     if (!k->user)
@@ -306,6 +325,9 @@ int kernel_process_create(const struct process_args *args, struct task **out)
     t->tg->pgrp = pid_get(t->curr.tid);
     t->tg->session = pid_get(t->curr.tid);
     atomic_fetch_or(&t->tg->flags, GROUP_SESSION_LEADER);
+    /* Fails only for groups that were removed; a container's group is not while it is here. */
+    if (cgroup_publish_locked(t, NULL, kcontainer_cgroup(args->container)) < 0)
+        UNREACHABLE();
     task_publish_locked(t, NULL);
     if (t->curr.pidns->reaper == t && !args->killable_init)
         atomic_fetch_or(&t->tg->flags, GROUP_UNKILLABLE);
@@ -341,6 +363,8 @@ void kernel_process_abort(struct task *t)
             t->curr.pidns->reaper = NULL;
         t->tg->on_exit.fn = NULL;
         t->k->exit_state = TASK_ZOMBIE;
+        t->tg->live = 0;
+        cgroup_process_exit_locked(t->tg);
         task_zombie_reap_locked(t, &dead);
     } else if (t->curr.tid) {
         pid_unhash_locked(t->curr.tid);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sentry/fs/vfs.h"
+#include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/namespace.h"
 #include "sentry/kernel/seccomp.h"
@@ -41,8 +42,8 @@ static int check_flags(struct task *t, const struct clone_request *rq)
         return -EINVAL;
     if ((f & (LX_CLONE_NEWIPC | LX_CLONE_SYSVSEM)) == (LX_CLONE_NEWIPC | LX_CLONE_SYSVSEM))
         return -EINVAL;
-    if (f & (LX_CLONE_NEWTIME | LX_CLONE_INTO_CGROUP))
-        return -EINVAL; /* as a kernel without time namespaces and cgroup2 */
+    if (f & LX_CLONE_NEWTIME)
+        return -EINVAL; /* as a kernel without time namespaces */
     return 0;
 }
 
@@ -176,6 +177,7 @@ static int copy_objects(struct task *t, struct task *child, const struct clone_r
     c->netns = ns.netns;
     c->ipcns = ns.ipcns;
     c->utsns = ns.utsns;
+    c->cgroupns = ns.cgroupns;
     return 0;
 }
 
@@ -211,7 +213,20 @@ static void discard(struct task *child, bool thread_started)
     task_put(child);
 }
 
-static int build(struct task *t, const struct clone_request *rq, struct task **out)
+/* cg: the group to start in, NULL: the caller's. */
+static int join_cgroup(struct task *t, struct task *child, struct kcgroup *cg)
+{
+    struct kcgroup *own = cg ? cgroup_get(cg) : task_cgroup_get(t);
+    int ret = cgroup_task_charge(child, own);
+
+    if (ret == 0)
+        memcg_task_set(&child->curr, cgroup_memcg(own));
+    cgroup_put(own);
+    return ret;
+}
+
+static int build(struct task *t, const struct clone_request *rq, struct kcgroup *cg,
+                 struct task **out)
 {
     struct task *child;
     int ret = task_alloc(&child);
@@ -231,6 +246,9 @@ static int build(struct task *t, const struct clone_request *rq, struct task **o
             goto fail;
     }
     ret = copy_cred(t, child, rq->flags);
+    if (ret < 0)
+        goto fail;
+    ret = join_cgroup(t, child, cg);
     if (ret < 0)
         goto fail;
     copy_small_state(t, child, rq);
@@ -299,7 +317,8 @@ static void trace_child_locked(struct task *t, struct task *child, const struct 
     t->k->after_call = event != 0;
 }
 
-static int publish(struct task *t, struct task *child, const struct clone_request *rq)
+static int publish(struct task *t, struct task *child, const struct clone_request *rq,
+                   struct kcgroup *cg)
 {
     struct thread_group *tg = t->tg;
     struct task *parent = t;
@@ -313,6 +332,8 @@ static int publish(struct task *t, struct task *child, const struct clone_reques
         ret = -ERESTARTNOINTR;
     else if (child->curr.pidns->dying)
         ret = -ENOMEM;
+    if (ret == 0 && (rq->flags & LX_CLONE_THREAD))
+        ret = cgroup_publish_locked(child, t, NULL);
     if (ret < 0) {
         mutex_unlock(&tg->lock);
         goto out;
@@ -324,6 +345,9 @@ static int publish(struct task *t, struct task *child, const struct clone_reques
         goto out;
     }
     mutex_unlock(&tg->lock);
+    ret = cgroup_publish_locked(child, t, cg);
+    if (ret < 0)
+        goto out;
     child->tg->pgrp = pid_get(tg->pgrp);
     child->tg->session = pid_get(tg->session);
     if (rq->flags & LX_CLONE_PARENT) {
@@ -360,10 +384,12 @@ static bool vfork_wait(struct task *t)
     struct vfork_done *v = t->k->vfork_wait;
     bool done;
 
+    cgroup_set_parked(t, true);
     while (!(done = atomic_load(&v->done))) {
         if (task_block_killable(NO_DEADLINE) < 0)
             break;
     }
+    cgroup_set_parked(t, false);
     t->k->vfork_wait = NULL;
     if (refs_put(&v->refs)) {
         task_put(v->parent);
@@ -422,7 +448,51 @@ static bool signal_work_due(struct task *t)
     return due;
 }
 
-long task_clone(struct task *t, const struct clone_request *rq)
+/* The group of CLONE_INTO_CGROUP, +1. -EBADF, -ENOENT, -EACCES, -EOPNOTSUPP, -EBUSY. */
+static int find_cgroup(struct task *t, const struct clone_request *rq, struct kcgroup **out)
+{
+    struct file *f;
+    int ret;
+
+    *out = NULL;
+    if (!(rq->flags & LX_CLONE_INTO_CGROUP))
+        return 0;
+    ret = fdtable_lookup_any_get(t->curr.files, rq->cgroup_fd, &f);
+    if (ret < 0)
+        return ret;
+    *out = g_cgroup_ops ? g_cgroup_ops->from_file(f) : NULL;
+    file_put(f);
+    if (!*out)
+        return -EBADF;
+    ret = cgroup_is_dead(*out) ? -ENOENT : 0;
+    if (ret == 0)
+        ret = cgroup_may_fork_into(t, *out, g_cgroup_ops->may_write_procs, NULL);
+    if (ret == 0 && (rq->flags & LX_CLONE_THREAD)) {
+        struct kcgroup *own = task_cgroup_get(t);
+
+        if (own != *out)
+            ret = -EOPNOTSUPP;
+        cgroup_put(own);
+    }
+    if (ret < 0)
+        cgroup_put(*out);
+    return ret;
+}
+
+/* Where the group is out of memory, the OOM killer makes room first. */
+static int build_with_memory(struct task *t, const struct clone_request *rq, struct kcgroup *cg,
+                             struct task **out)
+{
+    int ret;
+
+    memcg_oom_forget();
+    do {
+        ret = build(t, rq, cg, out);
+    } while (ret == -ENOMEM && memcg_oom_retry());
+    return ret;
+}
+
+static long clone_into(struct task *t, const struct clone_request *rq, struct kcgroup *cg)
 {
     struct vfork_done *v = NULL;
     struct file *pidfd_file = NULL;
@@ -430,12 +500,7 @@ long task_clone(struct task *t, const struct clone_request *rq)
     int ret, fd = -1;
     lx_pid_t nr;
 
-    ret = check_flags(t, rq);
-    if (ret < 0)
-        return ret;
-    if (task_interrupted() && signal_work_due(t))
-        return -ERESTARTNOINTR;
-    ret = build(t, rq, &child);
+    ret = build_with_memory(t, rq, cg, &child);
     if (ret < 0)
         return ret;
     if (rq->flags & LX_CLONE_PIDFD) {
@@ -452,7 +517,7 @@ long task_clone(struct task *t, const struct clone_request *rq)
         v = child->k->vfork;
     }
     nr = pid_nr(child->curr.tid);
-    ret = publish(t, child, rq);
+    ret = publish(t, child, rq, cg);
     if (ret < 0)
         goto fail_fd;
     if (pidfd_file)
@@ -476,5 +541,22 @@ fail_fd:
     }
 fail:
     discard(child, /*thread_started=*/true);
+    return ret;
+}
+
+long task_clone(struct task *t, const struct clone_request *rq)
+{
+    struct kcgroup *cg;
+    long ret = check_flags(t, rq);
+
+    if (ret < 0)
+        return ret;
+    if (task_interrupted() && signal_work_due(t))
+        return -ERESTARTNOINTR;
+    ret = find_cgroup(t, rq, &cg);
+    if (ret < 0)
+        return ret;
+    ret = clone_into(t, rq, cg);
+    cgroup_put(cg);
     return ret;
 }

@@ -13,6 +13,7 @@ struct clone_request {
     int exit_signal; /* 0..64, checked by the caller */
     uaddr_t stack;   /* initial rsp, 0: the caller's */
     uaddr_t tls, parent_tid, child_tid, pidfd;
+    int cgroup_fd; /* LX_CLONE_INTO_CGROUP: directory of a cgroup2 mount */
     uint32_t set_tid_count;
     lx_pid_t set_tid[PIDNS_MAX_DEPTH + 1]; /* innermost first */
 };

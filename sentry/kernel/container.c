@@ -4,6 +4,7 @@
  * together. Pausing uses the tasks' one exit from sleep and from guest code: every thread is
  * kicked, sees the flag before its next guest instruction and parks.
  */
+#include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
 
 #include <errno.h>
@@ -13,10 +14,11 @@
 /* Keys: I immutable; a atomic */
 struct kcontainer {
     struct refs refs;
-    char *id;              /* I */
-    atomic_uint paused;    /* a */
-    atomic_uint processes; /* a */
-    struct waitq wq;       /* parked tasks, waiters for the last process */
+    char *id;               /* I */
+    atomic_uint paused;     /* a */
+    atomic_uint processes;  /* a */
+    struct waitq wq;        /* parked tasks, waiters for the last process */
+    struct kcgroup *cgroup; /* I, +1: the top group of its processes */
 };
 
 int kcontainer_new(const char *id, struct kcontainer **out)
@@ -30,10 +32,20 @@ int kcontainer_new(const char *id, struct kcontainer **out)
         free(c);
         return -ENOMEM;
     }
+    if (cgroup_mkdir(cgroup_root(), id, strlen(id), 0, 0, &c->cgroup) < 0) {
+        free(c->id);
+        free(c);
+        return -ENOMEM;
+    }
     refs_init(&c->refs);
     waitq_init(&c->wq);
     *out = c;
     return 0;
+}
+
+struct kcgroup *kcontainer_cgroup(struct kcontainer *c)
+{
+    return c->cgroup;
 }
 
 struct kcontainer *kcontainer_get(struct kcontainer *c)
@@ -47,6 +59,8 @@ void kcontainer_put(struct kcontainer *c)
     if (!c || !refs_put(&c->refs))
         return;
     waitq_destroy(&c->wq);
+    cgroup_remove_tree(c->cgroup);
+    cgroup_put(c->cgroup);
     free(c->id);
     free(c);
 }

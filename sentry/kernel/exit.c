@@ -16,6 +16,7 @@
 
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/vfs.h"
+#include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/ipc_internal.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/mm/mm.h"
@@ -91,6 +92,7 @@ void task_drop_resources(struct task *t)
     struct netns *netns;
     struct ipcns *ipcns;
     struct utsns *utsns;
+    struct cgroupns *cgroupns;
 
     if (c->mm && t->tg->live == 0) {
         struct mm_usage usage;
@@ -120,6 +122,7 @@ void task_drop_resources(struct task *t)
     netns = c->netns, c->netns = NULL;
     ipcns = c->ipcns, c->ipcns = NULL;
     utsns = c->utsns, c->utsns = NULL;
+    cgroupns = c->cgroupns, c->cgroupns = NULL;
     mutex_unlock(&t->lock);
     if (fs)
         fs_ctx_put(fs);
@@ -129,6 +132,7 @@ void task_drop_resources(struct task *t)
         netns_put(netns);
     ipcns_put(ipcns);
     utsns_put(utsns);
+    cgroupns_put(cgroupns);
 }
 
 /* ---- process groups ------------------------------------------------------------------------- */
@@ -318,7 +322,9 @@ void task_zombie_reap_locked(struct task *t, struct list *out_free)
     tg->dead_nvcsw += k->nvcsw;
     tg->dead_nivcsw += k->nivcsw;
     task_detach_pid_locked(t, PID_TID);
+    cgroup_task_uncharge(t);
     if (task_is_leader(t)) {
+        cgroup_process_reap_locked(tg);
         task_detach_pid_locked(t, PID_TGID);
         task_detach_pid_locked(t, PID_PGRP);
         task_detach_pid_locked(t, PID_SID);
@@ -529,6 +535,8 @@ static void exit_notify(struct task *t, bool group_dead)
     struct thread_group *tg = t->tg;
 
     mutex_lock(&g_taskset.lock);
+    if (group_dead)
+        cgroup_process_exit_locked(tg);
     reparent_children_locked(t, &dead);
     if (group_dead)
         pgrp_kill_orphaned_locked(tg->leader, tg->leader->k->real_parent, tg->leader);
@@ -547,6 +555,7 @@ static void exit_notify(struct task *t, bool group_dead)
         sleeper_wake(&tg->exec_task->curr.sleeper);
     mutex_unlock(&g_taskset.lock);
     task_free_list(&dead);
+    cgroup_news_flush();
 }
 
 void task_exit(struct task *t)

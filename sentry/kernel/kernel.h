@@ -12,6 +12,7 @@
 #include "sentry/core/curr.h"
 #include "sentry/fs/vfs.h"
 
+struct kcgroup;
 struct task;
 struct thread_group;
 
@@ -28,6 +29,8 @@ struct kcontainer;
 int MUST_CHECK kcontainer_new(const char *id, struct kcontainer **out);
 struct kcontainer *kcontainer_get(struct kcontainer *c);
 void kcontainer_put(struct kcontainer *c);
+/* The control group that its processes start in, the root of their cgroup namespace; borrowed. */
+struct kcgroup *kcontainer_cgroup(struct kcontainer *c);
 const char *kcontainer_id(const struct kcontainer *c);
 uint32_t kcontainer_process_count(struct kcontainer *c);
 bool kcontainer_has_task(const struct kcontainer *c, const struct task *t);
@@ -54,9 +57,10 @@ struct process_args {
     struct cred *cred;     /* identity before the program's own set-id bits */
     struct lx_rlimit rlimits[LX_RLIM_COUNT];
     const char *hostname, *domainname; /* init only: of the new uts namespace; NULL: "localhost" */
-    struct pidns *pidns; /* init: NULL makes a new root namespace; exec: container's */
-    struct utsns *utsns; /* NULL makes one */
-    struct ipcns *ipcns; /* NULL makes one */
+    struct pidns *pidns;       /* init: NULL makes a new root namespace; exec: container's */
+    struct utsns *utsns;       /* NULL makes one */
+    struct ipcns *ipcns;       /* NULL makes one */
+    struct cgroupns *cgroupns; /* NULL makes one with the container's group as its root */
     uint32_t umask, personality;
     bool no_new_privs;
     bool killable_init; /* PID 1 without the protection from signals it does not handle (`do`) */
@@ -81,6 +85,7 @@ struct task_namespaces {
     struct pidns *pidns;
     struct utsns *utsns;
     struct ipcns *ipcns;
+    struct cgroupns *cgroupns;
     struct path root;
 };
 int MUST_CHECK task_namespaces_get(struct task *t, struct task_namespaces *out); /* -ESRCH */

@@ -34,6 +34,7 @@ struct sighand {
     struct lx_sigaction action[LX_NSIG]; /* h */
 };
 
+struct kcgroup;
 struct posix_timer;
 
 /* Lifetime: unique, on one pending queue; a posix timer's own entry is embedded in it. */
@@ -99,8 +100,10 @@ struct thread_group {
     struct waitq child_wq;        /* parents in wait4 */
     struct kcontainer *container; /* I, +1 */
     struct list all_node;         /* s: g_processes */
+    struct kcgroup *cgroup;       /* s and g to change, either to read; +1 */
     struct lx_rlimit rlim[LX_RLIM_COUNT];               /* r */
     struct cpu_times dead;                              /* s: of reaped threads */
+    struct cpu_times cgroup_base;                       /* s: used before it joined ->cgroup */
     struct cpu_times children;                          /* s: of waited-for children */
     uint64_t dead_minflt, dead_nvcsw, dead_nivcsw;      /* s */
     uint64_t child_minflt, child_nvcsw, child_nivcsw;   /* s */
@@ -116,6 +119,7 @@ struct thread_group {
     int oom_score_adj;                /* g */
     struct core_dump *core;           /* g, borrowed: a dump in progress owned by its task */
     atomic_uint core_filter;          /* a: which mappings a core file holds */
+    uint64_t oom_since;               /* s: when the OOM killer chose it, monotonic ns; 0: never */
     struct process_exit_hook on_exit; /* I: boot's callback for top-level processes */
 };
 
@@ -180,11 +184,14 @@ struct ktask_private {
     uint64_t nvcsw, nivcsw;          /* T, racy readers */
     uint64_t start_boottime;         /* I: ns */
 
-    struct user *user;    /* m, +1: real uid's counts */
-    uint32_t personality; /* T */
-    bool no_new_privs;    /* T, racy readers */
-    bool top_level;       /* I: started by boot: no parent, tg->on_exit is told */
-    bool vm_shared;       /* s: created with CLONE_VM (tells exec whether mm may be reused) */
+    struct user *user;           /* m, +1: real uid's counts */
+    struct kcgroup *pids_cgroup; /* s once published, +1: whose pids.current counts it */
+    bool pids_charged;           /* s once published */
+    bool cgroup_parked;          /* s: does nothing until its group is thawed */
+    uint32_t personality;        /* T */
+    bool no_new_privs;           /* T, racy readers */
+    bool top_level;              /* I: started by boot: no parent, tg->on_exit is told */
+    bool vm_shared; /* s: created with CLONE_VM (tells exec whether mm may be reused) */
     int policy, rt_priority, nice;             /* m */
     bool reset_on_fork;                        /* m */
     int ioprio;                                /* m */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "sentry/kernel/oom.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/loader/vdso.h"
 #include "sentry/mm/mm.h"
@@ -45,6 +46,8 @@ static void handle_fault(struct task *t, const struct platform_event *ev)
     int code = LX_SEGV_MAPERR, ret;
 
     ret = mm_handle_fault(t->curr.mm, ev, &t->regs, &code);
+    if (unlikely(memory_took_long()))
+        memory_throttle();
     if (likely(ret == 0))
         return;
     k->trapno = TRAP_PAGE_FAULT;
@@ -59,6 +62,8 @@ static void handle_fault(struct task *t, const struct platform_event *ev)
         info.code = LX_BUS_ADRERR;
         break;
     case -ENOMEM:
+        if (atomic_load(&t->curr.sleeper.interrupt) & SLEEP_INTERRUPT_KILL)
+            return; /* the OOM killer's choice, or dying already */
         log_warn(LOG_MM, "out of guest memory: killing the faulting process");
         (void)signal_send_process(t, LX_SIGKILL, NULL); /* SIGKILL is never refused */
         return;

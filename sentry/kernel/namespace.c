@@ -12,6 +12,7 @@
 
 #include "sentry/abi/prctl.h"
 #include "sentry/fs/vfs.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/clone.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/task_info.h"
@@ -139,6 +140,7 @@ void namespace_set_put(struct namespace_set *s)
         netns_put(s->netns);
     ipcns_put(s->ipcns);
     utsns_put(s->utsns);
+    cgroupns_put(s->cgroupns);
     memset(s, 0, sizeof(*s));
 }
 
@@ -174,6 +176,16 @@ int namespace_set_copy(const struct curr *from, uint64_t flags, const struct cre
         out->netns = netns_get(from->netns);
     if (ret < 0)
         goto fail;
+    if (flags & LX_CLONE_NEWCGROUP) {
+        struct kcgroup *cg = task_cgroup_get(from->task);
+
+        ret = cgroupns_new(cg, cred->userns, &out->cgroupns);
+        cgroup_put(cg);
+    } else {
+        out->cgroupns = cgroupns_get(from->cgroupns);
+    }
+    if (ret < 0)
+        goto fail;
     return 0;
 fail:
     namespace_set_put(out);
@@ -186,11 +198,13 @@ static void install(struct task *t, struct namespace_set *s)
     struct namespace_set old;
 
     mutex_lock(&t->lock);
-    old = (struct namespace_set){t->curr.mntns, t->curr.netns, t->curr.ipcns, t->curr.utsns};
+    old = (struct namespace_set){t->curr.mntns, t->curr.netns, t->curr.ipcns, t->curr.utsns,
+                                 t->curr.cgroupns};
     t->curr.mntns = s->mntns;
     t->curr.netns = s->netns;
     t->curr.ipcns = s->ipcns;
     t->curr.utsns = s->utsns;
+    t->curr.cgroupns = s->cgroupns;
     mutex_unlock(&t->lock);
     namespace_set_put(&old);
 }
@@ -353,6 +367,7 @@ static int join(struct task *t, struct task *target, uint64_t flags, struct name
         s->mntns = mntns_get(flags & LX_CLONE_NEWNS ? c->mntns : own->mntns);
         s->utsns = utsns_get(flags & LX_CLONE_NEWUTS ? c->utsns : own->utsns);
         s->ipcns = ipcns_get(flags & LX_CLONE_NEWIPC ? c->ipcns : own->ipcns);
+        s->cgroupns = cgroupns_get(flags & LX_CLONE_NEWCGROUP ? c->cgroupns : own->cgroupns);
         s->netns = flags & LX_CLONE_NEWNET ? c->netns : own->netns;
         if (s->netns)
             netns_get(s->netns);
@@ -431,6 +446,8 @@ void task_namespace_hold(struct task *t, uint64_t flag, struct namespace_set *ou
         out->ipcns = ipcns_get(c->ipcns);
     else if (flag == LX_CLONE_NEWNET && c->netns)
         out->netns = netns_get(c->netns);
+    else if (flag == LX_CLONE_NEWCGROUP && c->cgroupns)
+        out->cgroupns = cgroupns_get(c->cgroupns);
     *out_owner = userns_get(c->cred->userns);
     mutex_unlock(&t->lock);
 }
@@ -451,6 +468,7 @@ long task_setns_held(struct task *t, const struct namespace_set *held, const str
     s.mntns = mntns_get(held->mntns ? held->mntns : own->mntns);
     s.utsns = utsns_get(held->utsns ? held->utsns : own->utsns);
     s.ipcns = ipcns_get(held->ipcns ? held->ipcns : own->ipcns);
+    s.cgroupns = cgroupns_get(held->cgroupns ? held->cgroupns : own->cgroupns);
     s.netns = held->netns ? held->netns : own->netns;
     if (s.netns)
         netns_get(s.netns);
@@ -474,7 +492,7 @@ uint64_t task_ns_inum(struct task *t, const char *name)
     else if (!strcmp(name, "ipc"))
         inum = t->curr.ipcns ? ipcns_inum(t->curr.ipcns) : 0;
     else if (!strcmp(name, "cgroup"))
-        inum = 4026531835u;
+        inum = t->curr.cgroupns ? cgroupns_inum(t->curr.cgroupns) : 0;
     else if (!strcmp(name, "time") || !strcmp(name, "time_for_children"))
         inum = 4026531834u;
     else if (!strcmp(name, "net") && t->curr.netns)

@@ -9,6 +9,7 @@ struct namespace_set {
     struct netns *netns;
     struct ipcns *ipcns;
     struct utsns *utsns;
+    struct cgroupns *cgroupns;
 };
 
 /* References to from's namespaces, fresh ones for LX_CLONE_NEW* in flags. cred: who will own them
@@ -16,8 +17,8 @@ struct namespace_set {
 int MUST_CHECK namespace_set_copy(const struct curr *from, uint64_t flags, const struct cred *cred,
                                   struct fs_ctx *fs, struct namespace_set *out);
 void namespace_set_put(struct namespace_set *s);
-/* Holds the one namespace of t that flag (LX_CLONE_NEWNS, UTS, IPC, NET) names, nothing for others,
- * and the user namespace of t (+1). For namespace files, which outlive the task. */
+/* Holds the one namespace of t that flag (LX_CLONE_NEWNS, UTS, IPC, NET, CGROUP) names, nothing for
+ * others, and the user namespace of t (+1). For namespace files, which outlive the task. */
 struct userns;
 void task_namespace_hold(struct task *t, uint64_t flag, struct namespace_set *out,
                          struct userns **out_owner);

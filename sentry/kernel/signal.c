@@ -12,6 +12,7 @@
  *   - PID 1 of a namespace does not get what it has no handler for, unless it comes from an
  * ancestor namespace or the kernel and is SIGKILL or SIGSTOP.
  */
+#include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
 
 #include <errno.h>
@@ -165,7 +166,7 @@ bool signal_recalc_locked(struct task *t)
     struct thread_group *tg = t->tg;
     bool due = ((k->pending.set | tg->shared.set) & ~k->blocked) || k->stop_pending ||
                k->exec_kill || (tg->flags & GROUP_EXIT) || kcontainer_is_paused(tg->container) ||
-               ptrace_trap_due(&k->pt);
+               cgroup_wants_frozen(tg) || ptrace_trap_due(&k->pt);
 
     if (due)
         atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);

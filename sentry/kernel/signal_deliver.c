@@ -8,6 +8,7 @@
  * handler the code decides between -EINTR and a restart after the handler; without one every code
  * restarts. A restart is "execute the instruction again": rip - 2, the number back in rax.
  */
+#include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
 
 #include <errno.h>
@@ -178,6 +179,11 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
     if (kcontainer_is_paused(tg->container)) {
         mutex_unlock(&t->tg->lock);
         kcontainer_park(tg->container);
+        return AGAIN;
+    }
+    if (cgroup_wants_frozen(tg)) {
+        mutex_unlock(&tg->lock);
+        cgroup_park(t);
         return AGAIN;
     }
     if (k->stop_pending && !ptrace_is_traced(t)) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sentry/fs/vfs.h"
+#include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/coredump.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_info.h"
@@ -81,6 +82,8 @@ void task_put(struct task *t)
         atomic_fetch_sub(&k->user->tasks, 1);
         user_put(k->user);
     }
+    cgroup_task_uncharge(t);
+    cgroup_put(k->pids_cgroup);
     if (k->child_pidns)
         pidns_put(k->child_pidns);
     pid_put(t->curr.tid);
@@ -165,6 +168,7 @@ void thread_group_put(struct thread_group *tg)
     pid_put(tg->pgrp);
     pid_put(tg->session);
     kcontainer_put(tg->container);
+    cgroup_put(tg->cgroup);
     waitq_destroy(&tg->child_wq);
     mutex_destroy(&tg->lock);
     mutex_destroy(&tg->exec_lock);

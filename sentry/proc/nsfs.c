@@ -159,7 +159,7 @@ long nsfs_setns(struct task *t, struct file *f, uint32_t flags)
     flag = ns_flag(n->name);
     if (!flag || (flags && flags != flag))
         return -EINVAL;
-    if (n->held.mntns || n->held.utsns || n->held.ipcns || n->held.netns)
+    if (n->held.mntns || n->held.utsns || n->held.ipcns || n->held.netns || n->held.cgroupns)
         return task_setns_held(t, &n->held, n->owner);
     if (!nsfs_from_file(f, &pid, &name))
         return -EINVAL;

@@ -10,7 +10,9 @@
 
 #include "sentry/core/cred.h"
 #include "sentry/core/userns.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/coredump.h"
+#include "sentry/kernel/oom.h"
 #include "sentry/mm/mm.h"
 #include "sentry/net/netns.h"
 #include "sentry/proc/nsfs.h"
@@ -218,12 +220,36 @@ static ssize_t store_oom_adj(struct pseudo_node *n, char *data, size_t size)
 
 static int show_oom_score(struct pseudo_node *n, struct pbuf *b)
 {
-    struct task_info ti;
-    int ret = info_of(n, &ti);
+    struct task *t;
+    int ret = proc_task_get(n, &t);
 
-    if (ret == 0)
-        pbuf_printf(b, "%d\n", MAX(0, 666 + ti.oom_score_adj * 2 / 3));
-    return ret;
+    if (ret < 0)
+        return ret;
+    pbuf_printf(b, "%d\n", oom_score(t));
+    task_put(t);
+    return 0;
+}
+
+/* ---- control group -------------------------------------------------------------------------- */
+
+static int show_cgroup(struct pseudo_node *n, struct pbuf *b)
+{
+    struct kcgroup *cg;
+    struct task *t;
+    char *path;
+    int ret = proc_task_get(n, &t);
+
+    if (ret < 0)
+        return ret;
+    cg = task_cgroup_get(t);
+    task_put(t);
+    path = cgroup_path(cg, curr()->cgroupns ? cgroupns_root(curr()->cgroupns) : cg);
+    cgroup_put(cg);
+    if (!path)
+        return -ENOMEM;
+    pbuf_printf(b, "0::%s\n", path);
+    free(path);
+    return 0;
 }
 
 /* ---- settings ------------------------------------------------------------------------------- */
@@ -469,7 +495,7 @@ const struct pseudo_entry g_proc_pid_more_table[] = {
      .store = store_ignored,
      .data = "4294967295"},
     PSEUDO_TEXT("sessionid", 0444, "4294967295"),
-    PSEUDO_TEXT("cgroup", 0444, "0::/\n"),
+    PSEUDO_FILE("cgroup", 0444, show_cgroup),
     PSEUDO_TEXT("cpuset", 0444, "/\n"),
     PSEUDO_RW("uid_map", 0644, show_uid_map, store_uid_map),
     PSEUDO_RW("gid_map", 0644, show_gid_map, store_gid_map),

@@ -30,6 +30,7 @@ struct pseudo_file {
     struct file file;
     struct mutex lock;         /* rank LEAF: guards snapshot */
     struct snapshot *snapshot; /* +1 or NULL before the first read */
+    atomic_uint seen;          /* entry->seq at the last read; 0: not read yet */
 };
 
 static const struct inode_ops pseudo_inode_ops;
@@ -70,9 +71,11 @@ int pseudo_node_new(struct pseudo_node *dir, const struct pseudo_entry *e, const
     inode_init(&n->inode, dir->inode.super, e->follow ? &pseudo_magic_ops : &pseudo_inode_ops,
                e->mode);
     n->entry = e;
+    list_init(&n->live);
     n->kind = dir->kind;
     n->pid = pid_get(dir->pid);
     n->arg = dir->arg;
+    pseudo_node_set_object(n, dir->object);
     n->inode.attr.ino = child_ino(dir->inode.attr.ino, name, len);
     n->inode.attr.mode = e->mode;
     n->inode.attr.nlink = inode_type(&n->inode) == 0040000 ? 2 : 1;
@@ -81,6 +84,19 @@ int pseudo_node_new(struct pseudo_node *dir, const struct pseudo_entry *e, const
     n->inode.attr.atime = n->inode.attr.mtime = n->inode.attr.ctime = fs_time_now();
     *out = n;
     return 0;
+}
+
+void pseudo_node_set_object(struct pseudo_node *n, void *object)
+{
+    const struct pseudo_object_ops *ops = pseudo_super_of(n)->objects;
+
+    if (!ops)
+        return;
+    if (object)
+        ops->get(object);
+    if (n->object)
+        ops->put(n->object);
+    n->object = object;
 }
 
 void pseudo_node_set_pid(struct pseudo_node *n, struct pid *p, enum pid_kind kind)
@@ -116,6 +132,13 @@ int pseudo_readlink_text(struct pseudo_node *n, char **out)
     return *out ? 0 : -ENOMEM;
 }
 
+static bool visible(struct pseudo_node *dir, const struct pseudo_entry *e)
+{
+    const struct pseudo_object_ops *ops = pseudo_super_of(dir)->objects;
+
+    return !ops || !ops->visible || ops->visible(dir, e);
+}
+
 /* Row number i of a directory's two tables, or NULL. */
 static const struct pseudo_entry *row_at(const struct pseudo_entry *dir, size_t i)
 {
@@ -144,6 +167,36 @@ static const struct pseudo_entry *table_find(const struct pseudo_entry *e, const
 
 /* ---- inode ops ---------------------------------------------------------------------------- */
 
+static void node_born(struct pseudo_node *n)
+{
+    const struct pseudo_object_ops *ops = pseudo_super_of(n)->objects;
+
+    if (ops && ops->born)
+        ops->born(n);
+    node_refresh(n);
+}
+
+static int pseudo_mkdir(struct inode *inode, struct dentry *child, uint32_t mode)
+{
+    struct pseudo_node *dir = pseudo_node_of(inode), *n;
+    const struct pseudo_object_ops *ops = pseudo_super_of(dir)->objects;
+    int ret = ops && ops->mkdir ? ops->mkdir(dir, child->name, mode, &n) : -EPERM;
+
+    if (ret == 0) {
+        node_born(n);
+        dentry_instantiate(child, &n->inode);
+    }
+    return ret;
+}
+
+static int pseudo_rmdir(struct inode *inode, struct dentry *child)
+{
+    struct pseudo_node *dir = pseudo_node_of(inode);
+    const struct pseudo_object_ops *ops = pseudo_super_of(dir)->objects;
+
+    return ops && ops->rmdir ? ops->rmdir(dir, pseudo_node_of(child->inode)) : -EPERM;
+}
+
 static int pseudo_lookup(struct inode *inode, const char *name, size_t len, struct inode **out)
 {
     struct pseudo_node *dir = pseudo_node_of(inode), *n = NULL;
@@ -156,7 +209,7 @@ static int pseudo_lookup(struct inode *inode, const char *name, size_t len, stru
     e = table_find(dir->entry->children, name, len);
     if (!e)
         e = table_find(dir->entry->more, name, len);
-    if (e)
+    if (e && visible(dir, e))
         ret = pseudo_node_new(dir, e, name, len, &n);
     else if (dir->entry->dir)
         ret = dir->entry->dir->lookup(dir, name, len, &n);
@@ -166,7 +219,7 @@ static int pseudo_lookup(struct inode *inode, const char *name, size_t len, stru
     if (ret == 0 && !n && pseudo_super_of(dir)->ns)
         return -ENOENT;
     if (ret == 0 && n) {
-        node_refresh(n);
+        node_born(n);
         *out = &n->inode;
     }
     return ret;
@@ -222,9 +275,15 @@ static int pseudo_getattr(struct inode *inode)
 static int pseudo_setattr(struct inode *inode, const struct fs_attr *attr)
 {
     /* Linux: O_TRUNC and truncate on these files succeed and do nothing. */
-    if (attr->mask & (ATTR_MODE | ATTR_UID | ATTR_GID))
-        return -EPERM;
-    return 0;
+    struct pseudo_node *n = pseudo_node_of(inode);
+    const struct pseudo_object_ops *ops = pseudo_super_of(n)->objects;
+    int ret = 0;
+
+    if (attr->mask & (ATTR_MODE | ATTR_UID | ATTR_GID)) {
+        ret = ops && ops->setattr ? ops->setattr(n, attr) : -EPERM;
+        node_refresh(n);
+    }
+    return ret;
 }
 
 static int pseudo_permission(struct inode *inode, const struct cred *c, uint32_t mask)
@@ -284,6 +343,8 @@ static int pseudo_open(struct inode *inode, struct dentry *dentry, uint32_t flag
     file_init(&pf->file, inode_type(inode) == 0040000 ? &pseudo_dir_file_ops : &pseudo_text_ops,
               flags);
     pf->file.kind |= FILE_SEEKABLE;
+    if (n->entry->wq)
+        pf->file.wq = n->entry->wq(n);
     *out = &pf->file;
     return 0;
 }
@@ -292,6 +353,12 @@ static void pseudo_inode_free(struct inode *inode)
 {
     struct pseudo_node *n = pseudo_node_of(inode);
 
+    const struct pseudo_object_ops *ops = pseudo_super_of(n)->objects;
+
+    if (ops && ops->gone)
+        ops->gone(n);
+    if (n->object)
+        ops->put(n->object);
     pid_put(n->pid);
     inode_destroy_generic(inode);
     free(n);
@@ -304,6 +371,8 @@ static const struct inode_ops pseudo_inode_ops = {
     .setattr = pseudo_setattr,
     .permission = pseudo_permission,
     .open = pseudo_open,
+    .mkdir = pseudo_mkdir,
+    .rmdir = pseudo_rmdir,
     .revalidate = pseudo_revalidate,
     .destroy = pseudo_inode_free,
 };
@@ -353,6 +422,10 @@ static int pseudo_readdir(struct file *f, struct dir_emit *d)
     if (f->pos <= 1 && !emit(f, d, "..", parent->inode ? parent->inode->attr.ino : ino, 0040000, 2))
         return 0;
     for (pos = MAX(f->pos, 2); (e = row_at(n->entry, (size_t)pos - 2)) != NULL; pos++) {
+        if (!visible(n, e)) {
+            f->pos = pos + 1;
+            continue;
+        }
         if (!emit(f, d, e->name, child_ino(ino, e->name, strlen(e->name)), e->mode, pos + 1))
             return 0;
     }
@@ -420,6 +493,9 @@ static int snapshot_at(struct pseudo_file *pf, lx_loff_t pos, struct snapshot **
         return 0;
     }
     snapshot_put(s);
+    if (pseudo_node_of(pf->file.inode)->entry->seq)
+        atomic_store(&pf->seen,
+                     pseudo_node_of(pf->file.inode)->entry->seq(pseudo_node_of(pf->file.inode)));
     ret = snapshot_new(pseudo_node_of(pf->file.inode), &s);
     if (ret < 0)
         return ret;
@@ -477,6 +553,16 @@ static ssize_t pseudo_write(struct file *f, struct iov_iter *src, lx_loff_t *pos
     return ret;
 }
 
+static uint32_t pseudo_poll(struct file *f)
+{
+    struct pseudo_node *n = pseudo_node_of(f->inode);
+    uint32_t mask = WAKE_IN | WAKE_OUT | WAKE_RDNORM | WAKE_WRNORM;
+
+    if (n->entry->seq && n->entry->seq(n) != atomic_load(&pseudo_file_of(f)->seen))
+        mask |= WAKE_PRI | WAKE_ERR;
+    return mask;
+}
+
 static void pseudo_release(struct file *f)
 {
     struct pseudo_file *pf = pseudo_file_of(f);
@@ -490,6 +576,7 @@ static void pseudo_release(struct file *f)
 static const struct file_ops pseudo_text_ops = {
     .read = pseudo_read,
     .write = pseudo_write,
+    .poll = pseudo_poll,
     .seek = file_seek_generic,
     .release = pseudo_release,
 };
@@ -519,6 +606,8 @@ static void pseudo_super_free(struct super *s)
 
     if (ps->free_private)
         ps->free_private(ps);
+    if (ps->root_object)
+        ps->objects->put(ps->root_object);
     free(ps);
 }
 
@@ -545,6 +634,8 @@ int pseudo_super_setup_take(struct pseudo_super *ps, const char *type,
     }
     inode_init(&n->inode, &ps->super, &pseudo_inode_ops, root->mode);
     n->entry = root;
+    list_init(&n->live);
+    pseudo_node_set_object(n, ps->root_object);
     n->inode.attr.ino = ROOT_INO;
     n->inode.attr.mode = root->mode;
     n->inode.attr.nlink = 2;

@@ -44,6 +44,10 @@ struct pseudo_entry {
     const struct pseudo_entry *children;
     const struct pseudo_entry *more; /* a second table, listed after the first */
     const struct pseudo_dir *dir;
+    /* poll(2): changes are counted by seq (from 1) and announced on wq; a reader that did not see
+     * the last one gets POLLPRI | POLLERR. Both or none. [always readable and writable] */
+    struct waitq *(*wq)(struct pseudo_node *n);
+    uint32_t (*seq)(struct pseudo_node *n);
     const void *data; /* for the functions: a sysctl's variable, a string */
 };
 
@@ -54,6 +58,25 @@ struct pseudo_node {
     struct pid *pid;                  /* I, +1: the process or thread it shows, or NULL */
     enum pid_kind kind;               /* I: how pid is meant */
     uint64_t arg;                     /* I: descriptor, CPU */
+    void *object;                     /* I, +1: what pseudo_object_ops.get counts, or NULL */
+    struct list live;                 /* for born and gone */
+};
+
+/* For file systems whose directories are live objects (cgroup2). */
+struct pseudo_object_ops {
+    void (*get)(void *object);
+    void (*put)(void *object);
+    /* Is the row offered below dir? [yes] */
+    bool (*visible)(struct pseudo_node *dir, const struct pseudo_entry *e);
+    /* As inode_ops; *out is the new directory's node. [-EPERM] */
+    int (*mkdir)(struct pseudo_node *dir, const char *name, uint32_t mode,
+                 struct pseudo_node **out);
+    int (*rmdir)(struct pseudo_node *dir, struct pseudo_node *victim);
+    /* Remembers owner and mode; refresh shows them. [-EPERM] */
+    int (*setattr)(struct pseudo_node *n, const struct fs_attr *attr);
+    /* The node's inode is in use / goes away. */
+    void (*born)(struct pseudo_node *n);
+    void (*gone)(struct pseudo_node *n);
 };
 
 struct pseudo_super {
@@ -67,6 +90,8 @@ struct pseudo_super {
     /* Additional permission, after the mode bits said -EACCES: true grants. May be NULL. */
     bool (*grants)(struct pseudo_node *n);
     void (*free_private)(struct pseudo_super *ps);
+    const struct pseudo_object_ops *objects; /* I, or NULL */
+    void *root_object;                       /* I, +1: object of the root node */
 };
 
 /* Fills super and makes its root from the row. Takes ps over also on failure. */
@@ -78,6 +103,7 @@ int MUST_CHECK pseudo_node_new(struct pseudo_node *dir, const struct pseudo_entr
                                const char *name, size_t len, struct pseudo_node **out);
 /* A node that shows p (+1 taken here). */
 void pseudo_node_set_pid(struct pseudo_node *n, struct pid *p, enum pid_kind kind);
+void pseudo_node_set_object(struct pseudo_node *n, void *object);
 struct pseudo_super *pseudo_super_of(const struct pseudo_node *n);
 /* Decimal name without sign, leading zero or overflow; -ENOENT when it is none. */
 int64_t pseudo_parse_nr(const char *name, size_t len);

@@ -120,6 +120,9 @@ long sys_clone3(struct task *t, uaddr_t uargs, size_t size)
     rq.parent_tid = a.parent_tid;
     rq.child_tid = a.child_tid;
     rq.pidfd = a.pidfd;
+    rq.cgroup_fd = (int)a.cgroup;
+    if ((a.flags & LX_CLONE_INTO_CGROUP) && (a.cgroup > INT32_MAX || size < sizeof(a)))
+        return -EINVAL;
     return task_clone(t, &rq);
 }
 

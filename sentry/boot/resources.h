@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* linux.resources of config.json as limits of the container's control group. */
+#pragma once
+
+#include <jansson.h>
+
+#include "sentry/boot/container.h"
+
+struct kcgroup;
+
+/* resources may be NULL. Sets e and returns -errno when a value is refused. */
+int MUST_CHECK boot_resources(const json_t *resources, struct kcgroup *cg, struct boot_error *e);
