@@ -58,6 +58,7 @@ static int serve(const struct gofer_config *config)
         ret = start_loop(&sv, config->io);
     if (ret == 0 && !config->unjailed)
         ret = isolate_seal();
+    log_phase("gofer jailed");
     if (ret == 0) {
         log_info(LOG_GOFER, "serving %zu tree(s), %s loop", config->count, sv.async->name);
         ret = sv.async->run(&sv);

@@ -228,6 +228,7 @@ int main(int argc, char **argv)
         return sandbox_sentry_main(argc, argv);
     if (argc == 3 && !strcmp(argv[1], "internal-gofer"))
         return sandbox_gofer_main(argc, argv);
+    g_options.started = log_phases_from(0);
     title_init(argc, argv);
     reserve_stdio();
     ret = run(argc, argv, &e);

@@ -56,6 +56,35 @@ static void json_escape(char *dst, size_t size, const char *src)
     dst[n] = '\0';
 }
 
+static uint64_t g_started, g_last_phase;
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t log_phases_from(uint64_t started)
+{
+    g_last_phase = monotonic_ns();
+    g_started = started ? started : g_last_phase;
+    return g_started;
+}
+
+void log_phase(const char *over)
+{
+    uint64_t now;
+
+    if (g_log_level < LOG_DEBUG)
+        return;
+    now = monotonic_ns();
+    log_write(LOG_DEBUG, LOG_BOOT, "phase %-24s at %8.3f ms, took %7.3f ms", over,
+              (double)(now - g_started) / 1e6, (double)(now - g_last_phase) / 1e6);
+    g_last_phase = now;
+}
+
 static void write_all(int fd, const char *line, size_t size)
 {
     /* A log sink that refuses a line loses it; there is nowhere to report that. */

@@ -30,6 +30,11 @@ void log_init(int fd, enum log_format format, enum log_level level, const char *
 void log_write(enum log_level level, enum log_channel channel, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
+/* Start-up phases, at level debug: when each was over, in time since `started` (CLOCK_MONOTONIC, ns),
+ * which all processes of a sandbox share. log_phases_from(0) makes it the present and returns it. */
+uint64_t log_phases_from(uint64_t started);
+void log_phase(const char *over);
+
 #define log_at(level, ...)                                                                         \
     do {                                                                                           \
         if (unlikely((level) <= g_log_level))                                                      \

@@ -129,8 +129,9 @@ static int plan_trees(struct launch *l, struct err *e)
 
 static json_t *log_config(struct fdset *fds, int log_fd, struct err *e)
 {
-    return json_pack("{s:i, s:s, s:b}", "fd", fdset_add(fds, log_fd, e), "format",
-                     g_options.log_format, "debug", g_options.debug);
+    return json_pack("{s:i, s:s, s:b, s:I}", "fd", fdset_add(fds, log_fd, e), "format",
+                     g_options.log_format, "debug", g_options.debug, "started",
+                     (json_int_t)g_options.started);
 }
 
 static json_t *gofer_config(struct launch *l, struct err *e)
@@ -529,11 +530,13 @@ struct launch *sandbox_prepare(const struct launch_request *rq, bool joins, stru
         return NULL;
     }
     l->joins = joins;
+    log_phase("configuration");
     ret = prepare(l, e);
     if (ret == 0)
         ret = plan_trees(l, e);
     if (ret == 0 && !joins)
         ret = start_sentry(l, out, e);
+    log_phase("sentry forked");
     if (!joins)
         close(rq->sentry_control_fd); /* so that the sentry's death is seen as end of file */
     if (ret == 0)
@@ -563,9 +566,11 @@ int sandbox_finish(struct launch *l, struct sandbox *out, struct err *e)
 {
     int ret = start_gofer(l, out, e);
 
+    log_phase("gofer forked");
     if (ret == 0)
         ret = l->joins ? send_config(l, "create", container_config(l, e), e)
                        : wait_until_created(l, out->sentry_pid, e);
+    log_phase("container created");
     return launch_end(l, out, ret);
 }
 

@@ -32,7 +32,7 @@ int sandbox_sentry_main(int argc, char **argv)
 
 int sandbox_gofer_main(int argc, char **argv)
 {
-    json_t *config = json_loadfd(atoi(argv[2]), 0, NULL), *v;
+    json_t *config = boot_json_load(atoi(argv[2]), NULL), *v;
     const json_t *list = json_object_get(config, "trees"), *log = json_object_get(config, "log");
     struct gofer_tree *trees = calloc(json_array_size(list) + 1, sizeof(*trees));
     size_t i;
@@ -49,6 +49,7 @@ int sandbox_gofer_main(int argc, char **argv)
             .readonly = json_is_true(json_object_get(v, "readonly")),
         };
     }
+    (void)log_phases_from((uint64_t)boot_int(log, "started", 0));
     log_init((int)boot_int(log, "fd", -1),
              strcmp(boot_string(log, "format", "text"), "json") ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON,
              json_is_true(json_object_get(log, "debug")) ? LOG_DEBUG : LOG_WARN, "gofer");

@@ -14,6 +14,7 @@ struct globals {
     const char *file_access; /* shared | exclusive: may others change a container's root */
     const char *strace;      /* NULL off, "" stderr, else file */
     const char *strace_format;
+    uint64_t started; /* log_phases_from's */
     bool debug, systemd_cgroup, rootless;
     bool stdio_closed[3]; /* descriptors that the caller left closed; /dev/null holds their place */
 };

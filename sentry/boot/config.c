@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "platform/base/log.h"
 
@@ -131,13 +132,26 @@ static int load_descriptors(struct boot_config *c, const struct fd_source *src)
     return load_trees(c, src);
 }
 
+static size_t read_chunk(void *buf, size_t size, void *fd)
+{
+    ssize_t n = read(*(const int *)fd, buf, size);
+
+    return n < 0 ? (size_t)-1 : (size_t)n;
+}
+
+/* json_loadfd reads byte by byte: thousands of host calls for a config.json. */
+json_t *boot_json_load(int fd, json_error_t *error)
+{
+    return json_load_callback(read_chunk, &fd, 0, error);
+}
+
 int boot_config_load(int fd, const int *received, size_t received_count, struct boot_config *c)
 {
     const struct fd_source src = {received, received_count};
     const json_t *log, *strace;
     json_error_t error;
 
-    *c = (struct boot_config){.json = json_loadfd(fd, 0, &error)};
+    *c = (struct boot_config){.json = boot_json_load(fd, &error)};
     if (!c->json) {
         log_error(LOG_BOOT, "configuration: %s at %d:%d", error.text, error.line, error.column);
         return -EINVAL;
@@ -157,6 +171,7 @@ int boot_config_load(int fd, const int *received, size_t received_count, struct 
     c->log_fd = (int)boot_int(log, "fd", -1);
     c->log_json = !strcmp(boot_string(log, "format", "text"), "json");
     c->debug = json_is_true(json_object_get(log, "debug"));
+    c->started = (uint64_t)boot_int(log, "started", 0);
     c->standalone = json_is_true(json_object_get(c->json, "standalone"));
     c->share_pid = json_is_true(json_object_get(c->json, "share_pid"));
     return load_descriptors(c, &src);

@@ -29,6 +29,7 @@ struct boot_config {
     struct boot_tree *trees; /* owned */
     size_t tree_count;
     int control_fd, listen_fd, console_fd, strace_fd, log_fd; /* -1: none */
+    uint64_t started; /* of the command, for log_phases_from */
     bool strace_json, log_json, debug;
     int stdio[3];   /* host descriptors of the program's 0-2, -1: it starts without */
     int *preserved; /* owned; its 3, 4, ... */
@@ -41,6 +42,9 @@ struct boot_config {
  * says (a sandbox's start), else the array that number FIRST + i stands for (a request). */
 int boot_config_load(int fd, const int *received, size_t received_count, struct boot_config *out);
 void boot_config_destroy(struct boot_config *c);
+
+/* The JSON that fd holds, read in large pieces; NULL and *error, which may be NULL. */
+json_t *boot_json_load(int fd, json_error_t *error);
 
 /* Member as a string of bytes: a JSON string or {"hex": "..."}. Allocated; NULL when absent or out
  * of memory. */

@@ -170,16 +170,20 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
         return step_failed(c, "cannot enter an empty root", ret);
     if ((ret = isolate_privileges(boot_network_capabilities(c))) < 0)
         return step_failed(c, "cannot drop privileges", ret);
+    log_phase("sentry jailed");
     if ((ret = step_subsystems(c)) < 0)
         return step_failed(c, "start of the kernel", ret);
+    log_phase("kernel started");
     if ((ret = isolate_filter(boot_network_is_host(c))) < 0)
         return step_failed(c, "cannot install the system call filter", ret);
     g_gofer_session_death = session_died;
+    log_phase("filter installed");
     sandbox_init(limits);
     if (sandbox_container_create(c, &init, &e) < 0)
         return boot_fail(c, &e);
     if ((ret = control_start(init, c->control_fd, c->listen_fd)) < 0)
         return step_failed(c, "control socket", ret);
+    log_phase("program loaded");
     control_report_ready(c->control_fd);
     wait_for_end(&status, &reason);
     sandbox_drain_console(init);
@@ -191,15 +195,20 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
     return exit_code(status);
 }
 
-static void *fill_and_free(void *arg)
-{
-    void *pieces[96];
+enum {
+    TRIM_THRESHOLD = 1 << 20,
+    PRIME_SIZE = 4 * TRIM_THRESHOLD,
+    MMAP_THRESHOLD = 128 * 1024, /* glibc's own */
+};
 
-    for (size_t i = 0; i < ARRAY_COUNT(pieces); i++)
-        pieces[i] = malloc(65536);
-    for (size_t i = ARRAY_COUNT(pieces); i-- > 0;)
-        free(pieces[i]);
-    return NULL;
+static void *grow_and_shrink(void *arg)
+{
+    char *p = malloc(PRIME_SIZE);
+
+    if (p)
+        *(volatile char *)p = 0; /* or the compiler leaves both calls out */
+    free(p);
+    return arg;
 }
 
 /*
@@ -211,8 +220,10 @@ static void prime_malloc(void)
 {
     pthread_t t;
 
-    if (pthread_create(&t, NULL, fill_and_free, NULL) == 0)
+    mallopt(M_MMAP_THRESHOLD, 2 * PRIME_SIZE); /* from the arena, not a mapping of its own */
+    if (pthread_create(&t, NULL, grow_and_shrink, NULL) == 0)
         pthread_join(t, NULL);
+    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 }
 
 int sentry_main(int config_fd)
@@ -222,7 +233,7 @@ int sentry_main(int config_fd)
 
     /* Arenas per thread would cost an idle sandbox megabytes. */
     mallopt(M_ARENA_MAX, 2);
-    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD);
     prime_malloc();
     host_limits(limits);
     if (boot_config_load(config_fd, NULL, 0, &c) < 0)
@@ -230,6 +241,8 @@ int sentry_main(int config_fd)
     close(config_fd);
     log_init(c.log_fd, c.log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
              c.debug ? LOG_DEBUG : LOG_WARN, "sentry");
+    (void)log_phases_from(c.started);
+    log_phase("sentry configured");
     g_panic_hook = panic_context;
     return run(&c, limits);
 }
