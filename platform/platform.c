@@ -2,50 +2,53 @@
 /* The list of back ends and the choice among them. */
 #include "platform/platform.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "platform/base/log.h"
 
 extern const struct platform_ops g_platform_ptrace_ops, g_platform_seccomp_ops;
 
 const struct platform_ops *const g_platforms[] = {&g_platform_seccomp_ops, &g_platform_ptrace_ops,
                                                   NULL};
 
-static bool matches(const struct platform_ops *ops, const char *name)
-{
-    if (strcmp(name, "auto") == 0)
-        name = "ptrace";
-    return strcmp(name, ops->name) == 0;
-}
-
 const struct platform_ops *platform_find(const char *name, struct platform_probe *out_probe)
 {
-    const struct platform_ops *only = NULL;
-    unsigned count = 0;
-
     *out_probe = (struct platform_probe){0};
     if (strcmp(name, "systrap") == 0)
         name = "seccomp";
     for (size_t i = 0; g_platforms[i]; i++) {
-        if (matches(g_platforms[i], name)) {
-            only = g_platforms[i];
-            count++;
+        if (strcmp(name, g_platforms[i]->name) == 0) {
+            out_probe->usable = true;
+            snprintf(out_probe->reason, sizeof(out_probe->reason), "%s", "not probed");
+            return g_platforms[i];
         }
     }
-    if (count == 0) {
-        snprintf(out_probe->reason, sizeof(out_probe->reason),
-                 "no platform \"%.32s\" in this build (there is: ptrace, auto)", name);
-        return NULL;
-    }
-    if (count == 1) {
-        /* Nothing to choose: start() finds out sooner than a probe would, and says why not. */
-        out_probe->usable = true;
-        snprintf(out_probe->reason, sizeof(out_probe->reason), "%s", "the only choice, not probed");
-        return only;
+    snprintf(out_probe->reason, sizeof(out_probe->reason),
+             "no platform \"%.32s\" in this build (there is: seccomp, ptrace, auto)", name);
+    return NULL;
+}
+
+int platform_start(const char *name, const struct platform_ops **out_ops, struct platform **out)
+{
+    struct platform_config config = {0};
+    struct platform_probe probe;
+    int ret = -ENOENT;
+
+    if (strcmp(name, "auto") != 0) {
+        *out_ops = platform_find(name, &probe);
+        if (*out_ops)
+            return (*out_ops)->start(&config, out);
+        log_error(LOG_PLATFORM, "%s", probe.reason);
+        return -ENOENT;
     }
     for (size_t i = 0; g_platforms[i]; i++) {
-        if (matches(g_platforms[i], name) && g_platforms[i]->probe(out_probe) == 0 &&
-            out_probe->usable)
-            return g_platforms[i];
+        config.fallback = g_platforms[i + 1] != NULL;
+        *out_ops = g_platforms[i];
+        ret = g_platforms[i]->start(&config, out);
+        if (ret == 0)
+            break;
     }
-    return NULL;
+    return ret;
 }

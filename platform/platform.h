@@ -73,14 +73,15 @@ struct platform_probe {
 };
 
 struct platform_config {
-    int stub_fd_limit; /* reserved: 0 */
+    bool fallback; /* another back end is tried if this one does not start: that is no error */
 };
 
 struct platform_ops {
     const char *name;
     /* Can this host run it? May fork and take milliseconds. Called before the sentry is jailed. */
     int (*probe)(struct platform_probe *out);
-    /* Starts the back end. Called once, single-threaded, before the sentry installs its filter. */
+    /* Starts the back end, far enough to know that it can run guest code. Called once,
+     * single-threaded, before the sentry installs its filter. Logs what failed. */
     int (*start)(const struct platform_config *config, struct platform **out);
     /* Kills every stub; all ctx and spaces must be freed already or are abandoned. */
     void (*stop)(struct platform *p);
@@ -145,6 +146,10 @@ size_t platform_xstate_size(void);
 
 /* The back ends in order of preference, NULL-terminated. */
 extern const struct platform_ops *const g_platforms[];
-/* name: ptrace, seccomp (systrap), kvm, auto. Probes only when there is a choice; doctor probes by
- * itself. out_probe->reason says why. NULL when there is none of that name or none is usable. */
+/* name: ptrace, seccomp (systrap), kvm. NULL: this build has none of that name; out_probe->reason
+ * says so. Probes nothing. */
 const struct platform_ops *platform_find(const char *name, struct platform_probe *out_probe);
+/* Starts the platform of that name, or for auto the first that starts: the order of g_platforms is
+ * that of their costs wherever both were measured, and doctor measures them. -ENOENT: no such name;
+ * otherwise what start returned. */
+int platform_start(const char *name, const struct platform_ops **out_ops, struct platform **out);

@@ -8,6 +8,7 @@
 #include "runsc-c/support/err.h"
 
 int cmd_compat(int argc, char **argv, struct err *e);
+int cmd_doctor(int argc, char **argv, struct err *e);
 int cmd_do(int argc, char **argv, struct err *e);
 int cmd_run(int argc, char **argv, struct err *e);
 int cmd_spec(int argc, char **argv, struct err *e);

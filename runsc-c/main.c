@@ -63,6 +63,7 @@ static const struct command g_commands[] = {
     {"wait", cmd_wait, "wait for the end of a container"},
     {"list", cmd_list, "list the containers"},
     {"compat", cmd_compat, "run programs on Linux and here, and show the difference"},
+    {"doctor", cmd_doctor, "show what this host allows and what auto picks"},
     {"syscalls", cmd_syscalls, "show which system calls are implemented"},
     {"install", cmd_install, "register with Docker, podman and containerd"},
     {"uninstall", cmd_uninstall, "undo install"},

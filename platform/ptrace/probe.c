@@ -62,10 +62,10 @@ int ptrace_start(const struct platform_config *config, struct platform **out)
     const char *why;
     int ret = start(out, &why);
 
-    (void)config;
     if (ret < 0)
-        log_error(LOG_PLATFORM, "ptrace: cannot %s: %s%s", why, strerror(-ret),
-                  ret == -EPERM || ret == -EACCES ? MAYBE_FORBIDDEN : "");
+        log_at(config && config->fallback ? LOG_INFO : LOG_ERROR, LOG_PLATFORM,
+               "ptrace: cannot %s: %s%s", why, strerror(-ret),
+               ret == -EPERM || ret == -EACCES ? MAYBE_FORBIDDEN : "");
     return ret;
 }
 

@@ -222,15 +222,13 @@ static int wait_started(const struct control *k, struct master_report *report)
     return ret > 0 ? 0 : ret;
 }
 
-/* Does receiving on a listener end when its last process does? Since 6.11; asking by trying could
- * sleep for ever. */
-static bool recv_ends(void)
+static bool host_is_at_least(int major, int minor)
 {
     struct utsname name;
-    int major, minor;
+    int a, b;
 
-    return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-           (major > 6 || (major == 6 && minor >= 11));
+    return uname(&name) == 0 && sscanf(name.release, "%d.%d", &a, &b) == 2 &&
+           (a > major || (a == major && b >= minor));
 }
 
 int seccomp_master_start(struct platform *p, const char **out_why)
@@ -241,6 +239,13 @@ int seccomp_master_start(struct platform *p, const char **out_why)
     int image_fd, ret;
     long pid;
 
+    /* Before 5.8 nothing tells that the process behind a listener is gone. */
+    *out_why = "use a kernel this old: Linux 5.8 is needed";
+    if (!host_is_at_least(5, 8))
+        return -ENOSYS;
+    /* Receiving on a listener ends when its last process does; asking by trying could sleep for
+     * ever. */
+    p->recv_ends = host_is_at_least(6, 11);
     report = slots_at(&p->requests, slot);
     p->reads_bases = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT;
     p->slot_how = p->reads_bases ? SLOT_HOW_WRBASE : SLOT_HOW_PRCTL;
@@ -269,8 +274,6 @@ int seccomp_master_start(struct platform *p, const char **out_why)
     *out_why = ret < 0 ? report->stage : "reach the control stub";
     if (ret == 0)
         ret = seccomp_control_run(p, k, COMMAND_CALLS, 0, &done);
-    if (ret == 0)
-        p->recv_ends = recv_ends();
 out:
     if (ret < 0)
         seccomp_control_kill(p, k);

@@ -22,7 +22,7 @@ enum {
     STACK_SIZE_MIN = 0x2000,
 };
 
-#define MAYBE_FORBIDDEN " (Linux 5.5 is needed, and a container's seccomp profile may forbid it)"
+#define MAYBE_FORBIDDEN " (Linux 5.8 is needed, and a container's seccomp profile may forbid it)"
 
 static void platform_release(struct platform *p)
 {
@@ -31,6 +31,33 @@ static void platform_release(struct platform *p)
     if (p->stub_base)
         (void)host_munmap((void *)p->stub_base, STUB_FIXED_SIZE); /* SAFETY: our reservation */
     free(p);
+}
+
+static void seccomp_stop(struct platform *p)
+{
+    seccomp_pool_drop(p);
+    /* The master leads the session and process group of every stub that is left. */
+    if (p->master.pid)
+        (void)host_kill(-p->master.pid, SIGKILL);
+    seccomp_control_kill(p, &p->master);
+    platform_release(p);
+}
+
+/* One guest thread: only that shows whether the host lets a process listen. It waits in the pool
+ * for the first program. */
+static int start_thread(struct platform *p)
+{
+    struct platform_space *s;
+    int ret = seccomp_space_new(p, &s);
+
+    if (ret < 0)
+        return ret;
+    mutex_lock(&s->lock);
+    ret = seccomp_thread_new_locked(s, &s->spares[0]);
+    s->spare_count = ret == 0;
+    mutex_unlock(&s->lock);
+    seccomp_space_free(s);
+    return ret;
 }
 
 static int start(struct platform **out, const char **out_why)
@@ -68,6 +95,12 @@ static int start(struct platform **out, const char **out_why)
     ret = seccomp_master_start(p, out_why);
     if (ret < 0)
         goto fail;
+    *out_why = "listen to the calls of a process";
+    ret = start_thread(p);
+    if (ret < 0) {
+        seccomp_stop(p);
+        return ret;
+    }
     *out = p;
     return 0;
 fail:
@@ -80,21 +113,11 @@ int seccomp_start(const struct platform_config *config, struct platform **out)
     const char *why;
     int ret = start(out, &why);
 
-    (void)config;
     if (ret < 0)
-        log_error(LOG_PLATFORM, "seccomp: cannot %s: %s%s", why, strerror(-ret),
-                  ret == -EPERM || ret == -EACCES || ret == -EINVAL ? MAYBE_FORBIDDEN : "");
+        log_at(config && config->fallback ? LOG_INFO : LOG_ERROR, LOG_PLATFORM,
+               "seccomp: cannot %s: %s%s", why, strerror(-ret),
+               ret == -EPERM || ret == -EACCES || ret == -EINVAL ? MAYBE_FORBIDDEN : "");
     return ret;
-}
-
-static void seccomp_stop(struct platform *p)
-{
-    seccomp_pool_drop(p);
-    /* The master leads the session and process group of every stub that is left. */
-    if (p->master.pid)
-        (void)host_kill(-p->master.pid, SIGKILL);
-    seccomp_control_kill(p, &p->master);
-    platform_release(p);
 }
 
 static void seccomp_range(struct platform *p, uaddr_t *out_low, uaddr_t *out_high)

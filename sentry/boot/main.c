@@ -91,20 +91,10 @@ static void host_limits(struct lx_rlimit out[LX_RLIM_COUNT])
 static int start_platform(const struct boot_config *c, const struct platform_ops **out_ops,
                           struct platform **out)
 {
-    const struct platform_config config = {0};
-    struct platform_probe probe;
-    int ret;
+    int ret = platform_start(c->platform, out_ops, out);
 
-    *out_ops = platform_find(c->platform, &probe);
-    if (!*out_ops) {
-        log_error(LOG_BOOT, "--platform=%s cannot be used: %s", c->platform, probe.reason);
-        return -ENOTSUP;
-    }
-    ret = (*out_ops)->start(&config, out);
-    if (ret < 0)
-        log_error(LOG_BOOT, "platform %s: %s", (*out_ops)->name, strerror(-ret));
-    else
-        log_info(LOG_BOOT, "platform %s (%s)", (*out_ops)->name, probe.reason);
+    if (ret == 0)
+        log_info(LOG_BOOT, "platform %s", (*out_ops)->name);
     return ret;
 }
 

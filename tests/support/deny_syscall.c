@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* deny_syscall NAME[,NAME...] CMD ARGS...: runs CMD on a host where these calls fail with EPERM. */
+/*
+ * deny_syscall NAME[:ARG=VALUE][,...] CMD ARGS...: runs CMD on a host where these calls fail with EPERM; with
+ * ARG (0 to 5), where that argument has the value.
+ */
 #include <errno.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -17,9 +20,18 @@ int main(int argc, char **argv)
         return 2;
     }
     for (char *name = strtok_r(argv[1], ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-        int nr = seccomp_syscall_resolve_name(name);
+        char *check = strchr(name, ':');
+        struct scmp_arg_cmp arg = {.op = SCMP_CMP_EQ};
+        int nr;
 
-        if (nr == __NR_SCMP_ERROR || seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0) < 0) {
+        if (check) {
+            *check++ = '\0';
+            arg.arg = (unsigned)strtoul(check, &check, 0);
+            arg.datum_a = strtoull(check + (*check == '='), NULL, 0);
+        }
+        nr = seccomp_syscall_resolve_name(name);
+        if (nr == __NR_SCMP_ERROR ||
+            seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), nr, check ? 1 : 0, &arg) < 0) {
             fprintf(stderr, "deny_syscall: %s?\n", name);
             return 2;
         }

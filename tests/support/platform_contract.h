@@ -43,6 +43,7 @@ extern const struct platform_ops *const ops;
 pid_t backend_pid(struct platform_ctx *c);
 uaddr_t backend_stub_start(struct platform *p);
 uaddr_t backend_stub_end(struct platform *p);
+bool backend_many_threads(void); /* ctx_new without a creator works beside other threads */
 void test_hostile(void);
 
 enum { CODE = 0x400000, DATA = 0x800000, PAGE = 4096, DATA_PAGES = 64 };
@@ -726,6 +727,106 @@ static void test_parallel_forks(void)
         pthread_join(t[i], NULL);
 }
 
+/* Threads that come, call, fault, are interrupted and killed from outside, all at once. */
+struct churn {
+    struct platform_space *s;
+    _Atomic(struct platform_ctx *) shown[4]; /* to interrupter and killer; NULL while it changes */
+    pthread_mutex_t lock[4];                 /* keeps shown[i] alive */
+    atomic_bool stop;
+    atomic_uint deaths, calls;
+};
+
+struct churn_thread {
+    struct churn *churn;
+    unsigned index;
+};
+
+static void churn_show(struct churn *ch, unsigned i, struct platform_ctx *c)
+{
+    pthread_mutex_lock(&ch->lock[i]);
+    atomic_store(&ch->shown[i], c);
+    pthread_mutex_unlock(&ch->lock[i]);
+}
+
+static void *churn_main(void *arg)
+{
+    struct churn_thread *t = arg;
+    struct churn *ch = t->churn;
+    unsigned seed = t->index + 1;
+
+    for (int round = 0; round < 60; round++) {
+        struct platform_event ev = {.kind = PLATFORM_SYSCALL};
+        struct platform_ctx *c;
+        int ret = ops->ctx_new(ch->s, NULL, &c);
+
+        if (ret == -EAGAIN && !backend_many_threads())
+            continue; /* the back end needs a creator in the space */
+        assert_int_equal(ret, 0);
+        churn_show(ch, t->index, c);
+        for (int i = 0; i < 40 && ev.kind != PLATFORM_DEAD; i++) {
+            struct lx_regs r = entry(rand_r(&seed) % 2 ? guest_calls : guest_load,
+                                     rand_r(&seed) % 2 ? DATA : 0x60000000, 0);
+
+            assert_int_equal(ops->ctx_run(c, &r, &ev), 0);
+            ops->ctx_regs_pull(c, &r);
+            atomic_fetch_add(&ch->calls, ev.kind == PLATFORM_SYSCALL);
+        }
+        atomic_fetch_add(&ch->deaths, ev.kind == PLATFORM_DEAD);
+        churn_show(ch, t->index, NULL);
+        ops->ctx_free(c);
+    }
+    return NULL;
+}
+
+static void *churn_killer(void *arg)
+{
+    struct churn *ch = arg;
+    unsigned seed = 99;
+
+    while (!atomic_load(&ch->stop)) {
+        unsigned i = (unsigned)rand_r(&seed) % ARRAY_COUNT(ch->shown);
+        struct platform_ctx *c;
+
+        pthread_mutex_lock(&ch->lock[i]);
+        c = atomic_load(&ch->shown[i]);
+        if (c && rand_r(&seed) % 64 == 0 && backend_pid(c))
+            kill(backend_pid(c), SIGKILL);
+        else if (c)
+            ops->ctx_interrupt(c);
+        pthread_mutex_unlock(&ch->lock[i]);
+        usleep((useconds_t)rand_r(&seed) % 500);
+    }
+    return NULL;
+}
+
+static void test_churn(void)
+{
+    static struct churn ch;
+    struct platform_ctx *c = fresh(&ch.s);
+    struct churn_thread threads[ARRAY_COUNT(ch.shown)];
+    pthread_t workers[ARRAY_COUNT(threads)], killers;
+    struct lx_regs r = entry(guest_calls, 0, 0);
+    struct platform_event ev;
+
+    expect(c, &r, PLATFORM_SYSCALL, &ev);
+    for (unsigned i = 0; i < ARRAY_COUNT(threads); i++) {
+        pthread_mutex_init(&ch.lock[i], NULL);
+        threads[i] = (struct churn_thread){&ch, i};
+        pthread_create(&workers[i], NULL, churn_main, &threads[i]);
+    }
+    pthread_create(&killers, NULL, churn_killer, &ch);
+    for (unsigned i = 0; i < ARRAY_COUNT(threads); i++)
+        pthread_join(workers[i], NULL);
+    atomic_store(&ch.stop, true);
+    pthread_join(killers, NULL);
+    /* The space and its first thread are as they were. */
+    expect(c, &r, PLATFORM_SYSCALL, &ev);
+    assert_true(!backend_many_threads() || atomic_load(&ch.calls) > 1000);
+    print_message("%u calls, %u threads killed\n", atomic_load(&ch.calls), atomic_load(&ch.deaths));
+    ops->ctx_free(c);
+    ops->space_free(ch.s);
+}
+
 static void test_cost(void)
 {
     struct platform_space *s;
@@ -839,6 +940,7 @@ TWICE(test_many_changes)
 TWICE(test_map_limit)
 TWICE(test_killed)
 TWICE(test_parallel_forks)
+TWICE(test_churn)
 TWICE(test_cost)
 TWICE(test_filtered)
 
@@ -885,6 +987,7 @@ static int contract_main(void)
         ROWS(test_map_limit),
         ROWS(test_killed),
         ROWS(test_parallel_forks),
+        ROWS(test_churn),
         ROWS(test_cost),
         ROWS(test_filtered),
         CONTRACT_MORE(ROWS_MORE)};

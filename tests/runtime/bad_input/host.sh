@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../lib.sh"
 deny=${RUNSC_BUILD_DIR:?}/bin/deny_syscall
 
-expect 1 'ptrace' "$deny" ptrace "$RUNSC" do true
+expect 1 'ptrace' "$deny" ptrace "$RUNSC" --platform=ptrace do true
 expect 1 'user namespaces' "$deny" clone3 "$RUNSC" do true
 
 # The sanitizer's run-time library makes host calls of its own in the gofer's worker threads, which the

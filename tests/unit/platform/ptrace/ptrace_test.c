@@ -12,6 +12,11 @@ pid_t backend_pid(struct platform_ctx *c)
     return atomic_load(&c->host_pid);
 }
 
+bool backend_many_threads(void)
+{
+    return false;
+}
+
 uaddr_t backend_stub_start(struct platform *p)
 {
     return p->stub_base;

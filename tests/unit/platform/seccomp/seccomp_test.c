@@ -19,6 +19,11 @@ pid_t backend_pid(struct platform_ctx *c)
     return atomic_load(&c->watch.pid);
 }
 
+bool backend_many_threads(void)
+{
+    return true;
+}
+
 uaddr_t backend_stub_start(struct platform *p)
 {
     return p->stub_base;
