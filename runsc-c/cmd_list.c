@@ -2,7 +2,6 @@
 /* runsc-c list [--format table|json] [--quiet] */
 #include <dirent.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,27 +11,16 @@
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
 #include "runsc-c/support/options.h"
-
-/* Not getpwuid: a static binary has no name services. */
-static json_t *user_name(unsigned uid)
-{
-    FILE *file = fopen("/etc/passwd", "re");
-    struct passwd *user = NULL;
-    json_t *name;
-
-    while (file && (user = fgetpwent(file)) && user->pw_uid != uid)
-        ;
-    name = user ? json_string(user->pw_name) : json_sprintf("#%u", uid);
-    if (file)
-        fclose(file);
-    return name;
-}
+#include "runsc-c/support/users.h"
 
 static json_t *describe(const struct container *c)
 {
     json_t *v = container_oci_state(c, NULL);
 
-    json_object_set_new(v, "owner", user_name(c->owner));
+    char name[64];
+
+    user_name(c->owner, name, sizeof(name));
+    json_object_set_new(v, "owner", json_string(name));
     return v;
 }
 

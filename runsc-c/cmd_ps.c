@@ -7,7 +7,6 @@
  * them, as runc does.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "runsc-c/container/state.h"
 #include "runsc-c/support/json.h"
 #include "runsc-c/support/options.h"
+#include "runsc-c/support/users.h"
 
 static long long member(const json_t *v, const char *name)
 {
@@ -29,13 +29,14 @@ static void print_row(const json_t *v)
 {
     long long cpu = member(v, "cpu_ns") / 1000000000, age = member(v, "age_ns") / 1000000000;
     time_t started = time(NULL) - (time_t)age;
-    char stime[16];
+    char stime[16], user[64];
     struct tm tm;
 
     strftime(stime, sizeof(stime), age < 86400 ? "%H:%M" : "%b%d", localtime_r(&started, &tm));
-    printf("%-8lld %5lld %5lld %2lld %-5s %-8s %02lld:%02lld:%02lld %s\n", member(v, "uid"),
-           member(v, "pid"), member(v, "ppid"), age > 0 ? cpu * 100 / age : 0, stime, "?",
-           cpu / 3600, cpu / 60 % 60, cpu % 60, json_get_string(v, "comm", ""));
+    user_name((unsigned)member(v, "uid"), user, sizeof(user));
+    printf("%-8s %5lld %5lld %2lld %-5s %-8s %02lld:%02lld:%02lld %s\n", user, member(v, "pid"),
+           member(v, "ppid"), age > 0 ? cpu * 100 / age : 0, stime, "?", cpu / 3600, cpu / 60 % 60,
+           cpu % 60, json_get_string(v, "comm", ""));
 }
 
 static void print_table(const json_t *processes)

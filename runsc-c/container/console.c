@@ -85,22 +85,32 @@ static int send_fd(int socket_fd, int fd, struct err *e)
     return sendmsg(socket_fd, &mh, MSG_NOSIGNAL) < 0 ? err_errno(e, errno, "--console-socket") : 0;
 }
 
-int console_send(const char *path, const json_t *size, struct err *e)
+int console_open(const json_t *size, int *out_master, struct err *e)
 {
-    int socket_fd = connect_to(path, e), master, slave = -1, ret;
     struct winsize w = {
         .ws_row = (unsigned short)json_integer_value(json_object_get(size, "height")),
         .ws_col = (unsigned short)json_integer_value(json_object_get(size, "width"))};
+    int slave = -1;
+
+    *out_master = open_pty(&slave, e);
+    if (*out_master < 0)
+        return -1;
+    if (size)
+        (void)ioctl(*out_master, TIOCSWINSZ, &w); /* a size is not worth failing for */
+    return slave;
+}
+
+int console_send(const char *path, const json_t *size, struct err *e)
+{
+    int socket_fd = connect_to(path, e), master, slave, ret;
 
     if (socket_fd < 0)
         return -1;
-    master = open_pty(&slave, e);
-    if (master < 0) {
+    slave = console_open(size, &master, e);
+    if (slave < 0) {
         close(socket_fd);
         return -1;
     }
-    if (size)
-        (void)ioctl(master, TIOCSWINSZ, &w); /* a size is not worth failing for */
     ret = send_fd(socket_fd, master, e);
     close(master);
     close(socket_fd);

@@ -29,6 +29,7 @@
 #include "runsc-c/container/pod.h"
 #include "runsc-c/oci/hooks.h"
 #include "runsc-c/oci/mountpoints.h"
+#include "runsc-c/oci/namespaces.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/sandbox/launch.h"
 #include "runsc-c/support/globals.h"
@@ -42,6 +43,7 @@ struct creation {
     int lock, control[2], console_fd, exit_fd;
     struct proxy proxy;
     struct cgroup *cgroup;
+    char hostname[256]; /* of a container whose specification has none */
     struct launch_request launch;
     struct launch *starting; /* between prepare and finish */
     struct sandbox processes;
@@ -125,7 +127,12 @@ static int prepare_sandbox(struct creation *n, struct err *e)
 {
     const struct create_request *rq = n->rq;
 
+    if (!*json_get_string(rq->spec, "hostname", "") &&
+        namespaces_hostname(json_object_get(json_object_get(rq->spec, "linux"), "namespaces"),
+                            n->hostname, sizeof(n->hostname), e) < 0)
+        return -1;
     n->launch = (struct launch_request){
+        .hostname = n->hostname,
         .id = rq->id,
         .spec = rq->spec,
         .bundle = rq->bundle,
@@ -173,6 +180,7 @@ static int start_proxy(struct creation *n, struct err *e)
     const json_t *user = json_object_get(process, "user");
     const struct proxy_config config = {
         .namespaces = json_object_get(json_object_get(spec, "linux"), "namespaces"),
+        .hostname = json_string_value(json_object_get(spec, "hostname")),
         .network = sandbox_netns_owner(n->starting, &n->processes),
         .rootfs = n->c.rootfs,
         .control_fd = n->control[0],

@@ -21,6 +21,7 @@
 #include "runsc-c/container/console.h"
 #include "runsc-c/container/create.h"
 #include "runsc-c/container/limits.h"
+#include "runsc-c/container/relay.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/sandbox/launch.h"
@@ -32,6 +33,7 @@ struct execution {
     const struct exec_call_options *rq;
     int control_fd, console_fd, signal_fd;
     bool own_console; /* console_fd is ours to close */
+    struct relay relay;
     struct proxy proxy;
 };
 
@@ -48,9 +50,11 @@ static int open_console(struct execution *x, struct err *e)
         return x->console_fd < 0 ? -1 : 0;
     }
     x->console_fd = terminal_find();
-    if (x->console_fd < 0)
-        return err_set(e, "a terminal is wanted, but stdin and stdout are not one");
-    return terminal_raw(x->console_fd, e);
+    if (x->console_fd >= 0)
+        return terminal_raw(x->console_fd, e);
+    x->console_fd = relay_open(&x->relay, json_object_get(process, "consoleSize"), e);
+    x->own_console = true;
+    return x->console_fd < 0 ? -1 : 0;
 }
 
 static int stdio_or_closed(int fd)
@@ -108,10 +112,14 @@ static int run(struct execution *x, struct err *e)
         return -1;
     close(x->control_fd); /* the proxy's alone */
     x->control_fd = -1;
+    if (x->own_console) {
+        close(x->console_fd);
+        x->console_fd = -1;
+    }
     if (x->rq->detach)
         return 0;
     x->signal_fd = proxy_catch_signals(e);
-    return x->signal_fd < 0 ? -1 : proxy_wait(&x->proxy, x->signal_fd, e);
+    return x->signal_fd < 0 ? -1 : proxy_wait(&x->proxy, x->signal_fd, &x->relay, e);
 }
 
 int exec_run(const struct container *c, const struct exec_call_options *rq, struct err *e)
@@ -121,6 +129,7 @@ int exec_run(const struct container *c, const struct exec_call_options *rq, stru
                           .control_fd = -1,
                           .console_fd = -1,
                           .signal_fd = -1,
+                          .relay = {.master = -1},
                           .proxy = {.pid = -1, .go_fd = -1}};
     int ret;
 
@@ -130,6 +139,7 @@ int exec_run(const struct container *c, const struct exec_call_options *rq, stru
     if (ret < 0)
         proxy_destroy(&x.proxy);
     terminal_restore();
+    relay_close(&x.relay);
     if (x.control_fd >= 0)
         close(x.control_fd);
     if (x.own_console && x.console_fd >= 0)

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "runsc-c/container/relay.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/oci/namespaces.h"
 #include "runsc-c/sandbox/control.h"
@@ -241,7 +242,7 @@ static NORETURN void child_main(struct child *c)
     if (ret == 0 && config->join)
         ret = namespaces_join_process(config->join, &e);
     else if (ret == 0 && config->namespaces)
-        ret = namespaces_enter(config->namespaces, config->network, &e);
+        ret = namespaces_enter(config->namespaces, config->network, config->hostname, &e);
     if (ret == 0 && c->tty_fd >= 0 && config->controlling && ioctl(c->tty_fd, TIOCSCTTY, 0) < 0)
         ret = err_errno(&e, errno, "controlling terminal");
     if (ret == 0 && config->rootfs)
@@ -330,25 +331,39 @@ void proxy_destroy(struct proxy *p)
     *p = (struct proxy){.pid = -1, .go_fd = -1};
 }
 
-int proxy_wait(struct proxy *p, int signal_fd, struct err *e)
+static void pass_signals_on(const struct proxy *p, int signal_fd)
 {
-    struct pollfd poll_fd = {.fd = signal_fd, .events = POLLIN};
     struct signalfd_siginfo info;
+
+    while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo != SIGCHLD)
+            kill(p->pid, (int)info.ssi_signo);
+    }
+}
+
+int proxy_wait(struct proxy *p, int signal_fd, struct relay *relay, struct err *e)
+{
+    struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
+                           {.fd = relay->master, .events = POLLIN},
+                           {.fd = STDIN_FILENO, .events = POLLIN}};
     int status;
 
     for (;;) {
         pid_t pid = waitpid(p->pid, &status, WNOHANG);
 
         if (pid == p->pid) {
+            relay_copy(relay, /*input_ready=*/false);
             p->pid = -1;
             return proxy_exit_code(status);
         }
         if (pid < 0 && errno != EINTR)
             return err_errno(e, errno, "wait");
-        (void)poll(&poll_fd, 1, -1); /* SIGCHLD is one of them */
-        while (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
-            if (info.ssi_signo != SIGCHLD)
-                kill(p->pid, (int)info.ssi_signo);
-        }
+        fds[2].fd = relay->master >= 0 && relay->input_open ? STDIN_FILENO : -1;
+        (void)poll(fds, 3, -1); /* SIGCHLD is one of them */
+        if (fds[1].revents || fds[2].revents)
+            relay_copy(relay, fds[2].revents != 0);
+        if (fds[1].revents & POLLHUP)
+            fds[1].fd = -1; /* waiting for the exit alone */
+        pass_signals_on(p, signal_fd);
     }
 }

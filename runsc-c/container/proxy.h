@@ -16,8 +16,11 @@
 
 #include "runsc-c/support/err.h"
 
+struct relay;
+
 struct proxy_config {
     const json_t *namespaces; /* linux.namespaces, or NULL: the caller's */
+    const char *hostname;     /* of a new uts namespace, or NULL */
     pid_t join;               /* another proxy whose namespaces it takes instead, or 0 */
     pid_t network;            /* a process whose network namespace is the container's, or 0 */
     const char *rootfs;       /* what its root shall be, or NULL */
@@ -42,8 +45,9 @@ int proxy_start(const struct proxy_config *config, struct proxy *out, struct err
 int proxy_go(struct proxy *p, struct err *e);
 /* Ends one that shall not be: kills and reaps. Safe in any state. */
 void proxy_destroy(struct proxy *p);
-/* Waits for the end of a child: exit code, 128 + signal. Passes the signals of signal_fd on. */
-int proxy_wait(struct proxy *p, int signal_fd, struct err *e);
+/* Waits for the end of a child: exit code, 128 + signal. Passes the signals of signal_fd on, and
+ * copies for relay. */
+int proxy_wait(struct proxy *p, int signal_fd, struct relay *relay, struct err *e);
 /* The signals that are passed on, blocked; a signalfd for them. */
 int proxy_catch_signals(struct err *e);
 

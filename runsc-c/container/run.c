@@ -13,25 +13,25 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "runsc-c/container/relay.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/sandbox/launch.h"
 #include "runsc-c/support/globals.h"
 
-static bool wants_terminal(const json_t *spec)
+/* The caller's terminal in raw mode, a relay's, or -1 when the program wants none. */
+static int own_console(const json_t *spec, int *out_fd, struct relay *relay, struct err *e)
 {
-    return json_is_true(json_object_get(json_object_get(spec, "process"), "terminal"));
-}
+    const json_t *process = json_object_get(spec, "process");
 
-/* The caller's terminal in raw mode, or -1 when the program wants none. */
-static int own_console(const json_t *spec, int *out_fd, struct err *e)
-{
     *out_fd = -1;
-    if (!wants_terminal(spec))
+    *relay = (struct relay){.master = -1};
+    if (!json_is_true(json_object_get(process, "terminal")))
         return 0;
     *out_fd = terminal_find();
-    if (*out_fd < 0)
-        return err_set(e, "process.terminal is true but stdin and stdout are not a terminal");
-    return terminal_raw(*out_fd, e);
+    if (*out_fd >= 0)
+        return terminal_raw(*out_fd, e);
+    *out_fd = relay_open(relay, json_object_get(process, "consoleSize"), e);
+    return *out_fd < 0 ? -1 : 0;
 }
 
 static int stdio_or_closed(int fd)
@@ -79,7 +79,9 @@ static int standalone(const char *id, const json_t *spec, int console_fd, struct
 int run_standalone(const char *id, const json_t *spec, struct err *e)
 {
     struct sandbox sandbox = {.sentry_pid = -1, .gofer_pid = -1};
-    int console_fd, ret = own_console(spec, &console_fd, e);
+    bool terminal = json_is_true(json_object_get(json_object_get(spec, "process"), "terminal"));
+    int console_fd = terminal ? terminal_find() : -1; /* spec_for_do asks for one that is there */
+    int ret = console_fd >= 0 ? terminal_raw(console_fd, e) : 0;
 
     if (ret == 0)
         ret = standalone(id, spec, console_fd, &sandbox, e);
@@ -88,8 +90,8 @@ int run_standalone(const char *id, const json_t *spec, struct err *e)
     return ret;
 }
 
-static int start_and_wait(const struct create_request *rq, struct proxy *proxy, bool detach,
-                          struct err *e)
+static int start_and_wait(const struct create_request *rq, struct proxy *proxy, struct relay *relay,
+                          bool detach, struct err *e)
 {
     int signal_fd = detach ? -1 : proxy_catch_signals(e), ret;
 
@@ -99,7 +101,7 @@ static int start_and_wait(const struct create_request *rq, struct proxy *proxy, 
         return -1;
     if (detach)
         return 0;
-    ret = proxy_wait(proxy, signal_fd, e);
+    ret = proxy_wait(proxy, signal_fd, relay, e);
     close(signal_fd);
     return ret;
 }
@@ -107,6 +109,7 @@ static int start_and_wait(const struct create_request *rq, struct proxy *proxy, 
 int run_container(struct create_request *rq, bool detach, bool keep, struct err *e)
 {
     struct proxy proxy = {.pid = -1, .go_fd = -1};
+    struct relay relay = {.master = -1};
     struct err ignored = {0}; /* the run's own result matters more */
     int ret;
 
@@ -115,16 +118,19 @@ int run_container(struct create_request *rq, bool detach, bool keep, struct err 
     if (container_check_terminal(json_object_get(rq->spec, "process"), detach, rq->console_socket,
                                  e) < 0)
         return -1;
-    if (!detach && own_console(rq->spec, &rq->console_fd, e) < 0)
+    if (!detach && own_console(rq->spec, &rq->console_fd, &relay, e) < 0)
         return -1;
     ret = container_create(rq, &proxy, e);
+    if (relay.master >= 0)
+        close(rq->console_fd); /* the sandbox's alone */
     if (ret == 0) {
-        ret = start_and_wait(rq, &proxy, detach, e);
+        ret = start_and_wait(rq, &proxy, &relay, detach, e);
         if (ret < 0 || (!detach && !keep)) {
             (void)container_delete(rq->id, /*force=*/true, &ignored);
             proxy_destroy(&proxy);
         }
     }
     terminal_restore();
+    relay_close(&relay);
     return ret;
 }

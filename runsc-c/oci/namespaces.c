@@ -70,7 +70,7 @@ static int join_process(pid_t pid, int flags, struct err *e)
     return ret;
 }
 
-int namespaces_enter(const json_t *namespaces, pid_t network, struct err *e)
+int namespaces_enter(const json_t *namespaces, pid_t network, const char *hostname, struct err *e)
 {
     int make = 0;
 
@@ -93,7 +93,33 @@ int namespaces_enter(const json_t *namespaces, pid_t network, struct err *e)
         return err_errno(e, errno, "cannot make the container's namespaces");
     if (make & CLONE_NEWNET)
         loopback_up();
+    /* Those who join it by its path find the name there. */
+    if ((make & CLONE_NEWUTS) && hostname && sethostname(hostname, strlen(hostname)) < 0 &&
+        errno != EPERM)
+        return err_errno(e, errno, "sethostname");
     return 0;
+}
+
+int namespaces_hostname(const json_t *namespaces, char *buf, size_t size, struct err *e)
+{
+    const char *path = json_get_string(namespaces_find(namespaces, "uts"), "path", "");
+    int ours = -1, ret = 0;
+
+    if (*path) {
+        ours = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+        if (ours < 0)
+            return err_errno(e, errno, "/proc/self/ns/uts");
+        ret = join_path(path, CLONE_NEWUTS, e);
+    }
+    if (ret == 0 && gethostname(buf, size) < 0)
+        ret = err_errno(e, errno, "gethostname");
+    if (ours >= 0) {
+        /* Nothing else may be done in another's namespace. */
+        if (setns(ours, CLONE_NEWUTS) < 0 && ret == 0)
+            _exit(1);
+        close(ours);
+    }
+    return ret;
 }
 
 int namespaces_join_process(pid_t pid, struct err *e)

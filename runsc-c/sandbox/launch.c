@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "runsc-c/oci/seccomp.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/sandbox/fdset.h"
 #include "runsc-c/sandbox/netns.h"
@@ -176,13 +177,18 @@ static void add_process_fds(struct launch *l, json_t *config, struct err *e)
 static json_t *container_config(struct launch *l, struct err *e)
 {
     const struct launch_request *rq = l->rq;
+    json_t *filter = seccomp_compile(rq->spec, e);
     json_t *config =
-        json_pack("{s:s, s:o, s:s, s:O, s:b, s:b}", "id", rq->id, "spec", json_deep_copy(rq->spec),
-                  "overlay", rq->overlay, "trees", l->tree_list, "standalone", rq->standalone,
-                  "share_pid", rq->share_pid);
+        json_pack("{s:o, s:s, s:o, s:s, s:O, s:b, s:b}", "seccomp", filter, "id", rq->id, "spec",
+                  json_deep_copy(rq->spec), "overlay", rq->overlay, "trees", l->tree_list,
+                  "standalone", rq->standalone, "share_pid", rq->share_pid);
 
+    if (config && rq->hostname && *rq->hostname)
+        json_object_set_new(json_object_get(config, "spec"), "hostname", json_bytes(rq->hostname));
     if (config)
         add_process_fds(l, config, e);
+    else if (!e->msg[0])
+        (void)err_errno(e, ENOMEM, "container configuration");
     return config;
 }
 
@@ -197,8 +203,10 @@ static json_t *sentry_config(struct launch *l, struct err *e)
         "listen", fd_number(l, rq->listen_fd, e), "log", log_config(&l->sentry_fds, l->log_fd, e),
         "strace", "fd", fd_number(l, rq->strace_fd, e), "format", g_options.strace_format);
 
-    if (!config || !sandbox || json_object_update(config, sandbox) < 0)
-        (void)err_errno(e, ENOMEM, "sentry configuration");
+    if (!config || !sandbox || json_object_update(config, sandbox) < 0) {
+        if (!e->msg[0])
+            (void)err_errno(e, ENOMEM, "sentry configuration");
+    }
     json_decref(sandbox);
     sandbox_netns_describe(&l->netns, rq->spec, config);
     if (e->msg[0]) {

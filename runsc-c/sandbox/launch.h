@@ -16,6 +16,7 @@ struct launch_request {
     const char *id;
     const json_t *spec;    /* borrowed, checked */
     const char *bundle;    /* directory that relative paths of the spec start from */
+    const char *hostname;  /* where the spec has none; NULL or empty: the sentry's default */
     int stdio[3];          /* borrowed; the container's descriptors 0-2, -1: closed */
     int console_fd;        /* host terminal in raw mode for process.terminal, or -1 */
     int listen_fd;         /* bound and listening control socket, or -1 */

@@ -27,25 +27,29 @@ static int hex_digit(char c)
     return c >= 'a' ? c - 'a' + 10 : c - '0';
 }
 
-char *boot_bytes(const json_t *v)
+void *boot_hex(const char *hex, size_t *out_size)
 {
-    const char *hex;
-    size_t len;
-    char *out;
+    size_t len = strlen(hex) / 2;
+    char *out = malloc(len + 1);
 
-    if (json_is_string(v))
-        return strdup(json_string_value(v));
-    hex = json_string_value(json_object_get(v, "hex"));
-    if (!hex)
-        return NULL;
-    len = strlen(hex) / 2;
-    out = malloc(len + 1);
     if (!out)
         return NULL;
     for (size_t i = 0; i < len; i++)
         out[i] = (char)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
     out[len] = '\0';
+    *out_size = len;
     return out;
+}
+
+char *boot_bytes(const json_t *v)
+{
+    const char *hex;
+    size_t len;
+
+    if (json_is_string(v))
+        return strdup(json_string_value(v));
+    hex = json_string_value(json_object_get(v, "hex"));
+    return hex ? boot_hex(hex, &len) : NULL;
 }
 
 char **boot_strings(const json_t *array)

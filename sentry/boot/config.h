@@ -49,6 +49,8 @@ json_t *boot_json_load(int fd, json_error_t *error);
 /* Member as a string of bytes: a JSON string or {"hex": "..."}. Allocated; NULL when absent or out
  * of memory. */
 char *boot_bytes(const json_t *v);
+/* The bytes of a string of hexadecimal digits; *out_size of them, allocated. */
+void *boot_hex(const char *hex, size_t *out_size);
 /* NULL-terminated array of boot_bytes of a JSON array; NULL when out of memory. */
 char **boot_strings(const json_t *array);
 void boot_strings_free(char **strings);

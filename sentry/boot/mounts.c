@@ -51,10 +51,11 @@ static const struct option_flag g_option_flags[] = {
 static bool is_mount_word(const char *option)
 {
     static const char *const words[] = {
-        "bind",       "rbind", "defaults", "private",    "rprivate",    "shared",
-        "rshared",    "slave", "rslave",   "unbindable", "runbindable", "sync",
-        "async",      "mand",  "nomand",   "silent",     "loud",        "lazytime",
-        "nolazytime", "rro",   "rrw",      "iversion",   "noiversion",  "newinstance"};
+        "bind",       "rbind",       "defaults", "private",     "rprivate",    "shared",
+        "rshared",    "slave",       "rslave",   "unbindable",  "runbindable", "sync",
+        "async",      "mand",        "nomand",   "silent",      "loud",        "lazytime",
+        "nolazytime", "rro",         "rrw",      "iversion",    "noiversion",  "newinstance",
+        "tmpcopyup",  "notmpcopyup", "dirsync",  "nosymfollow", "remount"};
 
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (!strcmp(words[i], option))

@@ -52,6 +52,8 @@ struct sandbox_container {
     struct boot_mounts mounts; /* I */
     struct sandbox_process
         *init;               /* I after create; borrowed: in the list until the container ends */
+    void *filter;            /* I: seccomp program of all its processes, or NULL */
+    size_t filter_size;      /* I */
     struct boot_tree *trees; /* I: watch_fd of each */
     size_t tree_count;       /* I */
     atomic_bool ended;       /* a: the gofer may leave */
@@ -89,6 +91,7 @@ void sandbox_container_put(struct sandbox_container *sc)
     if (sc->mounts.ns)
         mntns_put(sc->mounts.ns);
     kcontainer_put(sc->kernel);
+    free(sc->filter);
     free(sc->trees);
     free(sc->id);
     free(sc);
@@ -265,6 +268,18 @@ static int attach_console(struct sandbox_container *sc, int fd, struct sandbox_p
     return ret < 0 ? boot_error_set(e, 1, "/dev/console: %s", strerror(-ret)) : 0;
 }
 
+static int set_filter(struct sandbox_process *p, struct boot_error *e)
+{
+    const struct sandbox_container *sc = p->container;
+    int ret = kernel_process_filter(p->task, sc->filter, sc->filter_size);
+
+    if (ret == 0)
+        return 0;
+    kernel_process_abort(p->task); /* consumes the reference */
+    p->task = NULL;
+    return boot_error_set(e, 1, "linux.seccomp: the program is refused: %s", strerror(-ret));
+}
+
 /* Takes c's console over. p is not in any list yet. */
 static int create_process(struct sandbox_process *p, struct boot_config *c,
                           struct container_process *cp, struct boot_error *e)
@@ -288,6 +303,8 @@ static int create_process(struct sandbox_process *p, struct boot_config *c,
         ret = container_process_create(cp, &p->task, e);
         fdtable_put(cp->files);
     }
+    if (ret == 0 && p->container->filter)
+        ret = set_filter(p, e);
     if (ret == 0 && console)
         tty_acquire_controlling(console, p->task->curr.tgid, p->task->curr.tgid);
     if (console)
@@ -349,6 +366,8 @@ static struct sandbox_container *container_new(struct boot_config *c)
     sc->tree_count = c->tree_count;
     c->trees = NULL;
     c->tree_count = 0;
+    if (boot_string(c->json, "seccomp", NULL))
+        sc->filter = boot_hex(boot_string(c->json, "seccomp", ""), &sc->filter_size);
     sc->id = strdup(c->id);
     if (!sc->id || kcontainer_new(c->id, &sc->kernel) < 0) {
         sandbox_container_put(sc);

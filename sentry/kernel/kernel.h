@@ -75,6 +75,9 @@ struct process_args {
 int MUST_CHECK kernel_process_create(const struct process_args *args, struct task **out);
 /* -EAGAIN: no host thread to be had; abort it then. */
 int MUST_CHECK kernel_process_start(struct task *t);
+/* Puts a seccomp filter (struct lx_sock_filter[], copied) on a process that was not started; its
+ * first instruction runs under it. Filters of exec apply on top. -EINVAL: not a valid program. */
+int MUST_CHECK kernel_process_filter(struct task *t, const void *insns, size_t size);
 /* A created process that shall never run; consumes the reference of create. No exit hook call. */
 void kernel_process_abort(struct task *t);
 

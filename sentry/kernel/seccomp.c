@@ -279,6 +279,33 @@ static long set_filter(struct task *t, uint32_t flags, uaddr_t addr)
     return ret;
 }
 
+int kernel_process_filter(struct task *t, const void *insns, size_t size)
+{
+    uint32_t count = (uint32_t)(size / sizeof(struct lx_sock_filter));
+    struct seccomp_filter *f;
+    int ret;
+
+    if (!count || count > CHAIN_INSNS_MAX || size % sizeof(struct lx_sock_filter))
+        return -EINVAL;
+    f = calloc(1, sizeof(*f) + size);
+    if (!f)
+        return -ENOMEM;
+    refs_init(&f->refs);
+    f->count = count;
+    f->chain_cost = count + PER_FILTER_COST;
+    memcpy(f->insns, insns, size);
+    ret = bpf_check(f->insns, count);
+    if (ret < 0) {
+        free(f);
+        return ret;
+    }
+    mutex_lock(&t->tg->lock);
+    t->k->seccomp = f;
+    t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
+    mutex_unlock(&t->tg->lock);
+    return 0;
+}
+
 static long set_strict(struct task *t)
 {
     if (t->k->seccomp_mode == LX_SECCOMP_MODE_FILTER)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# Helpers for tests/runtime/*/*.sh: sourced, bash. $RUNSC is the binary under test.
+# Helpers for tests/runtime/*/*.sh: sourced, bash. $RUNSC is the binary under test;
+# lifecycle/oci_*.sh also pass with RUNTIME=runc, the oracle.
 set -u
-RUNSC=${RUNSC:?run through ctest, or set RUNSC to the runsc-c binary}
+RUNSC=${RUNTIME:-${RUNSC:?run through ctest, or set RUNSC to the runsc-c binary}}
 work=$(mktemp -d /tmp/runsc-c-test.XXXXXX)
 state=$work/state
 trap 'status=$?; cleanup; exit $status' EXIT
