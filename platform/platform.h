@@ -133,6 +133,12 @@ struct platform_ops {
      * soon. Never lost, idempotent until delivered. May hold locks up to TASK. */
     void (*ctx_interrupt)(struct platform_ctx *c);
 
+    /* The host clock (clock_gettime) of whatever runs guest code for c: counts CPU time while guest
+     * code runs for it, possibly from before c had it. 0: there is none now. Owner only; may change
+     * with ctx_switch_space. Valid until then or ctx_free; reading it later fails. NULL: the back
+     * end cannot tell, the sentry takes the time between entry and exit instead. */
+    int (*ctx_cpu_clock)(struct platform_ctx *c);
+
     /* Extended state in XSAVE (standard, not compacted) format, as the host kernel's signal frame
      * and NT_X86_XSTATE use. size is platform_xstate_size(). Owner only, outside ctx_run. */
     int (*ctx_xstate_get)(struct platform_ctx *c, void *buf, size_t size);

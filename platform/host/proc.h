@@ -20,6 +20,10 @@ int host_prctl(int op, unsigned long a, unsigned long b, unsigned long c, unsign
 int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 int host_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set);
 int host_sched_yield(void);
+/* Id of the scheduler's clock of a process, or of a thread of this one; never 0. */
+int host_cpu_clock(pid_t id, bool thread);
+/* What it shows in ns, 0 when whom it counts is gone. */
+uint64_t host_cpu_clock_ns(int clock);
 int host_prlimit(pid_t pid, int resource, const struct rlimit *set, struct rlimit *out);
 int64_t host_getrandom(void *buf, size_t size, unsigned flags);
 NORETURN void host_exit_group(int code);

@@ -138,6 +138,13 @@ int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     return 0;
 }
 
+int ptrace_ctx_cpu_clock(struct platform_ctx *c)
+{
+    pid_t pid = atomic_load(&c->host_pid);
+
+    return pid ? host_cpu_clock(pid, /*thread=*/false) : 0;
+}
+
 int ctx_bind(struct platform_ctx *c)
 {
     int ret;

@@ -262,6 +262,7 @@ static int build(struct task *t, const struct clone_request *rq, struct kcgroup 
                                   &child->ctx);
     if (ret < 0)
         goto fail;
+    cputime_guest_changed(child, /*gone=*/false);
     ret = g_platform_ops->ctx_xstate_copy(child->ctx, t->ctx);
     if (ret < 0)
         goto fail;

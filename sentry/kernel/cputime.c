@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CPU time of tasks. What is counted:
- *   user    the time between entering and leaving guest code, by the cycle counter. It includes the
- *           moments in which the host ran something else on that CPU: guest code never sleeps, so
- * on a host with free CPUs the two are the same, on an overloaded one guests look busier; system
- * the host's CPU time of the task's sentry thread, which does nothing but serve it. Cycles are
- * converted with the ratio of cycles to monotonic time since boot, so nothing needs calibration.
+ *   user    the host's CPU time of what runs the task's guest code (a stub process), including the
+ *           host's own work for it: entering, leaving, faults. Read only when somebody asks.
+ *   system  the host's CPU time of the task's sentry thread, which does nothing but serve it.
+ * A platform that has no such clock gets the time between entry and exit of guest code instead, by
+ * the cycle counter, which on a busy host counts moments in which something else ran there. Cycles
+ * are converted with the ratio of cycles to monotonic time since boot, so nothing needs
+ * calibration.
+ *
+ * What runs guest code is replaced by exec and may have served another task before; guest_base is
+ * where its clock stood, guest_done what earlier ones used. The owner changes the three under
+ * guest_seq (odd while it does), readers try again.
  */
 #include "sentry/kernel/kernel_internal.h"
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "platform/host/proc.h"
 #include "sentry/kernel/rusage.h"
 #include "sentry/mm/mm.h"
 
@@ -34,48 +40,82 @@ static uint64_t cycles_to_ns(uint64_t cycles)
     return (uint64_t)((unsigned __int128)cycles * ns / all);
 }
 
-/* Host CPU time of a thread of this process; 0 when it is gone. */
-static uint64_t host_thread_ns(int tid)
-{
-    /* The kernel's encoding of a per-thread scheduler clock: ~tid << 3 | CPUCLOCK_PERTHREAD |
-     * SCHED. */
-    clockid_t id = (clockid_t)(~(unsigned)tid << 3 | 6u);
-    struct timespec ts;
-
-    if (clock_gettime(id, &ts) < 0)
-        return 0;
-    return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
 void cputime_thread_begin(struct task *t)
 {
-    int tid = gettid();
+    int clock = host_cpu_clock(gettid(), /*thread=*/true);
 
-    t->k->stime_base = host_thread_ns(tid);
-    atomic_store(&t->k->host_tid, tid);
+    t->k->stime_base = host_cpu_clock_ns(clock);
+    atomic_store(&t->k->sentry_clock, clock);
 }
 
 void cputime_thread_end(struct task *t)
 {
     struct ktask_private *k = t->k;
-    int tid = atomic_load(&k->host_tid);
+    int clock = atomic_load(&k->sentry_clock);
 
-    atomic_store(&k->stime_final, host_thread_ns(tid) - k->stime_base);
-    atomic_store(&k->host_tid, 0);
+    atomic_store(&k->stime_final, host_cpu_clock_ns(clock) - k->stime_base);
+    atomic_store(&k->sentry_clock, 0);
+}
+
+void cputime_guest_changed(struct task *t, bool gone)
+{
+    struct ktask_private *k = t->k;
+    int old = atomic_load(&k->guest_clock), clock = 0;
+    uint64_t used = 0, base = 0;
+
+    if (!g_platform_ops->ctx_cpu_clock)
+        return;
+    if (!gone && t->ctx)
+        clock = g_platform_ops->ctx_cpu_clock(t->ctx);
+    if (clock == old && !gone)
+        return;
+    if (old)
+        used = host_cpu_clock_ns(old) - MIN(k->guest_base, host_cpu_clock_ns(old));
+    if (clock)
+        base = host_cpu_clock_ns(clock);
+    atomic_fetch_add(&k->guest_seq, 1);
+    atomic_store(&k->guest_clock, clock);
+    atomic_store(&k->guest_base, base);
+    atomic_fetch_add(&k->guest_done, used);
+    atomic_fetch_add(&k->guest_seq, 1);
+}
+
+/* By the platform's clock. */
+static uint64_t guest_ns(const struct ktask_private *k)
+{
+    uint64_t base, done, now;
+    unsigned seq;
+    int clock;
+
+    do {
+        seq = atomic_load(&k->guest_seq);
+        clock = atomic_load(&k->guest_clock);
+        base = atomic_load(&k->guest_base);
+        done = atomic_load(&k->guest_done);
+        now = clock ? host_cpu_clock_ns(clock) : 0;
+    } while ((seq & 1) || atomic_load(&k->guest_seq) != seq);
+    return done + (now > base ? now - base : 0);
+}
+
+/* By the cycle counter. */
+static uint64_t guest_wall_ns(const struct ktask_private *k)
+{
+    uint64_t cycles = atomic_load(&k->guest_cycles), enter = atomic_load(&k->enter_cycles);
+    uint64_t now = cycles_now();
+
+    if (enter && now > enter)
+        cycles += now - enter;
+    return cycles ? cycles_to_ns(cycles) : 0;
 }
 
 struct cpu_times task_cpu_times(struct task *t)
 {
     struct ktask_private *k = t->k;
-    uint64_t cycles = atomic_load(&k->guest_cycles), enter = atomic_load(&k->enter_cycles);
-    uint64_t now = cycles_now();
-    int tid = atomic_load(&k->host_tid);
+    int clock = atomic_load(&k->sentry_clock);
     struct cpu_times out;
 
-    if (enter && now > enter)
-        cycles += now - enter;
-    out.utime = cycles ? cycles_to_ns(cycles) : 0;
-    out.stime = tid ? host_thread_ns(tid) : 0;
+    out.utime = g_platform_ops->ctx_cpu_clock ? guest_ns(k) : guest_wall_ns(k);
+    out.stime = clock ? host_cpu_clock_ns(clock) : 0;
     if (out.stime > k->stime_base)
         out.stime -= k->stime_base;
     else

@@ -264,7 +264,9 @@ static int switch_mm(struct task *t)
     ret = mm_new(&fresh);
     if (ret < 0)
         return ret;
+    cputime_guest_changed(t, /*gone=*/true);
     ret = g_platform_ops->ctx_switch_space(t->ctx, mm_space(fresh));
+    cputime_guest_changed(t, /*gone=*/false);
     if (ret < 0) {
         mm_put(fresh);
         return ret;
@@ -407,6 +409,7 @@ int task_exec_first(struct task *t, struct exec_call *call)
     ret = g_platform_ops->ctx_new(mm_space(t->curr.mm), NULL, &t->ctx);
     if (ret < 0)
         goto out;
+    cputime_guest_changed(t, /*gone=*/false);
     t->regs.orig_rax = (uint64_t)-1;
     ret = load_image(t, &job);
     if (ret < 0)

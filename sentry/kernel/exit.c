@@ -74,6 +74,7 @@ static void drop_ctx(struct task *t)
 {
     struct platform_ctx *ctx;
 
+    cputime_guest_changed(t, /*gone=*/true);
     mutex_lock(&t->tg->lock);
     ctx = t->ctx;
     t->ctx = NULL;
@@ -299,6 +300,8 @@ void task_notify_parent_cldstop(struct task *t, int why)
 
 /* ---- reaping -------------------------------------------------------------------------------- */
 
+struct cpu_times g_reaped_times;
+
 /* Takes a dead task out of every table. Its last threads' times go to the process. */
 void task_zombie_reap_locked(struct task *t, struct list *out_free)
 {
@@ -330,6 +333,8 @@ void task_zombie_reap_locked(struct task *t, struct list *out_free)
         task_detach_pid_locked(t, PID_SID);
         list_del(&k->sibling);
         list_del(&tg->all_node);
+        g_reaped_times.utime += tg->dead.utime;
+        g_reaped_times.stime += tg->dead.stime;
         kernel_pid_release_locked(tg->pgrp);
         kernel_pid_release_locked(tg->session);
         kcontainer_add_process(tg->container, -1);

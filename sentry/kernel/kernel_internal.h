@@ -176,13 +176,16 @@ struct ktask_private {
     int64_t call_result;                 /* T: its result meanwhile */
     uint64_t trapno, trap_err, trap_cr2; /* T: last fault, for signal frames */
 
-    atomic_ulong guest_cycles;       /* a: written by own thread */
-    atomic_ulong enter_cycles;       /* a: cycle counter at entry to guest code, 0 outside */
-    atomic_int host_tid;             /* a: for the CPU clock of the sentry thread, 0 when gone */
-    uint64_t stime_base, utime_base; /* I after start */
-    atomic_ulong stime_final;        /* a: after the thread ended */
-    uint64_t nvcsw, nivcsw;          /* T, racy readers */
-    uint64_t start_boottime;         /* I: ns */
+    atomic_ulong guest_cycles;           /* a: written by own thread */
+    atomic_ulong enter_cycles;           /* a: cycle counter at entry to guest code, 0 outside */
+    atomic_int sentry_clock;             /* a: host CPU clock of the sentry thread, 0 when gone */
+    atomic_int guest_clock;              /* a: of what runs guest code, 0: none; see cputime.c */
+    atomic_uint guest_seq;               /* a */
+    atomic_ulong guest_base, guest_done; /* a: ns */
+    uint64_t stime_base, utime_base;     /* I after start */
+    atomic_ulong stime_final;            /* a: after the thread ended */
+    uint64_t nvcsw, nivcsw;              /* T, racy readers */
+    uint64_t start_boottime;             /* I: ns */
 
     struct user *user;           /* m, +1: real uid's counts */
     struct kcgroup *pids_cgroup; /* s once published, +1: whose pids.current counts it */
@@ -207,7 +210,8 @@ struct ktask_private {
     struct ptrace_state pt;
 };
 
-extern struct list g_processes; /* s: every thread_group, all_node */
+extern struct cpu_times g_reaped_times; /* s: of processes that are gone */
+extern struct list g_processes;         /* s: every thread_group, all_node */
 
 static inline struct ktask_private *task_k(const struct task *t)
 {
@@ -330,6 +334,9 @@ static inline uint64_t cycles_now(void)
 void cputime_init(void);
 void cputime_thread_begin(struct task *t);
 void cputime_thread_end(struct task *t);
+/* The owner of t->ctx tells that it got one, that another host process serves it, or (gone) that it
+ * is about to be freed. */
+void cputime_guest_changed(struct task *t, bool gone);
 void cputime_limits_changed(struct thread_group *tg);
 
 /* timers */

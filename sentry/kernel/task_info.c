@@ -327,6 +327,8 @@ void kernel_stats_get(struct kernel_stats *out)
     out->boot_realtime = (clock_realtime() - clock_boottime()) / NSEC_PER_SEC;
     out->forks = atomic_load(&g_fork_count);
     mutex_lock(&g_taskset.lock);
+    out->user_ns = g_reaped_times.utime;
+    out->system_ns = g_reaped_times.stime;
     list_for_each_entry(tg, &g_processes, all_node) {
         struct cpu_times times = group_cpu_times_locked(tg);
 
