@@ -29,3 +29,9 @@
 #define LX_RNDZAPENTCNT      0x5204u
 #define LX_RNDCLEARPOOL      0x5206u
 #define LX_RNDRESEEDCRNG     0x5207u
+
+/* ioctl_ns(2) */
+#define LX_NS_GET_USERNS    0xb701u
+#define LX_NS_GET_PARENT    0xb702u
+#define LX_NS_GET_NSTYPE    0xb703u
+#define LX_NS_GET_OWNER_UID 0xb704u

@@ -12,15 +12,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/abi/ioctl.h"
 #include "sentry/abi/sched.h"
+#include "sentry/core/userns.h"
 #include "sentry/kernel/clone.h"
 #include "sentry/kernel/namespace.h"
 #include "sentry/kernel/task_info.h"
+#include "sentry/mm/uaccess.h"
 
 /* Lifetime: the inode's. Keys: I immutable */
 struct ns_inode {
     struct inode inode;
-    struct pid *pid;           /* I, +1 */
+    struct pid *pid;           /* I, +1; NULL: known by number alone */
     enum pid_kind kind;        /* I */
     const char *name;          /* I, static */
     struct namespace_set held; /* I */
@@ -55,7 +58,102 @@ static void ns_file_release(struct file *f)
     free(f);
 }
 
-static const struct file_ops ns_file_ops = {.release = ns_file_release};
+/* ---- ioctl_ns(2) ----------------------------------------------------------------------------- */
+
+/* A descriptor for a namespace that is known by its number alone: it can be compared and asked, but
+ * not entered. */
+static long ns_number_fd(const char *name, uint64_t inum, struct userns *owner)
+{
+    struct ns_inode *n = calloc(1, sizeof(*n));
+    struct file *f = calloc(1, sizeof(*f));
+    char text[64];
+    int ret;
+
+    if (!n || !f) {
+        free(n);
+        free(f);
+        return -ENOMEM;
+    }
+    inode_init(&n->inode, vfs_anon_super(), &ns_inode_ops, 0100444);
+    n->inode.attr.mode = 0100444;
+    n->inode.attr.nlink = 1;
+    n->inode.attr.ino = inum;
+    n->name = name;
+    n->owner = userns_get(owner);
+    snprintf(text, sizeof(text), "%s:[%llu]", name, (unsigned long long)inum);
+    file_init(f, &ns_file_ops, 0);
+    ret = file_set_anon(f, text, 0100444, &n->inode);
+    if (ret == 0) {
+        ret = fdtable_install_take(curr()->files, f, 0, /*cloexec=*/true);
+        if (ret >= 0)
+            return ret;
+    }
+    file_put(f);
+    return ret;
+}
+
+/* For "user" files, n->owner is the namespace itself. */
+static long ns_get_userns(const struct ns_inode *n)
+{
+    struct userns *u = n->owner;
+
+    if (u && !strcmp(n->name, "user"))
+        u = u->parent;
+    if (!u || !userns_descends(u, curr()->cred->userns))
+        return -EPERM;
+    return ns_number_fd("user", u->inum, u);
+}
+
+static long ns_get_parent(const struct ns_inode *n)
+{
+    struct pidns *parent;
+    struct task *t;
+    long ret = -EPERM;
+
+    if (!strcmp(n->name, "user"))
+        return ns_get_userns(n);
+    if (strcmp(n->name, "pid") != 0)
+        return -EINVAL;
+    t = pid_task_get(n->pid, n->kind);
+    if (!t)
+        return -EPERM;
+    /* The caller's own namespace is the highest it may know of. */
+    parent = t->curr.pidns->parent;
+    if (parent && parent->level >= curr()->pidns->level)
+        ret = ns_number_fd("pid", parent->inum, parent->userns);
+    task_put(t);
+    return ret;
+}
+
+static long ns_get_owner_uid(const struct ns_inode *n, uaddr_t arg)
+{
+    uint32_t uid;
+
+    if (strcmp(n->name, "user") != 0 || !n->owner)
+        return -EINVAL;
+    uid = userns_from_kuid(curr()->cred->userns, n->owner->owner_uid);
+    return put_user(&uid, arg);
+}
+
+static long ns_ioctl(struct file *f, uint32_t cmd, uaddr_t arg)
+{
+    const struct ns_inode *n = container_of(f->inode, struct ns_inode, inode);
+
+    switch (cmd) {
+    case LX_NS_GET_USERNS:
+        return ns_get_userns(n);
+    case LX_NS_GET_PARENT:
+        return ns_get_parent(n);
+    case LX_NS_GET_NSTYPE:
+        return (long)(strcmp(n->name, "time") ? ns_flag(n->name) : LX_CLONE_NEWTIME);
+    case LX_NS_GET_OWNER_UID:
+        return ns_get_owner_uid(n, arg);
+    default:
+        return -ENOTTY;
+    }
+}
+
+static const struct file_ops ns_file_ops = {.ioctl = ns_ioctl, .release = ns_file_release};
 
 static int ns_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct file **out)
 {
@@ -82,7 +180,7 @@ static const struct inode_ops ns_inode_ops = {.open = ns_open, .destroy = ns_des
 
 static uint64_t ns_number(struct pid *p, enum pid_kind kind, const char *name)
 {
-    struct task *t = pid_task_get(p, kind);
+    struct task *t = p ? pid_task_get(p, kind) : NULL;
     uint64_t inum = t ? task_ns_inum(t, name) : 0;
 
     if (t)

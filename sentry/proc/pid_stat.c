@@ -192,8 +192,8 @@ static void status_ids(struct pbuf *b, const struct view *v)
     }
     pbuf_printf(b, "FDSize:\t%d\nGroups:\t", v->fd_size);
     for (size_t i = 0; c && i < c->group_count; i++)
-        pbuf_printf(b, "%u ", userns_from_kgid(ns, c->groups[i]));
-    pbuf_puts(b, "\nNStgid:");
+        pbuf_printf(b, i ? " %u" : "%u", userns_from_kgid(ns, c->groups[i]));
+    pbuf_puts(b, " \nNStgid:"); /* Linux: a blank that should not be there, kept for parsers */
     for (uint32_t i = 0; i < ti->ns_count; i++)
         pbuf_printf(b, "\t%d", ti->ns_tgids[i]);
     pbuf_puts(b, "\nNSpid:");

@@ -303,6 +303,10 @@ const struct pseudo_entry g_proc_root_table[] = {
     PSEUDO_TEXT("modules", 0444, ""),
     PSEUDO_TEXT("partitions", 0444, "major minor  #blocks  name\n\n"),
     PSEUDO_TEXT("pagetypeinfo", 0400, ""),
+    PSEUDO_TEXT("slabinfo", 0400,
+                "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> "
+                "<objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : "
+                "slabdata <active_slabs> <num_slabs> <sharedavail>\n"),
     PSEUDO_FILE("softirqs", 0444, show_softirqs),
     PSEUDO_FILE("stat", 0444, show_stat),
     PSEUDO_TEXT("swaps", 0444, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sentry/proc/proc_internal.h"
+#include "sentry/proc/sysfs_internal.h"
 
 #define SYSFS_MAGIC 0x62656572
 
@@ -25,7 +26,7 @@ static int show_cpu_range(struct pseudo_node *n, struct pbuf *b)
     return 0;
 }
 
-static void put_mask(struct pbuf *b, uint32_t first, uint32_t count, uint32_t cpus)
+void sysfs_put_mask(struct pbuf *b, uint32_t first, uint32_t count, uint32_t cpus)
 {
     for (int word = (int)((cpus + 31) / 32) - 1; word >= 0; word--) {
         uint32_t bits = 0, width = cpus - (uint32_t)word * 32;
@@ -43,13 +44,13 @@ static void put_mask(struct pbuf *b, uint32_t first, uint32_t count, uint32_t cp
 
 static int show_all_mask(struct pseudo_node *n, struct pbuf *b)
 {
-    put_mask(b, 0, kernel_cpu_count(), kernel_cpu_count());
+    sysfs_put_mask(b, 0, kernel_cpu_count(), kernel_cpu_count());
     return 0;
 }
 
 static int show_own_mask(struct pseudo_node *n, struct pbuf *b)
 {
-    put_mask(b, (uint32_t)n->arg, 1, kernel_cpu_count());
+    sysfs_put_mask(b, (uint32_t)n->arg, 1, kernel_cpu_count());
     return 0;
 }
 
@@ -78,6 +79,7 @@ static const struct pseudo_entry topology_table[] = {
 };
 
 static const struct pseudo_entry cpu_table[] = {
+    {.name = "cache", .mode = 0040755, .dir = &sysfs_cache_dir},
     PSEUDO_DIR("topology", 0755, topology_table),
     PSEUDO_TEXT("online", 0444, "1\n"),
     PSEUDO_LINK_TO("subsystem", "../../../../bus/cpu"),
