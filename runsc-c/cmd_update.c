@@ -9,6 +9,7 @@
 
 #include "runsc-c/cgroup/cgroup.h"
 #include "runsc-c/cmd.h"
+#include "runsc-c/container/limits.h"
 #include "runsc-c/container/state.h"
 #include "runsc-c/support/options.h"
 
@@ -117,7 +118,7 @@ static int update_locked(const struct container *c, json_t *resources, struct er
         return err_set(e, "container not running");
     if (cgroup_load(c->cgroup, &cg, e) < 0)
         return -1;
-    ret = cgroup_apply(cg, resources, e);
+    ret = limits_apply(cg, resources, e);
     cgroup_free(cg);
     return ret < 0 ? ret : remember(c, resources, e);
 }

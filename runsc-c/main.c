@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "runsc-c/cgroup/cgroup.h"
 #include "runsc-c/cmd.h"
 #include "runsc-c/sandbox/launch.h"
 #include "runsc-c/support/globals.h"
@@ -141,13 +142,15 @@ static int check_globals(struct err *e)
     return 0;
 }
 
-/* runc's: /run/NAME for root, $XDG_RUNTIME_DIR/NAME else. */
+/* runc's: /run/NAME for root, $XDG_RUNTIME_DIR/NAME else, also for root of an ordinary user's
+ * namespace (podman). */
 static const char *default_root(void)
 {
     static char path[512];
-    const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+    const char *runtime_dir = getenv("XDG_RUNTIME_DIR"), *user = getenv("USER");
 
-    if (geteuid() == 0)
+    if (geteuid() == 0 && (!cgroup_rootless_default() || !runtime_dir || !*runtime_dir ||
+                           (user && !strcmp(user, "root"))))
         return "/run/runsc-c";
     if (runtime_dir && *runtime_dir)
         snprintf(path, sizeof(path), "%s/runsc-c", runtime_dir);

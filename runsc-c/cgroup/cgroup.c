@@ -351,6 +351,16 @@ int cgroup_apply(struct cgroup *cg, const json_t *resources, struct err *e)
     return cgroup_apply_v1(cg, resources, e);
 }
 
+json_t *cgroup_sandbox_resources(const json_t *resources)
+{
+    json_t *copy = json_deep_copy(resources), *pids = json_object_get(copy, "pids");
+    json_int_t limit = json_integer_value(json_object_get(pids, "limit"));
+
+    if (limit > 0 && limit < INT32_MAX / 4)
+        json_object_set_new(pids, "limit", json_integer(2 * limit + 64));
+    return copy;
+}
+
 /* ---- removing ------------------------------------------------------------------------------- */
 
 /* Children first: somebody may have made some (a systemd, a nested runtime). 0 when it is gone. */

@@ -52,6 +52,11 @@ int cgroup_join(struct cgroup *cg, pid_t pid, struct err *e);
 /* Sets what resources (linux.resources or the JSON of `update`) mentions, leaves the rest alone. */
 int cgroup_apply(struct cgroup *cg, const json_t *resources, struct err *e);
 
+/* linux.resources as the host is to hold them, new reference (NULL for NULL): a guest thread is a thread
+ * and a process on the host and the sandbox has some of its own, so the limit on tasks, which the sentry
+ * enforces for guests, is only a net here. Other limits are as they are. */
+json_t *cgroup_sandbox_resources(const json_t *resources);
+
 /* The host freezes or thaws every process; returns when that has happened. */
 int cgroup_freeze(struct cgroup *cg, bool frozen, struct err *e);
 bool cgroup_frozen(struct cgroup *cg);

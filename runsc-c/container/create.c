@@ -426,6 +426,7 @@ static int delete_locked(const struct container *c, bool force, struct err *e)
 
     if (!force && strcmp(status, "stopped") && strcmp(status, "created"))
         return err_set(e, "cannot delete container %s that is not stopped: %s", c->id, status);
+    limits_thaw(c);
     if (end_processes(c, e) < 0 || limits_remove(c, e) < 0)
         return -1;
     spec = container_spec(c, &ignored);

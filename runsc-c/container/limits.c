@@ -14,13 +14,34 @@ int limits_make(struct container *c, const json_t *spec, struct cgroup **out, st
         .path = json_string_value(json_object_get(linux_spec, "cgroupsPath")),
         .resources = json_object_get(linux_spec, "resources"),
         .systemd = g_options.systemd_cgroup,
-        .rootless = g_options.rootless || geteuid() != 0,
+        .rootless = g_options.rootless || cgroup_rootless_default(),
     };
 
     if (cgroup_create(&config, out, e) < 0)
         return -1;
     c->cgroup = cgroup_save(*out);
-    return config.resources ? cgroup_apply(*out, config.resources, e) : 0;
+    return limits_apply(*out, config.resources, e);
+}
+
+int limits_apply(struct cgroup *cg, const json_t *resources, struct err *e)
+{
+    json_t *limits = cgroup_sandbox_resources(resources);
+    int ret = cgroup_apply(cg, limits, e);
+
+    json_decref(limits);
+    return ret;
+}
+
+void limits_thaw(const struct container *c)
+{
+    struct err ignored = {0}; /* then the kills that follow say what is wrong */
+    struct cgroup *cg;
+
+    if (cgroup_load(c->cgroup, &cg, &ignored) < 0)
+        return;
+    if (cgroup_frozen(cg))
+        (void)cgroup_freeze(cg, false, &ignored);
+    cgroup_free(cg);
 }
 
 int limits_join(void *arg, pid_t pid, struct err *e)

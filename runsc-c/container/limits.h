@@ -14,6 +14,10 @@
 
 /* Makes the cgroup with the limits of spec and notes it in c. *out is freed with cgroup_free. */
 int limits_make(struct container *c, const json_t *spec, struct cgroup **out, struct err *e);
+/* Sets what resources says, as it is to be for a sandbox (cgroup_sandbox_resources). */
+int limits_apply(struct cgroup *cg, const json_t *resources, struct err *e);
+/* What somebody froze cannot be killed. */
+void limits_thaw(const struct container *c);
 /* As a callback: arg is the struct cgroup. */
 int limits_join(void *arg, pid_t pid, struct err *e);
 /* A process into the cgroup of a container that exists. */

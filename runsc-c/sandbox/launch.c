@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "runsc-c/cgroup/cgroup.h"
 #include "runsc-c/oci/seccomp.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/sandbox/fdset.h"
@@ -270,6 +271,7 @@ struct child {
     struct fdset *fds;
     bool keep_stderr; /* else all three are /dev/null */
     bool become_nobody;
+    bool in_userns; /* our user namespace is not the host's first */
     bool die_with_parent;
     int config_number, exe_number;
 };
@@ -292,8 +294,10 @@ static NORETURN void child_main(struct child *c, int go_fd)
     redirect_null(1, O_WRONLY);
     if (!c->keep_stderr)
         redirect_null(2, O_WRONLY);
-    if (c->become_nobody &&
-        (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+    /* Where a user namespace forbids it, the groups are those of the user who made it. */
+    if (c->become_nobody && setgroups(0, NULL) < 0 && !(errno == EPERM && c->in_userns))
+        child_fail("cannot drop groups", errno);
+    if (c->become_nobody && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
         child_fail("cannot become the sandbox user", errno);
     if (c->die_with_parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -313,25 +317,36 @@ static int write_text(const char *path, const char *text)
     return (int)n;
 }
 
-/* Maps id 0 of the child's user namespace to nobody (root) or to the caller. */
-static int write_id_maps(pid_t pid, struct err *e)
+/* Id 0 of the child's user namespace. For root nobody, or itself in a user namespace that has no nobody
+ * (a single id, or a short range). */
+static int write_id_map(pid_t pid, const char *file, unsigned own)
 {
-    bool root = geteuid() == 0;
     char path[64], text[64];
     int ret;
 
-    if (!root) {
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+    snprintf(text, sizeof(text), "0 %u 1", geteuid() == 0 ? NOBODY : own);
+    ret = write_text(path, text);
+    if (ret != -EPERM || geteuid() != 0)
+        return ret;
+    snprintf(text, sizeof(text), "0 %u 1", own);
+    return write_text(path, text);
+}
+
+/* Maps id 0 of the child's user namespace to nobody (root) or to the caller. */
+static int write_id_maps(pid_t pid, struct err *e)
+{
+    char path[64];
+    int ret;
+
+    if (geteuid() != 0) {
         snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
         (void)write_text(path, "deny"); /* older kernels have no such file */
     }
-    snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
-    snprintf(text, sizeof(text), "0 %u 1", root ? NOBODY : geteuid());
-    ret = write_text(path, text);
+    ret = write_id_map(pid, "uid_map", geteuid());
     if (ret < 0)
         return err_errno(e, -ret, "cannot map user ids into the sandbox's user namespace");
-    snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
-    snprintf(text, sizeof(text), "0 %u 1", root ? NOBODY : getegid());
-    ret = write_text(path, text);
+    ret = write_id_map(pid, "gid_map", getegid());
     return ret < 0 ? err_errno(e, -ret, "cannot map group ids into the sandbox's user namespace")
                    : 0;
 }
@@ -420,6 +435,7 @@ static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
         .fds = &l->sentry_fds,
         .keep_stderr = l->rq->attached,
         .become_nobody = geteuid() == 0,
+        .in_userns = cgroup_rootless_default(),
         .die_with_parent = l->rq->die_with_parent,
     };
 
