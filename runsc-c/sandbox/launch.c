@@ -209,7 +209,7 @@ static json_t *sentry_config(struct launch *l, struct err *e)
             (void)err_errno(e, ENOMEM, "sentry configuration");
     }
     json_decref(sandbox);
-    sandbox_netns_describe(&l->netns, rq->spec, config);
+    sandbox_netns_describe(&l->netns, config);
     if (e->msg[0]) {
         json_decref(config);
         return NULL;
@@ -412,22 +412,8 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
 }
 
 /* In the network namespace that its sockets are to live in. */
-static pid_t spawn_sentry(struct launch *l, struct child *c, struct err *e)
+static pid_t spawn_sentry(struct launch *l, struct err *e)
 {
-    pid_t pid = -1;
-
-    if (sandbox_netns_enter(&l->netns, l->rq->spec, e) == 0)
-        pid = spawn(c, &l->sentry_go, e);
-    sandbox_netns_end(&l->netns);
-    return pid;
-}
-
-static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
-{
-    int fd = sandbox_netns_plan(l->rq->spec, sandbox_network(l->rq->standalone), /*proxy=*/0,
-                                &l->netns, e) < 0
-                 ? -1
-                 : config_fd(sentry_config(l, e), e);
     struct child c = {
         .role = "internal-sentry",
         .clone_flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
@@ -438,13 +424,26 @@ static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
         .in_userns = cgroup_rootless_default(),
         .die_with_parent = l->rq->die_with_parent,
     };
+    int fd = config_fd(sentry_config(l, e), e);
+    pid_t pid = -1;
 
     if (fd < 0)
         return -1;
     c.config_number = fdset_add(&l->sentry_fds, fd, e);
     c.exe_number = fdset_add(&l->sentry_fds, l->exe_fd, e);
-    out->sentry_pid = c.exe_number < 0 ? -1 : spawn_sentry(l, &c, e);
+    if (c.exe_number >= 0)
+        pid = spawn(&c, &l->sentry_go, e);
     close(fd);
+    return pid;
+}
+
+static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
+{
+    if (sandbox_netns_plan(l->rq->spec, sandbox_network(l->rq->standalone), &l->netns, e) < 0)
+        return -1;
+    if (sandbox_netns_enter(&l->netns, l->rq->spec, e) == 0)
+        out->sentry_pid = spawn_sentry(l, e);
+    sandbox_netns_end(&l->netns);
     return out->sentry_pid < 0 ? -1 : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,38 +53,23 @@ static bool is_ours(int fd)
            a.st_dev == b.st_dev;
 }
 
-int sandbox_netns_plan(const json_t *spec, const char *network, pid_t proxy,
-                       struct sandbox_netns *out, struct err *e)
+int sandbox_netns_plan(const json_t *spec, const char *network, struct sandbox_netns *out,
+                       struct err *e)
 {
     const json_t *entry = network_entry(spec);
     const char *path = json_get_string(entry, "path", "");
-    char proc[64];
 
-    *out = (struct sandbox_netns){.fd = -1, .old_fd = -1};
-    if (strcmp(network, "host") != 0) {
-        out->make = true;
+    *out = (struct sandbox_netns){.fd = -1, .old_fd = -1, .port_start = -1};
+    out->make = strcmp(network, "host") != 0 || (entry && !*path);
+    if (out->make || !entry)
         return 0;
-    }
-    if (!entry)
-        return 0;
-    if (proxy > 0) {
-        snprintf(proc, sizeof(proc), "/proc/%d/ns/net", proxy);
-        path = proc;
-    } else if (!*path) {
-        out->make = true;
-        return 0;
-    }
     out->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (out->fd < 0)
         return err_errno(e, errno, "network namespace %s", path);
-    out->fresh = !*json_get_string(entry, "path", "");
-    if (!is_ours(out->fd))
-        return 0;
-    /* An ordinary user's proxy could not make one: the sentry can, in its user namespace. */
-    out->make = out->fresh;
-    out->fresh = false;
-    close(out->fd);
-    out->fd = -1;
+    if (is_ours(out->fd)) {
+        close(out->fd); /* docker run --network host: a path to where we are */
+        out->fd = -1;
+    }
     return 0;
 }
 
@@ -105,7 +91,7 @@ static int write_sysctl(const char *name, const char *value, struct err *e)
     return ret;
 }
 
-static int set_sysctls(const struct sandbox_netns *n, const json_t *spec, struct err *e)
+static int set_sysctls(const json_t *spec, struct err *e)
 {
     json_t *list = json_object_get(json_object_get(spec, "linux"), "sysctl"), *v;
     const char *name;
@@ -115,25 +101,53 @@ static int set_sysctls(const struct sandbox_netns *n, const json_t *spec, struct
         if (!strncmp(name, "net.", 4) && write_sysctl(name, json_string_value(v), e) < 0)
             return -1;
     }
-    if (n->fresh && !json_object_get(list, PORT_START)) {
-        struct err ignored = {0}; /* then ports below 1024 stay the host's matter */
-
-        (void)write_sysctl(PORT_START, "0", &ignored);
-    }
     return 0;
 }
 
-void sandbox_netns_describe(const struct sandbox_netns *n, const json_t *spec, json_t *config)
+static bool may_bind_low_ports(const json_t *spec)
 {
-    bool hidden =
-        n->fresh &&
-        !json_object_get(json_object_get(json_object_get(spec, "linux"), "sysctl"), PORT_START);
+    const json_t *process = json_object_get(spec, "process"), *v;
+    const json_t *list = json_object_get(json_object_get(process, "capabilities"), "bounding");
+    size_t i;
 
+    json_array_foreach(list, i, v)
+    {
+        if (!strcmp(json_string_value(v), "CAP_NET_BIND_SERVICE"))
+            return true;
+    }
+    return false;
+}
+
+static int read_port_start(void)
+{
+    char text[16] = "";
+    int fd = open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    if (fd >= 0)
+        close(fd);
+    return n > 0 ? atoi(text) : -1;
+}
+
+/* See the header: the sentry asks the guest from here on, by the value that was there. */
+static void let_bind_low_ports(struct sandbox_netns *n, const json_t *spec)
+{
+    const json_t *list = json_object_get(json_object_get(spec, "linux"), "sysctl");
+    int start = read_port_start();
+    struct err ignored = {0}; /* then what the namespace allows to everybody is what there is */
+
+    if (start <= 0 || json_object_get(list, PORT_START) || !may_bind_low_ports(spec))
+        return;
+    if (write_sysctl(PORT_START, "0", &ignored) == 0)
+        n->port_start = start;
+}
+
+void sandbox_netns_describe(const struct sandbox_netns *n, json_t *config)
+{
     if (!config)
         return;
     json_object_set_new(config, "network_own", json_boolean(n->make));
-    if (hidden)
-        json_object_set_new(config, "unprivileged_port", json_integer(1024));
+    json_object_set_new(config, "unprivileged_port", json_integer(n->port_start));
 }
 
 int sandbox_netns_enter(struct sandbox_netns *n, const json_t *spec, struct err *e)
@@ -146,7 +160,9 @@ int sandbox_netns_enter(struct sandbox_netns *n, const json_t *spec, struct err 
             return err_errno(e, errno, "/proc/self/ns/net");
         if (setns(n->fd, CLONE_NEWNET) < 0)
             return err_errno(e, errno, "cannot join the container's network namespace");
-        return set_sysctls(n, spec, e);
+        if (set_sysctls(spec, e) < 0)
+            return -1;
+        let_bind_low_ports(n, spec);
     }
     return 0;
 }

@@ -31,9 +31,12 @@ def code(f):
     try: f()
     except OSError as e: return e.errno
     return 0
-# This namespace belongs to others: no low ports, no raw sockets, no changes.
-s = socket.socket()
-assert code(lambda: s.bind(("10.77.0.2", 81))) == errno.EACCES
+# This namespace belongs to others: low ports for those who may, no raw sockets, no changes.
+socket.socket().bind(("10.77.0.2", 81))
+if os.fork() == 0:
+    os.setuid(1000)
+    os._exit(code(lambda: socket.socket().bind(("10.77.0.2", 82))))
+assert os.wait()[1] == errno.EACCES << 8
 assert code(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)) == errno.EPERM
 assert os.system("ip link set eth0 down 2>/dev/null") != 0
 assert code(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) in (errno.EPERM, errno.EAFNOSUPPORT)
@@ -42,7 +45,7 @@ assert os.system("unshare -n ip -o link | grep -v ' lo:'") != 0
 print("all right", flush=True)
 import time; time.sleep(1000)
 PY
-net_bundle "$work/guest" '.process.capabilities |= map_values(. + ["CAP_NET_RAW","CAP_NET_ADMIN","CAP_SYS_ADMIN"])' python3 "$work/guest.py"
+net_bundle "$work/guest" '.process.capabilities |= map_values(. + ["CAP_NET_RAW","CAP_NET_ADMIN","CAP_SYS_ADMIN","CAP_SETUID"])' python3 "$work/guest.py"
 "$RUNSC" --root "$state" run --bundle "$work/guest" netcg-iso >"$work/out" 2>&1 </dev/null &
 main=$!
 started+=("$main")

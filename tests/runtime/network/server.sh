@@ -5,7 +5,6 @@
 . "$(dirname "$0")/netns_lib"
 
 head -c 20000000 /dev/urandom >"$work/data"
-ip netns exec inside sysctl -qw net.ipv4.ip_unprivileged_port_start=0
 net_bundle "$work/web" . python3 -m http.server --bind :: --directory "$work" 80
 runsc run --bundle "$work/web" netcg-web >"$work/log" 2>&1 </dev/null &
 started+=($!)
