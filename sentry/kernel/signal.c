@@ -378,6 +378,7 @@ int signal_send_locked(struct task *t, int signo, const struct lx_siginfo *info,
         }
     }
     p->set |= sigset_bit(signo);
+    signalfd_notify();
     choose_and_wake(t, signo, to_group);
     return 0;
 }
@@ -391,6 +392,7 @@ bool signal_send_queued_locked(struct task *t, struct sigqueue *q, bool to_group
         return false;
     list_add_tail(&p->queue, &q->node);
     p->set |= sigset_bit(q->info.signo);
+    signalfd_notify();
     choose_and_wake(t, q->info.signo, to_group);
     return true;
 }
@@ -412,7 +414,6 @@ static int send(struct task *t, int signo, const struct lx_siginfo *info, bool t
     mutex_lock(&t->tg->lock);
     ret = signal_send_locked(t, signo, info, to_group, force);
     mutex_unlock(&t->tg->lock);
-    signalfd_notify();
     return ret;
 }
 

@@ -160,7 +160,6 @@ static uint64_t timer_fire(struct ktimer *kt, uint64_t now)
         pt->expires = 0;
 out:
     mutex_unlock(&tg->lock);
-    signalfd_notify();
     return next;
 }
 
@@ -421,7 +420,6 @@ static uint64_t itimer_real_fire(struct ktimer *kt, uint64_t now)
     }
 out:
     mutex_unlock(&tg->lock);
-    signalfd_notify();
     return next;
 }
 

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib"
 PATH=$PATH:/usr/sbin
 need mariadbd mariadb-install-db mariadb mariadb-dump
-[ "$(id -u)" -ne 0 ] || { chown 65534:65534 . && chmod 755 . ..; }
+[ "$(id -u)" -ne 0 ] || { chown 65534:65534 . && chmod 755 .; }
 begin=$(now)
 as_user mariadb-install-db --no-defaults --datadir="$PWD/data" --auth-root-authentication-method=normal --skip-test-db >install.log 2>&1 && echo installed || tail -5 install.log
 rate_since mariadb/install "$begin" 60 per-minute

@@ -4,7 +4,9 @@
 #include "tests/support/guest_test.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 
 static int make(int signo, int flags)
 {
@@ -95,6 +97,92 @@ TEST(errors)
     CHECK_ERR(sysp(SYS_signalfd4, 99, &set, 8L, 0), EBADF);
     close(p[0]);
     close(p[1]);
+}
+
+/* Every way in which a signal comes wakes who polls already: here those that no kill(2) sends. */
+static bool woken_by(int signo, int fd, void (*cause)(void))
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct signalfd_siginfo info;
+    long long start;
+
+    cause();
+    start = test_now_ms();
+    if (poll(&p, 1, 5000) != 1 || test_now_ms() - start > 2500)
+        return false;
+    return read(fd, &info, sizeof(info)) == sizeof(info) && (int)info.ssi_signo == signo;
+}
+
+static pid_t child;
+
+static void child_ends_later(void)
+{
+    child = fork();
+    if (child == 0) {
+        test_sleep_ms(60);
+        _exit(0);
+    }
+}
+
+static void timer_runs_out(void)
+{
+    struct itimerval it = {.it_value.tv_usec = 50000};
+
+    setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static void posix_timer_runs_out(void)
+{
+    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec it = {.it_value.tv_nsec = 50000000};
+    static timer_t id;
+
+    CHECK_EQ(timer_create(CLOCK_MONOTONIC, &ev, &id), 0);
+    CHECK_EQ(timer_settime(id, 0, &it, NULL), 0);
+}
+
+TEST(wakes_for_signals_of_the_kernel)
+{
+    int chld = make(SIGCHLD, SFD_NONBLOCK), alrm = make(SIGALRM, SFD_NONBLOCK),
+        usr1 = make(SIGUSR1, SFD_NONBLOCK);
+
+    CHECK(woken_by(SIGCHLD, chld, child_ends_later));
+    CHECK_EQ(waitpid(child, NULL, 0), child);
+    CHECK(woken_by(SIGALRM, alrm, timer_runs_out));
+    CHECK(woken_by(SIGUSR1, usr1, posix_timer_runs_out));
+    close(chld);
+    close(alrm);
+    close(usr1);
+}
+
+/* The same for a stopped child, and for who waits with epoll. */
+TEST(wakes_for_stops_and_in_epoll)
+{
+    struct epoll_event e = {.events = EPOLLIN};
+    struct signalfd_siginfo info;
+    int fd = make(SIGCHLD, SFD_NONBLOCK), ep = epoll_create1(0);
+    pid_t pid;
+
+    CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+    pid = fork();
+    if (pid == 0) {
+        test_sleep_ms(60);
+        kill(getpid(), SIGSTOP);
+        test_sleep_ms(60);
+        _exit(0);
+    }
+    CHECK_EQ(epoll_wait(ep, &e, 1, 5000), 1);
+    CHECK_EQ(read(fd, &info, sizeof(info)), sizeof(info));
+    CHECK_EQ(info.ssi_code, CLD_STOPPED);
+    kill(pid, SIGCONT);
+    do {
+        CHECK_EQ(epoll_wait(ep, &e, 1, 5000), 1);
+        CHECK_EQ(read(fd, &info, sizeof(info)), sizeof(info));
+    } while (info.ssi_code == CLD_CONTINUED);
+    CHECK_EQ(info.ssi_code, CLD_EXITED);
+    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    close(ep);
+    close(fd);
 }
 
 GUEST_TEST_MAIN
