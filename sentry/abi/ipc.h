@@ -13,18 +13,19 @@
 #define LX_IPC_STAT    2
 #define LX_IPC_INFO    3
 
-#define LX_SHM_LOCK     11
-#define LX_SHM_UNLOCK   12
-#define LX_SHM_STAT     13
-#define LX_SHM_INFO     14
-#define LX_SHM_STAT_ANY 15
-#define LX_SHM_RDONLY   010000
-#define LX_SHM_RND      020000
-#define LX_SHM_REMAP    040000
-#define LX_SHM_EXEC     0100000
-#define LX_SHM_DEST     01000
-#define LX_SHM_LOCKED   02000
-#define LX_SHM_HUGETLB  04000
+#define LX_SHM_LOCK      11
+#define LX_SHM_UNLOCK    12
+#define LX_SHM_STAT      13
+#define LX_SHM_INFO      14
+#define LX_SHM_STAT_ANY  15
+#define LX_SHM_RDONLY    010000
+#define LX_SHM_RND       020000
+#define LX_SHM_REMAP     040000
+#define LX_SHM_EXEC      0100000
+#define LX_SHM_DEST      01000
+#define LX_SHM_LOCKED    02000
+#define LX_SHM_NORESERVE 010000
+#define LX_SHM_HUGETLB   04000
 
 #define LX_GETPID       11
 #define LX_GETVAL       12

@@ -9,6 +9,7 @@
 #include "sentry/core/pid.h"
 #include "sentry/core/sleep.h"
 
+struct file;
 struct mm;
 struct fs_ctx;
 struct fdtable;
@@ -53,6 +54,9 @@ struct curr {
     struct pidns *pidns;       /* m: the namespace its own pid lives in */
     struct pid *tid, *tgid;    /* m; change only in exec of a non-leader */
     struct task *task;         /* I: the task it is embedded in, NULL in service threads */
+    /* While io_uring runs a request: the file that FD_OF_REQUEST names, and nobody may sleep. */
+    struct file *request_file; /* T, borrowed, or NULL */
+    bool nowait;               /* T */
     uint16_t memcg;            /* memcg lock: who pays for pages that it allocates (mm/memcg.h) */
 };
 

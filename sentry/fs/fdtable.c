@@ -235,6 +235,12 @@ void fdtable_put(struct fdtable *t)
 }
 
 /* NO_THREAD_SAFETY: the only user of a table takes no lock. */
+/* Borrowed: what io_uring runs a request on. */
+static struct file *request_file(const struct fdtable *t, int fd)
+{
+    return fd == FD_OF_REQUEST && t == curr()->files ? curr()->request_file : NULL;
+}
+
 NO_THREAD_SAFETY int fdtable_lookup_any_get(struct fdtable *t, int fd, struct file **out)
 {
     struct file *f = NULL;
@@ -248,8 +254,12 @@ NO_THREAD_SAFETY int fdtable_lookup_any_get(struct fdtable *t, int fd, struct fi
         file_get(f);
     if (!alone)
         mutex_unlock(&t->lock);
-    if (!f)
-        return -EBADF;
+    if (unlikely(!f)) {
+        f = request_file(t, fd);
+        if (!f)
+            return -EBADF;
+        file_get(f);
+    }
     *out = f;
     return 0;
 }
@@ -274,9 +284,7 @@ int fdtable_borrow(int fd, struct fd_borrow *out)
         out->counted = true;
         return fdtable_lookup_get(t, fd, &out->file);
     }
-    if ((uint32_t)fd >= t->cap)
-        return -EBADF;
-    f = t->files[fd];
+    f = (uint32_t)fd < t->cap ? t->files[fd] : request_file(t, fd);
     if (!f || (f->kind & FILE_PATH))
         return -EBADF;
     out->counted = false;

@@ -521,7 +521,7 @@ static inline bool file_writable(const struct file *f)
 }
 static inline bool file_nonblock(const struct file *f)
 {
-    return f->flags & 04000u;
+    return (f->flags & 04000u) || g_curr->nowait;
 }
 /* Checked entry points: mode, limits, notifications, atime/mtime. Position at f->pos (locked when
  * shared) or at *pos. */
@@ -555,6 +555,8 @@ void fs_notify_dir(struct inode *dir, uint32_t mask, const char *name, uint32_t 
 int MUST_CHECK fdtable_new(struct fdtable **out);
 int MUST_CHECK fdtable_copy(struct fdtable *old, int max_fd,
                             struct fdtable **out); /* fds < max_fd */
+/* The descriptor that stands for curr()->request_file in lookups by the calling task. */
+#define FD_OF_REQUEST (-0x52554e)
 struct fdtable *fdtable_get(struct fdtable *t);
 void fdtable_put(struct fdtable *t);
 /* +1 in *out. -EBADF; O_PATH files only through _any. */

@@ -21,6 +21,7 @@
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/task_info.h"
+#include "sentry/kernel/taskwork.h"
 #include "sentry/mm/mm.h"
 
 /* What is ready when the point of no return comes. */
@@ -307,6 +308,7 @@ static void reset_task_state(struct task *t, struct exec_job *job)
     signal_flush_handlers(t);
     /* Linux: setpgid() by the parent fails before a closed pipe tells it about the exec. */
     atomic_fetch_or(&t->tg->flags, GROUP_DID_EXEC);
+    task_requests_cancel(t, /*exits=*/false);
     fdtable_close_on_exec(t->curr.files);
     task_commit_cred_take(t, job->cred.cred);
     job->cred.cred = NULL;

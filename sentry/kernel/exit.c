@@ -19,6 +19,7 @@
 #include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/ipc_internal.h"
 #include "sentry/kernel/seccomp.h"
+#include "sentry/kernel/taskwork.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/net/netns.h"
@@ -570,6 +571,7 @@ void task_exit(struct task *t)
     struct list dead = LIST_INIT(dead);
     struct pid *session = NULL;
 
+    task_requests_cancel(t, /*exits=*/true);
     if (t->curr.mm)
         task_mm_release(t);
     group_dead = begin_exit(t);

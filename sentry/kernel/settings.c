@@ -176,3 +176,15 @@ out:
     free(busy);
     free(cycles);
 }
+
+static atomic_int g_io_uring_disabled;
+
+int settings_io_uring_disabled(void)
+{
+    return atomic_load(&g_io_uring_disabled);
+}
+
+void settings_set_io_uring_disabled(int how)
+{
+    atomic_store(&g_io_uring_disabled, how);
+}

@@ -7,6 +7,10 @@
 
 struct task;
 
+/* sysctl kernel.io_uring_disabled: 0 nobody, 1 the unprivileged, 2 everybody may not use it. */
+int settings_io_uring_disabled(void);
+void settings_set_io_uring_disabled(int how);
+
 /* Own thread only. */
 void task_set_clear_child_tid(struct task *t, uaddr_t addr);
 uaddr_t task_clear_child_tid(const struct task *t);

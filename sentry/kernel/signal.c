@@ -166,7 +166,7 @@ bool signal_recalc_locked(struct task *t)
     struct thread_group *tg = t->tg;
     bool due = ((k->pending.set | tg->shared.set) & ~k->blocked) || k->stop_pending ||
                k->exec_kill || (tg->flags & GROUP_EXIT) || kcontainer_is_paused(tg->container) ||
-               cgroup_wants_frozen(tg) || ptrace_trap_due(&k->pt);
+               cgroup_wants_frozen(tg) || atomic_load(&k->work_due) || ptrace_trap_due(&k->pt);
 
     if (due)
         atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);

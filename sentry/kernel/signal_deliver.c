@@ -10,6 +10,7 @@
  */
 #include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/taskwork.h"
 
 #include <errno.h>
 #include <string.h>
@@ -179,6 +180,11 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
     if (kcontainer_is_paused(tg->container)) {
         mutex_unlock(&t->tg->lock);
         kcontainer_park(tg->container);
+        return AGAIN;
+    }
+    if (unlikely(taskwork_due(t))) {
+        mutex_unlock(&tg->lock);
+        taskwork_run(t);
         return AGAIN;
     }
     if (cgroup_wants_frozen(tg)) {

@@ -106,7 +106,7 @@ static int segment_make(struct ipcns *ns, const struct ipc_get *g, struct ipc_ob
     s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    ret = shared_object_new(g->size, &s->memory);
+    ret = shared_object_new(g->size, !(g->flags & LX_SHM_NORESERVE), &s->memory);
     if (ret < 0) {
         free(s);
         return ret;

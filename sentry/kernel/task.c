@@ -43,6 +43,8 @@ int task_alloc(struct task **out)
     sleeper_init(&mem->task.curr.sleeper);
     mem->task.curr.task = &mem->task;
     list_init(&k->tg_node);
+    list_init(&k->work);
+    list_init(&k->kick_node);
     for (int i = 0; i < PID_KIND_COUNT; i++)
         list_init(&k->pid_node[i]);
     list_init(&k->children);

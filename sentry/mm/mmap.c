@@ -211,7 +211,7 @@ static int64_t do_mmap_locked(struct mm *mm, const struct mmap_args *a, struct m
         return ret;
     if (!(a->file || a->object) && (t.flags & VMA_SHARED)) {
         /* A shared anonymous object of its own, as /dev/zero. */
-        ret = shared_object_new(size, &t.object);
+        ret = shared_object_new(size, !(t.flags & VMA_NORESERVE), &t.object);
         if (ret < 0)
             return ret;
         addr = map_region(mm, &t, a->flags, out_dead);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "platform/base/refs.h"
+#include "sentry/mm/mm_internal.h"
 
 #define LEAF_SHIFT 9u
 #define LEAF_PAGES (1u << LEAF_SHIFT)
@@ -159,11 +160,18 @@ static const struct mappable_ops shared_object_ops = {
     .punch = shared_punch,
 };
 
-int shared_object_new(uint64_t size, struct mappable **out)
+int shared_object_new(uint64_t size, bool reserve, struct mappable **out)
 {
-    struct shared_object *o = calloc(1, sizeof(*o));
-    uint64_t pages = (size + 4095) >> 12;
+    struct shared_object *o;
+    uint64_t pages;
 
+    if (size > INT64_MAX)
+        return -EINVAL;
+    /* Nobody can map more; the table of leaves, untouched until used, stays below 512 MiB. */
+    if (size > LX_TASK_SIZE || (reserve && !mm_overcommit_ok(size >> LX_PAGE_SHIFT)))
+        return -ENOMEM;
+    pages = (size + LX_PAGE_SIZE - 1) >> LX_PAGE_SHIFT;
+    o = calloc(1, sizeof(*o));
     if (!o)
         return -ENOMEM;
     o->pages = pages;

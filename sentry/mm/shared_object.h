@@ -8,8 +8,9 @@
 #include "sentry/mm/mappable.h"
 
 /* An object of size bytes (rounded up to pages) with one reference for the caller, given back with
- * (*out)->ops->put(*out). Access past the size is SIGBUS. -ENOMEM. */
-int MUST_CHECK shared_object_new(uint64_t size, struct mappable **out);
+ * (*out)->ops->put(*out). Access past the size is SIGBUS. reserve: refuse what overcommit refuses.
+ * -EINVAL (more than a file can have), -ENOMEM. */
+int MUST_CHECK shared_object_new(uint64_t size, bool reserve, struct mappable **out);
 /* Bytes of memory in use (shm_rss). */
 uint64_t shared_object_resident(struct mappable *m);
 /* Is m one of these? (its vmas show as /dev/zero) */

@@ -13,6 +13,7 @@
 #include "sentry/abi/version.h"
 #include "sentry/core/random.h"
 #include "sentry/kernel/coredump.h"
+#include "sentry/kernel/settings.h"
 #include "sentry/proc/proc_internal.h"
 
 /* ---- tunables -------------------------------------------------------------------------------- */
@@ -216,6 +217,20 @@ static const struct pseudo_entry pty_table[] = {
     {0},
 };
 
+static int show_io_uring_disabled(struct pseudo_node *n, struct pbuf *b)
+{
+    pbuf_printf(b, "%d\n", settings_io_uring_disabled());
+    return 0;
+}
+
+static ssize_t store_io_uring_disabled(struct pseudo_node *n, char *data, size_t size)
+{
+    if (data[0] < '0' || data[0] > '2' || (data[1] && data[1] != '\n'))
+        return -EINVAL;
+    settings_set_io_uring_disabled(data[0] - '0');
+    return (ssize_t)size;
+}
+
 static const struct pseudo_entry kernel_table[] = {
     PSEUDO_TEXT("ostype", 0444, LX_UTS_SYSNAME "\n"),
     PSEUDO_TEXT("osrelease", 0444, LX_UTS_RELEASE "\n"),
@@ -264,7 +279,7 @@ static const struct pseudo_entry kernel_table[] = {
     PSEUDO_TEXT("msgmni", 0444, "32000\n"),
     PSEUDO_TEXT("auto_msgmni", 0444, "0\n"),
     PSEUDO_TEXT("bootloader_type", 0444, "0\n"),
-    PSEUDO_TEXT("io_uring_disabled", 0444, "0\n"),
+    PSEUDO_RW("io_uring_disabled", 0644, show_io_uring_disabled, store_io_uring_disabled),
     PSEUDO_DIR("random", 0555, random_table),
     PSEUDO_DIR("keys", 0555, keys_table),
     PSEUDO_DIR("yama", 0555, yama_table),

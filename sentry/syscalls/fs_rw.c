@@ -4,6 +4,7 @@
 
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/fs_path.h"
+#include "sentry/syscalls/fs_rw.h"
 
 /* Linux checks the whole range that was named before it cuts it to MAX_RW_COUNT. */
 static int buffer_init(struct iov_iter *it, uaddr_t buf, size_t count)
@@ -137,8 +138,27 @@ static long do_rwv(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flag
     return ret;
 }
 
-/* pos NULL: at the file's position. */
-static long rwv(int fd, uaddr_t vec, uint64_t vlen, lx_loff_t *pos, int flags, bool write)
+long fs_rw_buffer(int fd, uaddr_t buf, size_t len, lx_loff_t *pos, int flags, bool write)
+{
+    struct fd_borrow b;
+    struct iov_iter it;
+    long ret;
+
+    if (pos && *pos < 0)
+        return -EINVAL;
+    ret = fdtable_borrow(fd, &b);
+    if (ret < 0)
+        return ret;
+    ret = -EBADF;
+    if (write ? file_writable(b.file) : file_readable(b.file))
+        ret = buffer_init(&it, buf, len);
+    if (ret == 0)
+        ret = do_rwv(b.file, &it, pos, flags, write);
+    fd_borrow_put(&b);
+    return ret;
+}
+
+long fs_rw_vector(int fd, uaddr_t vec, uint64_t vlen, lx_loff_t *pos, int flags, bool write)
 {
     struct fd_borrow b;
     struct iov_iter it;
@@ -169,12 +189,12 @@ out:
 
 long sys_readv(struct task *t, int fd, uaddr_t vec, uint64_t vlen)
 {
-    return rwv(fd, vec, vlen, NULL, 0, /*write=*/false);
+    return fs_rw_vector(fd, vec, vlen, NULL, 0, /*write=*/false);
 }
 
 long sys_writev(struct task *t, int fd, uaddr_t vec, uint64_t vlen)
 {
-    return rwv(fd, vec, vlen, NULL, 0, /*write=*/true);
+    return fs_rw_vector(fd, vec, vlen, NULL, 0, /*write=*/true);
 }
 
 /* On 64-bit machines the high half of the position is ignored. */
@@ -182,14 +202,14 @@ long sys_preadv(struct task *t, int fd, uaddr_t vec, uint64_t vlen, uint64_t pos
 {
     lx_loff_t pos = (lx_loff_t)pos_l;
 
-    return rwv(fd, vec, vlen, &pos, 0, /*write=*/false);
+    return fs_rw_vector(fd, vec, vlen, &pos, 0, /*write=*/false);
 }
 
 long sys_pwritev(struct task *t, int fd, uaddr_t vec, uint64_t vlen, uint64_t pos_l, uint64_t pos_h)
 {
     lx_loff_t pos = (lx_loff_t)pos_l;
 
-    return rwv(fd, vec, vlen, &pos, 0, /*write=*/true);
+    return fs_rw_vector(fd, vec, vlen, &pos, 0, /*write=*/true);
 }
 
 long sys_preadv2(struct task *t, int fd, uaddr_t vec, uint64_t vlen, uint64_t pos_l, uint64_t pos_h,
@@ -197,7 +217,7 @@ long sys_preadv2(struct task *t, int fd, uaddr_t vec, uint64_t vlen, uint64_t po
 {
     lx_loff_t pos = (lx_loff_t)pos_l;
 
-    return rwv(fd, vec, vlen, pos == -1 ? NULL : &pos, flags, /*write=*/false);
+    return fs_rw_vector(fd, vec, vlen, pos == -1 ? NULL : &pos, flags, /*write=*/false);
 }
 
 long sys_pwritev2(struct task *t, int fd, uaddr_t vec, uint64_t vlen, uint64_t pos_l,
@@ -205,7 +225,7 @@ long sys_pwritev2(struct task *t, int fd, uaddr_t vec, uint64_t vlen, uint64_t p
 {
     lx_loff_t pos = (lx_loff_t)pos_l;
 
-    return rwv(fd, vec, vlen, pos == -1 ? NULL : &pos, flags, /*write=*/true);
+    return fs_rw_vector(fd, vec, vlen, pos == -1 ? NULL : &pos, flags, /*write=*/true);
 }
 
 long sys_lseek(struct task *t, int fd, lx_loff_t offset, uint32_t whence)

@@ -143,6 +143,17 @@ static const struct file_ops eventfd_file_ops = {
     .release = eventfd_release,
 };
 
+bool file_is_eventfd(const struct file *f)
+{
+    return f->ops == &eventfd_file_ops;
+}
+
+void eventfd_signal(struct file *f)
+{
+    if (eventfd_try_write(eventfd_of(f), 1))
+        waitq_wake(&f->own_wq, WAKE_IN);
+}
+
 int eventfd_create(uint64_t initial, uint32_t flags, struct file **out)
 {
     static atomic_uint next_id;

@@ -7,3 +7,6 @@
 
 /* flags: LX_EFD_*. */
 int MUST_CHECK eventfd_create(uint64_t initial, uint32_t flags, struct file **out);
+bool file_is_eventfd(const struct file *f);
+/* Adds 1, or nothing when the counter is full; f is one. Never sleeps. */
+void eventfd_signal(struct file *f);

@@ -138,4 +138,13 @@ TEST(message_queues)
     CHECK_ERR(sysp(SYS_msgrcv, id, &m, (size_t)16, 0L, 0), EINVAL);
 }
 
+/* Sizes that no memory has are refused before anything is made of them. */
+TEST(shm_sizes_beyond_all_memory)
+{
+    CHECK_ERR(sys(SYS_shmget, 0L, 0xae7652c44a000000UL, 0600UL), EINVAL);
+    CHECK_ERR(sys(SYS_shmget, 0L, 1UL << 62, 0600UL), ENOMEM);
+    CHECK_ERR(sys(SYS_shmget, 0L, 1UL << 46, 0600UL), ENOMEM);
+    CHECK_ERR(sys(SYS_mmap, 0L, 1UL << 46, 3UL, 0x21UL, -1L, 0L), ENOMEM);
+}
+
 GUEST_TEST_MAIN

@@ -236,7 +236,7 @@ static void test_random(void **state)
     srand(1);
     memfile_stats(&st);
     before = st.used[MEMFILE_ANON];
-    assert_int_equal(shared_object_new(PAGES * LX_PAGE_SIZE, &g_object), 0);
+    assert_int_equal(shared_object_new(PAGES * LX_PAGE_SIZE, true, &g_object), 0);
     for (round = 0; round < ROUNDS; round++) {
         struct model *m = &g_proc[rand() % PROCS];
         uint32_t first = (uint32_t)rand() % PAGES;

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each operation of io_uring is: a system call of another family, made with the request's file
+ * (FD_OF_REQUEST) in place of a descriptor. See uring_internal.h.
+ *
+ * DEVIATION: addresses, message headers and vectors are read when the operation runs, not when it
+ * is submitted (IORING_FEAT_SUBMIT_STABLE is not offered); they must stay until the completion.
+ * Opening a fifo sleeps in io_uring_enter. Regular files are read and written at once.
+ */
+#include <errno.h>
+
+#include "gen/syscall_protos.h"
+#include "sentry/abi/fcntl.h"
+#include "sentry/abi/socket.h"
+#include "sentry/core/restart.h"
+#include "sentry/net/sock.h"
+#include "sentry/syscalls/fs_rw.h"
+#include "sentry/syscalls/uring/uring_internal.h"
+
+#define FD FD_OF_REQUEST
+
+enum file_use { NO_FILE, NEEDS_FILE };
+
+struct op {
+    long (*run)(struct ureq *q);
+    enum file_use file;
+    uint32_t poll;   /* readiness to wait for after EAGAIN, 0: done at once */
+    bool ioprio;     /* sqe.ioprio carries flags of the operation */
+    bool buf_index;  /* sqe.buf_index means something */
+    bool file_index; /* sqe.splice_fd_in means something */
+    bool (*short_is_failure)(const struct ureq *q, int32_t res);
+};
+
+static bool is_short(const struct ureq *q, int32_t res)
+{
+    return (uint32_t)res < q->sqe.len;
+}
+
+/* ---- read and write ------------------------------------------------------------------------- */
+
+/* off -1: the file's position; files without positions ignore it. NULL: none is passed. */
+static lx_loff_t *position(const struct ureq *q, lx_loff_t *pos)
+{
+    *pos = (lx_loff_t)q->sqe.off;
+    return *pos == -1 || !(q->file->kind & FILE_SEEKABLE) ? NULL : pos;
+}
+
+static long buffer_io(struct ureq *q, bool write)
+{
+    lx_loff_t pos;
+
+    return fs_rw_buffer(FD, q->sqe.addr, q->sqe.len, position(q, &pos), (int)q->sqe.op_flags,
+                        write);
+}
+
+static long vector_io(struct ureq *q, bool write)
+{
+    lx_loff_t pos;
+
+    return fs_rw_vector(FD, q->sqe.addr, q->sqe.len, position(q, &pos), (int)q->sqe.op_flags,
+                        write);
+}
+
+static long op_read(struct ureq *q)
+{
+    return buffer_io(q, /*write=*/false);
+}
+
+static long op_write(struct ureq *q)
+{
+    return buffer_io(q, /*write=*/true);
+}
+
+static long op_readv(struct ureq *q)
+{
+    return vector_io(q, /*write=*/false);
+}
+
+static long op_writev(struct ureq *q)
+{
+    return vector_io(q, /*write=*/true);
+}
+
+static int check_fixed_buffer(const struct ureq *q)
+{
+    const struct uring *r = q->ring;
+    const struct uring_buffer *b;
+
+    if (q->sqe.buf_index >= r->buffer_count)
+        return -EFAULT;
+    b = &r->buffers[q->sqe.buf_index];
+    if (q->sqe.addr < b->addr || q->sqe.addr - b->addr > b->len ||
+        q->sqe.len > b->len - (q->sqe.addr - b->addr))
+        return -EFAULT;
+    return 0;
+}
+
+static long op_fsync(struct ureq *q)
+{
+    if (q->sqe.addr || q->sqe.op_flags & ~LX_IORING_FSYNC_DATASYNC)
+        return -EINVAL;
+    return q->sqe.op_flags ? sys_fdatasync(q->task, FD) : sys_fsync(q->task, FD);
+}
+
+static long op_sync_file_range(struct ureq *q)
+{
+    return sys_sync_file_range(q->task, FD, (lx_loff_t)q->sqe.off, q->sqe.len, q->sqe.op_flags);
+}
+
+static long op_fallocate(struct ureq *q)
+{
+    return sys_fallocate(q->task, FD, (int)q->sqe.len, (lx_loff_t)q->sqe.off,
+                         (lx_loff_t)q->sqe.addr);
+}
+
+static long op_fadvise(struct ureq *q)
+{
+    return sys_fadvise64(q->task, FD, (lx_loff_t)q->sqe.off, q->sqe.len, (int)q->sqe.op_flags);
+}
+
+static long op_madvise(struct ureq *q)
+{
+    return sys_madvise(q->task, q->sqe.addr, q->sqe.len, (int)q->sqe.op_flags);
+}
+
+/* DEVIATION: explicit positions of splice are not known here; -1 (none) is. */
+static long op_splice(struct ureq *q)
+{
+    if (q->sqe.off != UINT64_MAX || q->sqe.addr != UINT64_MAX)
+        return -EINVAL;
+    return sys_splice(q->task, q->sqe.splice_fd_in, 0, FD, 0, q->sqe.len, q->sqe.op_flags);
+}
+
+static long op_tee(struct ureq *q)
+{
+    return sys_tee(q->task, q->sqe.splice_fd_in, FD, q->sqe.len, q->sqe.op_flags);
+}
+
+/* ---- sockets -------------------------------------------------------------------------------- */
+
+static long op_accept(struct ureq *q)
+{
+    long ret;
+
+    if (q->sqe.len || (q->sqe.ioprio & ~LX_IORING_ACCEPT_MULTISHOT))
+        return -EINVAL;
+    for (;;) {
+        ret = sys_accept4(q->task, FD, q->sqe.addr, q->sqe.off, (int)q->sqe.op_flags);
+        if (ret < 0 || !q->sqe.ioprio || atomic_load(&q->cancel))
+            return ret;
+        ureq_post_more(q, (int32_t)ret);
+    }
+}
+
+static long op_connect(struct ureq *q)
+{
+    struct sock *sk;
+    long ret;
+
+    if (q->sqe.len || q->sqe.op_flags)
+        return -EINVAL;
+    ret = socket_from_file(q->file, &sk);
+    if (ret < 0)
+        return ret;
+    if (q->in_progress)
+        return file_poll(q->file) & (WAKE_OUT | WAKE_ERR | WAKE_HUP) ? sock_take_error(sk)
+                                                                     : -EAGAIN;
+    ret = sys_connect(q->task, FD, q->sqe.addr, (int)q->sqe.off);
+    if (ret == -EINPROGRESS && !uring_op_nonblock(q)) {
+        q->in_progress = true;
+        ret = -EAGAIN;
+    }
+    return ret;
+}
+
+static long op_sendmsg(struct ureq *q)
+{
+    return sys_sendmsg(q->task, FD, q->sqe.addr, q->sqe.op_flags);
+}
+
+static long op_recvmsg(struct ureq *q)
+{
+    return sys_recvmsg(q->task, FD, q->sqe.addr, q->sqe.op_flags);
+}
+
+static long op_send(struct ureq *q)
+{
+    return sys_sendto(q->task, FD, q->sqe.addr, q->sqe.len, q->sqe.op_flags, 0, 0);
+}
+
+static long op_recv(struct ureq *q)
+{
+    return sys_recvfrom(q->task, FD, q->sqe.addr, q->sqe.len, q->sqe.op_flags, 0, 0);
+}
+
+static long op_shutdown(struct ureq *q)
+{
+    if (q->sqe.off || q->sqe.addr || q->sqe.op_flags)
+        return -EINVAL;
+    return sys_shutdown(q->task, FD, (int)q->sqe.len);
+}
+
+static long op_socket(struct ureq *q)
+{
+    if (q->sqe.addr || q->sqe.op_flags)
+        return -EINVAL;
+    return sys_socket(q->task, q->sqe.fd, (int)q->sqe.off, (int)q->sqe.len);
+}
+
+/* ---- paths and descriptors ------------------------------------------------------------------ */
+
+static long op_openat(struct ureq *q)
+{
+    return sys_openat(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.op_flags, q->sqe.len);
+}
+
+static long op_openat2(struct ureq *q)
+{
+    return sys_openat2(q->task, q->sqe.fd, q->sqe.addr, q->sqe.off, q->sqe.len);
+}
+
+static long op_close(struct ureq *q)
+{
+    struct file *f;
+    bool ring;
+
+    if (q->sqe.off || q->sqe.addr || q->sqe.len || q->sqe.op_flags || q->sqe.buf_index)
+        return -EINVAL;
+    if (q->sqe.splice_fd_in)
+        return -EINVAL; /* DEVIATION: fixed files are removed with FILES_UPDATE */
+    if (fdtable_lookup_any_get(curr()->files, q->sqe.fd, &f) < 0)
+        return -EBADF;
+    ring = uring_from_file(f) != NULL;
+    file_put(f);
+    return ring ? -EBADF : sys_close(q->task, q->sqe.fd);
+}
+
+static long op_statx(struct ureq *q)
+{
+    return sys_statx(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.op_flags, q->sqe.len, q->sqe.off);
+}
+
+static long op_renameat(struct ureq *q)
+{
+    return sys_renameat2(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.len, q->sqe.off,
+                         q->sqe.op_flags);
+}
+
+static long op_unlinkat(struct ureq *q)
+{
+    if (q->sqe.off || q->sqe.len)
+        return -EINVAL;
+    return sys_unlinkat(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.op_flags);
+}
+
+static long op_mkdirat(struct ureq *q)
+{
+    if (q->sqe.off || q->sqe.op_flags)
+        return -EINVAL;
+    return sys_mkdirat(q->task, q->sqe.fd, q->sqe.addr, q->sqe.len);
+}
+
+static long op_symlinkat(struct ureq *q)
+{
+    if (q->sqe.len || q->sqe.op_flags)
+        return -EINVAL;
+    return sys_symlinkat(q->task, q->sqe.addr, q->sqe.fd, q->sqe.off);
+}
+
+static long op_linkat(struct ureq *q)
+{
+    return sys_linkat(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.len, q->sqe.off,
+                      (int)q->sqe.op_flags);
+}
+
+static long op_epoll_ctl(struct ureq *q)
+{
+    return sys_epoll_ctl(q->task, q->sqe.fd, (int)q->sqe.len, (int)q->sqe.off, q->sqe.addr);
+}
+
+static long op_files_update(struct ureq *q)
+{
+    if (q->sqe.op_flags || !q->sqe.len)
+        return -EINVAL;
+    return uring_files_update(q->ring, (uint32_t)q->sqe.off, q->sqe.addr, q->sqe.len);
+}
+
+static long op_nop(struct ureq *q)
+{
+    (void)q;
+    return 0;
+}
+
+/* ---- table ---------------------------------------------------------------------------------- */
+
+#define IN  (WAKE_IN | WAKE_RDNORM)
+#define OUT (WAKE_OUT | WAKE_WRNORM)
+
+static const struct op g_ops[LX_IORING_OP_LAST] = {
+    [LX_IORING_OP_NOP] = {.run = op_nop},
+    [LX_IORING_OP_READV] = {.run = op_readv, .file = NEEDS_FILE, .poll = IN, .ioprio = true},
+    [LX_IORING_OP_WRITEV] = {.run = op_writev, .file = NEEDS_FILE, .poll = OUT, .ioprio = true},
+    [LX_IORING_OP_FSYNC] = {.run = op_fsync, .file = NEEDS_FILE},
+    [LX_IORING_OP_READ_FIXED] = {.run = op_read,
+                                 .file = NEEDS_FILE,
+                                 .poll = IN,
+                                 .ioprio = true,
+                                 .buf_index = true,
+                                 .short_is_failure = is_short},
+    [LX_IORING_OP_WRITE_FIXED] = {.run = op_write,
+                                  .file = NEEDS_FILE,
+                                  .poll = OUT,
+                                  .ioprio = true,
+                                  .buf_index = true,
+                                  .short_is_failure = is_short},
+    [LX_IORING_OP_POLL_ADD] = {.run = uring_poll_run, .file = NEEDS_FILE},
+    [LX_IORING_OP_POLL_REMOVE] = {.run = uring_poll_remove},
+    [LX_IORING_OP_SYNC_FILE_RANGE] = {.run = op_sync_file_range, .file = NEEDS_FILE},
+    [LX_IORING_OP_SENDMSG] = {.run = op_sendmsg, .file = NEEDS_FILE, .poll = OUT},
+    [LX_IORING_OP_RECVMSG] = {.run = op_recvmsg, .file = NEEDS_FILE, .poll = IN},
+    [LX_IORING_OP_TIMEOUT] = {.run = uring_timeout_run},
+    [LX_IORING_OP_TIMEOUT_REMOVE] = {.run = uring_timeout_remove},
+    [LX_IORING_OP_ACCEPT] = {.run = op_accept, .file = NEEDS_FILE, .poll = IN, .ioprio = true},
+    [LX_IORING_OP_ASYNC_CANCEL] = {.run = uring_async_cancel},
+    [LX_IORING_OP_LINK_TIMEOUT] = {.run = uring_timeout_run},
+    [LX_IORING_OP_CONNECT] = {.run = op_connect, .file = NEEDS_FILE, .poll = OUT},
+    [LX_IORING_OP_FALLOCATE] = {.run = op_fallocate, .file = NEEDS_FILE},
+    [LX_IORING_OP_OPENAT] = {.run = op_openat},
+    [LX_IORING_OP_CLOSE] = {.run = op_close, .file_index = true, .buf_index = true},
+    [LX_IORING_OP_FILES_UPDATE] = {.run = op_files_update},
+    [LX_IORING_OP_STATX] = {.run = op_statx},
+    [LX_IORING_OP_READ] = {.run = op_read,
+                           .file = NEEDS_FILE,
+                           .poll = IN,
+                           .ioprio = true,
+                           .short_is_failure = is_short},
+    [LX_IORING_OP_WRITE] = {.run = op_write,
+                            .file = NEEDS_FILE,
+                            .poll = OUT,
+                            .ioprio = true,
+                            .short_is_failure = is_short},
+    [LX_IORING_OP_FADVISE] = {.run = op_fadvise, .file = NEEDS_FILE},
+    [LX_IORING_OP_MADVISE] = {.run = op_madvise},
+    [LX_IORING_OP_SEND] = {.run = op_send, .file = NEEDS_FILE, .poll = OUT},
+    [LX_IORING_OP_RECV] = {.run = op_recv, .file = NEEDS_FILE, .poll = IN},
+    [LX_IORING_OP_OPENAT2] = {.run = op_openat2},
+    [LX_IORING_OP_EPOLL_CTL] = {.run = op_epoll_ctl},
+    [LX_IORING_OP_SPLICE] = {.run = op_splice, .file = NEEDS_FILE, .file_index = true},
+    [LX_IORING_OP_TEE] = {.run = op_tee, .file = NEEDS_FILE, .file_index = true},
+    [LX_IORING_OP_SHUTDOWN] = {.run = op_shutdown, .file = NEEDS_FILE},
+    [LX_IORING_OP_RENAMEAT] = {.run = op_renameat},
+    [LX_IORING_OP_UNLINKAT] = {.run = op_unlinkat},
+    [LX_IORING_OP_MKDIRAT] = {.run = op_mkdirat},
+    [LX_IORING_OP_SYMLINKAT] = {.run = op_symlinkat},
+    [LX_IORING_OP_LINKAT] = {.run = op_linkat},
+    [LX_IORING_OP_SOCKET] = {.run = op_socket},
+};
+
+bool uring_op_supported(uint32_t op)
+{
+    return op < LX_IORING_OP_LAST && g_ops[op].run;
+}
+
+static int take_file(struct ureq *q)
+{
+    struct uring *r = q->ring;
+
+    if (!(q->sqe.flags & LX_IOSQE_FIXED_FILE))
+        return fdtable_lookup_any_get(curr()->files, q->sqe.fd, &q->file);
+    if ((uint32_t)q->sqe.fd >= r->file_count || !r->files[q->sqe.fd])
+        return -EBADF;
+    q->file = file_get(r->files[q->sqe.fd]);
+    return 0;
+}
+
+static int take_personality(struct ureq *q)
+{
+    uint32_t id = q->sqe.personality;
+
+    if (id == 0)
+        return 0;
+    if (id > URING_MAX_PERSONALITY || !q->ring->personality[id - 1])
+        return -EINVAL;
+    q->cred = cred_get(q->ring->personality[id - 1]);
+    return 0;
+}
+
+static int prepare_special(struct ureq *q)
+{
+    switch (q->sqe.opcode) {
+    case LX_IORING_OP_READ_FIXED:
+    case LX_IORING_OP_WRITE_FIXED:
+        return check_fixed_buffer(q);
+    case LX_IORING_OP_TIMEOUT:
+    case LX_IORING_OP_LINK_TIMEOUT:
+        return uring_timeout_prepare(q);
+    case LX_IORING_OP_POLL_ADD:
+        return q->sqe.off || q->sqe.addr || q->sqe.len & ~LX_IORING_POLL_ADD_MULTI ? -EINVAL : 0;
+    default:
+        return 0;
+    }
+}
+
+int uring_op_prepare(struct ureq *q)
+{
+    const struct lx_io_uring_sqe *s = &q->sqe;
+    const struct op *op;
+    int ret;
+
+    if (!uring_op_supported(s->opcode) || (s->flags & 0x80u))
+        return -EINVAL;
+    op = &g_ops[s->opcode];
+    if (s->flags & LX_IOSQE_BUFFER_SELECT)
+        return -EOPNOTSUPP;
+    if ((s->ioprio && !op->ioprio) || (s->buf_index && !op->buf_index) ||
+        (s->splice_fd_in && !op->file_index))
+        return -EINVAL;
+    ret = take_personality(q);
+    if (ret == 0 && (op->file == NEEDS_FILE || (s->opcode == LX_IORING_OP_ASYNC_CANCEL &&
+                                                (s->op_flags & LX_IORING_ASYNC_CANCEL_FD))))
+        ret = take_file(q);
+    if (ret == 0 && op->file == NO_FILE && (s->flags & LX_IOSQE_FIXED_FILE) &&
+        s->opcode != LX_IORING_OP_ASYNC_CANCEL)
+        ret = s->opcode == LX_IORING_OP_NOP ? 0 : -EBADF;
+    return ret < 0 ? ret : prepare_special(q);
+}
+
+long uring_op_run(struct ureq *q)
+{
+    return g_ops[q->sqe.opcode].run(q);
+}
+
+uint32_t uring_op_poll_mask(const struct ureq *q)
+{
+    return q->file ? g_ops[q->sqe.opcode].poll : 0;
+}
+
+bool uring_op_nonblock(const struct ureq *q)
+{
+    switch (q->sqe.opcode) {
+    case LX_IORING_OP_SENDMSG:
+    case LX_IORING_OP_RECVMSG:
+    case LX_IORING_OP_SEND:
+    case LX_IORING_OP_RECV:
+        if (q->sqe.op_flags & LX_MSG_DONTWAIT)
+            return true;
+        break;
+    case LX_IORING_OP_READ:
+    case LX_IORING_OP_WRITE:
+    case LX_IORING_OP_READV:
+    case LX_IORING_OP_WRITEV:
+    case LX_IORING_OP_READ_FIXED:
+    case LX_IORING_OP_WRITE_FIXED:
+        if (q->sqe.op_flags & LX_RWF_NOWAIT)
+            return true;
+        break;
+    default:
+        break;
+    }
+    /* Linux: O_NONBLOCK of the file does not keep a request from waiting. */
+    return false;
+}
+
+bool uring_op_breaks_link(const struct ureq *q, int32_t res)
+{
+    const struct op *op = &g_ops[q->sqe.opcode];
+
+    if (res == -ETIME && (q->sqe.op_flags & LX_IORING_TIMEOUT_ETIME_SUCCESS) &&
+        q->sqe.opcode == LX_IORING_OP_TIMEOUT)
+        return false;
+    return res < 0 || (op->short_is_failure && op->short_is_failure(q, res));
+}

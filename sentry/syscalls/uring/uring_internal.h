@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io_uring inside: a ring, its requests, and the functions that the files of this folder share.
+ *
+ * This folder stands in syscalls/ although it has state: a ring is a machine that makes system
+ * calls, and what its requests do is what sys_* of the other families do.
+ *
+ * Threads. A request runs on the thread of the task that submitted it: during io_uring_enter, or
+ * later as task work (kernel/taskwork.h) when the file that it waits for became ready. So it has
+ * that task's memory, descriptors and limits, and there is no pool of threads whose size a guest
+ * could choose. A try never sleeps on files that can be polled: curr()->nowait makes them answer
+ * EAGAIN, and the request is put on the file's wait queue. Operations on other files (regular ones,
+ * paths) are done at once.
+ *
+ * A request's states:
+ *   NEW       prepared, on no list; the submitter's
+ *   DEFERRED  waits for earlier ones (IOSQE_IO_DRAIN); on ring->deferred
+ *   RUNNING   its task is at it
+ *   WAITING   on a file's wait queue, or its timer is armed; on ring->pending. Who wins `claimed`
+ *             (the wake-up, the timer or a cancellation) takes it out of this state
+ *   QUEUED    task work of its task
+ *   DONE      its completion was posted; freed with the last reference
+ * Links hang on their head by `next` and are NEW until it is done.
+ *
+ * Locks: ring->submit (URING_SUBMIT) keeps two submitters apart while they take entries, and guards
+ * what is registered. ring->lock (URING) guards the completion queue and the lists. Neither is held
+ * while a request runs. The two head and tail words that the guest writes are read once, and
+ * nothing that the guest can change in the rings is believed twice: entries are copied, indices are
+ * masked, the kernel's own positions are kept outside.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "sentry/abi/io_uring.h"
+#include "sentry/core/clock.h"
+#include "sentry/fs/vfs.h"
+#include "sentry/kernel/taskwork.h"
+#include "sentry/mm/memfile.h"
+
+#define URING_MAX_ENTRIES     32768u
+#define URING_MAX_CQ          (2 * URING_MAX_ENTRIES)
+#define URING_MAX_FILES       32768u
+#define URING_MAX_BUFFERS     16384u
+#define URING_MAX_PERSONALITY 64u
+#define URING_MAX_REQUESTS    65536u /* pending of one ring; more: EAGAIN */
+#define URING_MAX_OVERFLOW    65536u /* completions without room; more are counted as lost */
+
+/* What the guest maps, first page of the ring memory; the arrays follow. */
+struct uring_shared {
+    _Atomic uint32_t sq_head, sq_tail, sq_flags, sq_dropped;
+    uint32_t sq_mask, sq_entries;
+    _Atomic uint32_t cq_head, cq_tail, cq_flags, cq_overflow;
+    uint32_t cq_mask, cq_entries;
+};
+
+struct uring_overflow {
+    struct list node;
+    struct lx_io_uring_cqe cqe;
+};
+
+struct uring_buffer {
+    uint64_t addr, len;
+};
+
+/* Lifetime: refcounted (uring_get/put): by its file and its requests. The file's release cancels
+ * the requests.
+ * Keys: I immutable; s ->submit; l ->lock; a atomic */
+struct uring {
+    struct file file;
+    struct refs refs;
+    struct mappable map;
+    struct list all_node;                            /* g_rings */
+    struct mutex submit;                             /* rank URING_SUBMIT */
+    struct mutex lock;                               /* rank URING */
+    mfpage_t ring_page, sqe_page;                    /* I, one count each */
+    uint32_t ring_pages, sqe_pages;                  /* I */
+    struct uring_shared *shared;                     /* I */
+    uint32_t *sq_array;                              /* I: guest-written */
+    struct lx_io_uring_sqe *sqes;                    /* I: guest-written */
+    struct lx_io_uring_cqe *cqes;                    /* I */
+    uint32_t sq_entries, cq_entries, flags;          /* I */
+    uint32_t sq_head;                                /* s: ours; the shared word is a copy */
+    uint32_t cq_tail;                                /* l: likewise */
+    struct list overflow;                            /* l */
+    uint32_t overflow_count;                         /* l */
+    struct list pending;                             /* l: every request from start to completion */
+    uint32_t pending_count;                          /* l */
+    struct list deferred;                            /* l: in order */
+    uint32_t deferred_count;                         /* l */
+    uint32_t drain_active;                           /* l: started requests with IOSQE_IO_DRAIN */
+    uint32_t counting;                               /* l: timeouts that count completions */
+    uint64_t completions;                            /* l: without those of timeouts */
+    bool dead;                                       /* l: the file is gone, nothing is posted */
+    bool disabled;                                   /* s: until REGISTER_ENABLE_RINGS */
+    bool restricted;                                 /* s */
+    uint64_t restrict_register, restrict_op;         /* s: bits of allowed operations */
+    uint8_t restrict_flags, require_flags;           /* s */
+    struct file **files;                             /* s: fixed files, +1 or NULL each */
+    uint32_t file_count;                             /* s */
+    struct uring_buffer *buffers;                    /* s */
+    uint32_t buffer_count;                           /* s */
+    struct file *eventfd;                            /* l, +1 or NULL */
+    bool eventfd_async;                              /* l */
+    struct cred *personality[URING_MAX_PERSONALITY]; /* s, +1 or NULL; id is index + 1 */
+};
+
+#define UREQ_READY_TIME  0x80000000u /* the timer ran out */
+#define UREQ_READY_COUNT 0x40000000u /* the number of completions was reached */
+
+enum uring_state { UREQ_NEW, UREQ_DEFERRED, UREQ_RUNNING, UREQ_WAITING, UREQ_QUEUED, UREQ_DONE };
+
+/* Lifetime: refcounted: ring->pending holds one until completion; who looks at it holds another.
+ * Keys: I immutable after preparation; l ring->lock; T its task's thread; a atomic */
+struct ureq {
+    struct refs refs;
+    struct list node;           /* l: ring->pending */
+    struct list deferred_node;  /* l: ring->deferred */
+    struct uring *ring;         /* I, +1 */
+    struct task *task;          /* I, +1 */
+    struct lx_io_uring_sqe sqe; /* I, but user_data and poll events: l */
+    struct file *file;          /* I, +1 or NULL */
+    struct cred *cred;          /* I, +1 or NULL: of a personality */
+    enum uring_state state;     /* l */
+    atomic_bool claimed;        /* a: see above */
+    atomic_bool cancel;         /* a: its next run ends it with ECANCELED */
+    bool timer_armed;           /* T until WAITING, then who claimed it */
+    bool in_progress;           /* T: connect began */
+    uint32_t tries;             /* T */
+    atomic_uint ready;          /* a: what the wake-up said, or UREQ_READY_* */
+    int error;                  /* I: preparation failed; the result */
+    uint64_t target;            /* l: completions at which a counting timeout ends */
+    uint64_t deadline;          /* l */
+    struct waiter waiter;       /* on wait_file's queue */
+    struct file *wait_file;     /* T until WAITING: +1 or NULL */
+    struct ktimer timer;
+    struct taskwork work;
+    struct ureq *next;         /* owned: the rest of the chain */
+    struct ureq *link_timeout; /* l, +1: armed beside this one */
+    struct ureq *link_head;    /* l, +1: of a LINK_TIMEOUT, what it limits */
+};
+
+/* uring.c */
+struct uring *uring_get(struct uring *r);
+void uring_put(struct uring *r);
+struct uring *uring_from_file(struct file *f); /* NULL: another kind */
+/* Adds a completion; ring->lock is held. Wakes pollers. */
+void uring_post_locked(struct uring *r, uint64_t user_data, int32_t res, uint32_t flags);
+/* After posts, without the lock: the eventfd. inline: on the way of io_uring_enter. */
+void uring_signal(struct uring *r, bool inline_post);
+/* Completions that the guest has not taken, those without room included. */
+uint32_t uring_ready(struct uring *r);
+void uring_flush_overflow(struct uring *r);
+
+/* request.c */
+/* Takes up to count entries and runs them. Entries consumed, or -errno for the first. */
+long uring_submit(struct uring *r, struct task *t, uint32_t count);
+/* Cancels at most max of those that match (under ring->lock) and were not told before; NULL matches
+ * all. Returns how many ended; *out_busy (may be NULL): how many run at this moment and end then. */
+uint32_t uring_cancel_matching(struct uring *r, bool (*match)(const struct ureq *q, void *arg),
+                               void *arg, uint32_t max, uint32_t *out_busy);
+void ureq_get(struct ureq *q);
+void ureq_put(struct ureq *q);
+/* Posts q's result; what hangs on it starts as task work. The caller runs q or claimed it. */
+void ureq_complete(struct ureq *q, int32_t res);
+/* A further completion of a multishot request. */
+void ureq_post_more(struct ureq *q, int32_t res);
+/* To WAITING: on f's queue; until deadline. From then on others may claim q at any moment. */
+void ureq_arm_file(struct ureq *q, struct file *f, uint32_t mask);
+int MUST_CHECK ureq_arm_timer(struct ureq *q, uint64_t deadline);
+/* Takes q out of WAITING; false: somebody else did. Then the waiter and timer are idle. */
+bool ureq_claim(struct ureq *q);
+
+/* ops.c: results that are no completion. */
+#define URING_PENDING 0x7fffffffL /* goes on later by itself */
+bool uring_op_supported(uint32_t op);
+/* Checks what does not depend on the moment; takes the file. -errno is the request's result. */
+int uring_op_prepare(struct ureq *q);
+/* Runs q on its task: a result, -EAGAIN (wait for uring_op_poll_mask), URING_PENDING. */
+long uring_op_run(struct ureq *q);
+uint32_t uring_op_poll_mask(const struct ureq *q); /* 0: cannot be waited for */
+bool uring_op_nonblock(const struct ureq *q);      /* EAGAIN is the guest's answer */
+bool uring_op_breaks_link(const struct ureq *q, int32_t res);
+
+/* timeout.c: operations that act on time and on other requests */
+long uring_timeout_run(struct ureq *q);
+int uring_timeout_prepare(struct ureq *q);
+long uring_timeout_remove(struct ureq *q);
+long uring_async_cancel(struct ureq *q);
+long uring_poll_run(struct ureq *q);
+long uring_poll_remove(struct ureq *q);
+/* Timeouts whose number of completions is reached. */
+void uring_timeouts_count(struct uring *r);
+
+/* register.c */
+long uring_register(struct uring *r, uint32_t op, uaddr_t arg, uint32_t count);
+void uring_registered_free(struct uring *r);
+long uring_files_update(struct uring *r, uint32_t offset, uaddr_t fds, uint32_t count);
