@@ -442,15 +442,13 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
     struct kcgroup *cg = kcontainer_cgroup(sc->kernel);
     struct boot_config view = *c;
     const char *what = "";
-    int ret =
-        boot_resources(json_object_get(json_object_get(c->spec, "linux"), "resources"), cg, e);
-
-    if (ret < 0)
-        return ret;
-    ret = start_gofer_watch(sc);
+    int ret = start_gofer_watch(sc);
 
     if (ret < 0)
         return boot_error_set(e, 1, "gofer watch: %s", strerror(-ret));
+    ret = boot_resources(json_object_get(json_object_get(c->spec, "linux"), "resources"), cg, e);
+    if (ret < 0)
+        return ret;
     ret = enter_namespaces(c, cg);
     if (ret < 0)
         return boot_error_set(e, 1, "namespaces: %s", strerror(-ret));
