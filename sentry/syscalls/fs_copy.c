@@ -26,7 +26,8 @@ static ssize_t write_all(struct file *out, void *buf, size_t size, lx_loff_t *po
     return (ssize_t)done;
 }
 
-/* in_pos NULL: in has no position (pipe, socket), what was read must be written. */
+/* in_pos NULL: the position is not ours (a device, a donated host file), what was read must be
+ * written. */
 static ssize_t copy_loop(struct file *in, lx_loff_t *in_pos, struct file *out, lx_loff_t *out_pos,
                          size_t count)
 {
@@ -76,6 +77,15 @@ static ssize_t copy_from_own_pos(struct file *in, struct file *out, lx_loff_t *o
     return ret;
 }
 
+/* Linux: only from what has a position or none to lose: what was read from a stream and not written
+ * could not be put back. */
+static bool can_be_sent(const struct file *in)
+{
+    if (in->kind & FILE_STREAM)
+        return false;
+    return (in->kind & FILE_SEEKABLE) || inode_type(in->inode) != 0; /* 0: eventfd and the like */
+}
+
 static ssize_t do_sendfile(struct file *in, struct file *out, lx_loff_t *pos, size_t count)
 {
     if (!file_readable(in))
@@ -88,6 +98,8 @@ static ssize_t do_sendfile(struct file *in, struct file *out, lx_loff_t *pos, si
         return -EBADF;
     if (inode_type(in->inode) == LX_S_IFDIR || (out->flags & LX_O_APPEND))
         return -EINVAL;
+    if (!can_be_sent(in))
+        return count == 0 && inode_type(out->inode) == LX_S_IFIFO ? 0 : -EINVAL;
     if (count > LX_MAX_RW_COUNT)
         count = LX_MAX_RW_COUNT;
     return pos ? copy_loop(in, pos, out, NULL, count) : copy_from_own_pos(in, out, NULL, count);

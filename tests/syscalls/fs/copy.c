@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sendfile(2), copy_file_range(2), preadv2/pwritev2. */
+#include <sys/eventfd.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "tests/support/guest_test.h"
@@ -39,6 +41,37 @@ TEST(sendfile_call)
     close(p[1]);
     close(in);
     close(out);
+}
+
+/* What has no position cannot be sent: nothing that was read could be put back. */
+TEST(sendfile_from_streams)
+{
+    int out, p[2], q[2], s[2], event = eventfd(1, 0), zero = open("/dev/zero", O_RDONLY);
+    char buf[16];
+
+    test_tmpdir();
+    out = open("out", O_CREAT | O_RDWR, 0644);
+    REQUIRE(pipe(p) == 0 && pipe(q) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    CHECK_EQ(write(p[1], "xyz", 3), 3);
+    CHECK_EQ(write(s[1], "xyz", 3), 3);
+    CHECK_ERR(sysp(SYS_sendfile, out, p[0], NULL, (size_t)2), EINVAL);
+    CHECK_ERR(sysp(SYS_sendfile, s[0], p[0], NULL, (size_t)2), EINVAL);
+    CHECK_ERR(sysp(SYS_sendfile, q[1], p[0], NULL, (size_t)2), EINVAL);
+    CHECK_ERR(sysp(SYS_sendfile, out, s[0], NULL, (size_t)2), EINVAL);
+    CHECK_EQ(sysp(SYS_sendfile, q[1], s[0], NULL, (size_t)0), 0);
+    CHECK_ERR(sysp(SYS_sendfile, out, event, NULL, (size_t)8), EINVAL);
+    CHECK_ERR(sysp(SYS_sendfile, out, p[0], NULL, (size_t)0), EINVAL);
+    CHECK_EQ(read(p[0], buf, 16), 3); /* all of it is still there */
+    CHECK_EQ(sysp(SYS_sendfile, s[0], zero, NULL, (size_t)2), 2);
+    CHECK_EQ(read(s[1], buf, 16), 2);
+    close(out);
+    close(event);
+    close(zero);
+    for (int i = 0; i < 2; i++) {
+        close(p[i]);
+        close(q[i]);
+        close(s[i]);
+    }
 }
 
 TEST(copy_file_range_call)
