@@ -235,6 +235,9 @@ static int build(struct task *t, const struct clone_request *rq, struct kcgroup 
         return ret;
     if (rq->flags & LX_CLONE_THREAD) {
         child->tg = thread_group_get(t->tg);
+        /* Linux: an undo list that is to be shared is made now. */
+        if (rq->flags & LX_CLONE_SYSVSEM)
+            atomic_store(&t->tg->sem_undo, true);
     } else {
         ret = thread_group_new(&child->tg);
         if (ret < 0) {

@@ -89,6 +89,7 @@ struct thread_group {
     struct task *leader;          /* s, borrowed: alive until the group is reaped */
     struct task *target;          /* g, borrowed: where the last shared signal went */
     atomic_uint flags;            /* changed under g; GROUP_* */
+    atomic_bool sem_undo;         /* a: it asked for SEM_UNDO, or shared it with a thread */
     int exit_code;                /* g: wait status of the group exit, or of the stop */
     struct task *exec_task;       /* g, borrowed */
     uint32_t exec_wait;           /* g: threads exec_task still waits for */

@@ -192,6 +192,11 @@ static void run_queue(struct sem_set *s)
     }
 }
 
+bool sysv_sem_undo_used(const struct task *t)
+{
+    return atomic_load(&t->tg->sem_undo);
+}
+
 static struct sem_undo *undo_find(struct sem_set *s, struct thread_group *tg)
 {
     struct sem_undo *u;
@@ -243,6 +248,7 @@ static int begin(struct task *t, int id, struct sem_waiter *w, struct sem_set **
     if (ret < 0)
         goto out;
     if (wants_undo(w)) {
+        atomic_store(&t->tg->sem_undo, true);
         w->undo = undo_find(s, t->tg);
         if (!w->undo) {
             w->undo = calloc(1, sizeof(*w->undo) + s->count * sizeof(w->undo->adjust[0]));

@@ -3,6 +3,7 @@
  * namespace; guest structures are copied by these functions. */
 #pragma once
 
+#include "platform/base/compiler.h"
 #include "sentry/abi/ipc.h"
 
 struct task;
@@ -21,3 +22,6 @@ long msg_get(struct task *t, int32_t key, int flags);
 long msg_send(struct task *t, int id, uaddr_t msg, uint64_t size, int flags);
 long msg_receive(struct task *t, int id, uaddr_t msg, uint64_t size, int64_t type, int flags);
 long msg_control(struct task *t, int id, int cmd, uaddr_t buf);
+
+/* Did the process ask for SEM_UNDO since it was made, or make a thread that shares it? */
+bool sysv_sem_undo_used(const struct task *t);

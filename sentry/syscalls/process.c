@@ -11,6 +11,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/process.h"
 #include "sentry/kernel/settings.h"
+#include "sentry/kernel/sysvipc.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_info.h"
 #include "sentry/kernel/wait.h"
@@ -498,8 +499,10 @@ long sys_kcmp(struct task *t, lx_pid_t pid1, lx_pid_t pid2, int type, uint64_t i
         break;
     case KCMP_SIGHAND:
     case KCMP_IO:
-    case KCMP_SYSVSEM:
         ret = order(a->tg, b->tg);
+        break;
+    case KCMP_SYSVSEM: /* Linux: the undo lists, which there are from the first SEM_UNDO on */
+        ret = order(sysv_sem_undo_used(a) ? a->tg : NULL, sysv_sem_undo_used(b) ? b->tg : NULL);
         break;
     default:
         ret = -EINVAL;

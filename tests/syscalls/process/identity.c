@@ -4,7 +4,9 @@
 #include <linux/kcmp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/ipc.h>
 #include <sys/personality.h>
+#include <sys/sem.h>
 
 #include "tests/support/guest_test.h"
 
@@ -164,6 +166,57 @@ TEST(kcmp_order)
     CHECK_ERR(sysp(SYS_kcmp, getpid(), getpid(), KCMP_FILE, 0L, 9999L), EBADF);
     CHECK_ERR(sysp(SYS_kcmp, getpid(), 0x3ffffff, KCMP_VM, 0L, 0L), ESRCH);
     close(a);
+}
+
+static void *no_thread(void *arg)
+{
+    return arg;
+}
+
+/* 0 when the lists of this process and a new child of it compare as wanted. */
+static int compare_undo(bool want_same)
+{
+    pid_t child = fork();
+    long ret;
+
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    ret = sysp(SYS_kcmp, getpid(), child, KCMP_SYSVSEM, 0L, 0L);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    return want_same ? ret != 0 : ret <= 0;
+}
+
+/* Processes that never asked for SEM_UNDO, nor shared it with a thread, are alike: they have nothing. */
+TEST(kcmp_semaphore_undo)
+{
+    struct sembuf up = {.sem_num = 0, .sem_op = 1, .sem_flg = SEM_UNDO};
+    int set, status;
+    pthread_t thread;
+    pid_t child;
+
+    if (sysp(SYS_kcmp, getpid(), getpid(), KCMP_VM, 0L, 0L) == -ENOSYS)
+        SKIP("no kcmp");
+    set = semget(IPC_PRIVATE, 1, 0600);
+    for (int how = 0; how < 2; how++) {
+        child = fork();
+        if (child == 0) {
+            int bad = compare_undo(true);
+
+            if (how == 0)
+                bad |= semop(set, &up, 1) != 0;
+            else
+                bad |= pthread_create(&thread, NULL, no_thread, NULL) != 0 ||
+                       pthread_join(thread, NULL) != 0;
+            bad |= compare_undo(false);
+            _exit(bad);
+        }
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(status, 0);
+    }
+    semctl(set, 0, IPC_RMID);
 }
 
 TEST(rseq_registration)
