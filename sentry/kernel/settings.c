@@ -78,11 +78,18 @@ uint64_t task_timer_slack(struct task *t)
 #define RSEQ_FLAG_UNREGISTER 1
 enum { RSEQ_MIN_SIZE = 32 };
 
-/* struct rseq: cpu_id_start, cpu_id, rseq_cs (8), flags, node_id, mm_cid. A thread that is
- * registered sees CPU 0 all the time and no critical section is ever aborted: the sentry never
- * migrates a guest thread while it is inside one as far as the guest can tell, since per-CPU data
- * indexed by a constant CPU would be shared by all threads. That would be wrong, so registration is
- * refused. */
+/*
+ * Restartable sequences are refused. A critical section promises: while this thread is in it, no
+ * other thread that reads the same cpu_id runs, or the section is aborted. Guest threads are
+ * scheduled by the host, which preempts and migrates them without telling the sentry, and there are
+ * more threads than cpu ids, so the sentry can keep neither cpu_id nor the promise. Only the host's
+ * own rseq could, registered by the stub with the guest's address. That fails on memory: the host
+ * writes the area on every return to guest code and reads the descriptor it points to, and where a
+ * page is write-protected for copy-on-write or not mapped yet, it does not fault as guest code
+ * would but kills the stub. Every page of every thread's area would have to stay mapped writable
+ * across fork, mprotect and eviction, on every platform. C libraries and allocators fall back to
+ * getcpu and atomics.
+ */
 int task_rseq(struct task *t, uaddr_t addr, uint32_t len, int flags, uint32_t sig)
 {
     (void)t;

@@ -188,7 +188,7 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
         return AGAIN;
     }
     if (cgroup_wants_frozen(tg)) {
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         cgroup_park(t);
         return AGAIN;
     }

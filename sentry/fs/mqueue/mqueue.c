@@ -181,7 +181,7 @@ static void waiter_finish_locked(struct mq_waiter *w)
 
 /* Sleeps on waiters until somebody finishes w. The lock is held on entry and exit. */
 static int wait_locked(struct mqueue *mq, struct list *waiters, struct mq_waiter *w,
-                       uint64_t deadline)
+                       uint64_t deadline) REQUIRES(mq->lock)
 {
     int ret = 0;
 
