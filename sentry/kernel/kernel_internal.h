@@ -268,6 +268,8 @@ int signal_send_locked(struct task *t, int signo, const struct lx_siginfo *info,
 bool signal_is_ignored_locked(struct task *t, int signo);
 /* Has t something to do before it may go on (signals, stop, exit)? Updates its interrupt bits. */
 bool signal_recalc_locked(struct task *t);
+/* The same without task work, and without touching the bits. */
+bool signal_due_locked(struct task *t);
 void signal_retarget_locked(struct task *t, lx_sigset_t which);
 void signal_zap_other_threads_locked(struct task *t);
 /* Takes the next signal outside of blocked: its number or 0. */

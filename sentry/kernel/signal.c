@@ -160,13 +160,19 @@ void task_kick_locked(struct task *t, bool fatal)
         g_platform_ops->ctx_interrupt(t->ctx);
 }
 
-bool signal_recalc_locked(struct task *t)
+bool signal_due_locked(struct task *t)
 {
     struct ktask_private *k = t->k;
     struct thread_group *tg = t->tg;
-    bool due = ((k->pending.set | tg->shared.set) & ~k->blocked) || k->stop_pending ||
-               k->exec_kill || (tg->flags & GROUP_EXIT) || kcontainer_is_paused(tg->container) ||
-               cgroup_wants_frozen(tg) || atomic_load(&k->work_due) || ptrace_trap_due(&k->pt);
+
+    return ((k->pending.set | tg->shared.set) & ~k->blocked) || k->stop_pending || k->exec_kill ||
+           (tg->flags & GROUP_EXIT) || kcontainer_is_paused(tg->container) ||
+           cgroup_wants_frozen(tg) || ptrace_trap_due(&k->pt);
+}
+
+bool signal_recalc_locked(struct task *t)
+{
+    bool due = signal_due_locked(t) || atomic_load(&t->k->work_due);
 
     if (due)
         atomic_fetch_or(&t->curr.sleeper.interrupt, SLEEP_INTERRUPT_SIGNAL);

@@ -184,7 +184,7 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
     }
     if (unlikely(taskwork_due(t))) {
         mutex_unlock(&tg->lock);
-        taskwork_run(t);
+        (void)taskwork_run(t); /* looks again in any case */
         return AGAIN;
     }
     if (cgroup_wants_frozen(tg)) {

@@ -101,15 +101,26 @@ static struct taskwork *next_work(struct task *t)
     return w;
 }
 
-void taskwork_run(struct task *t)
+bool taskwork_run(struct task *t)
 {
-    struct taskwork *w;
+    struct list batch = LIST_INIT(batch);
+    bool due;
 
-    while ((w = next_work(t)) != NULL)
+    mutex_lock(&g_lock);
+    list_splice_tail(&batch, &t->k->work);
+    atomic_store(&t->k->work_due, false);
+    mutex_unlock(&g_lock);
+    while (!list_empty(&batch)) {
+        struct taskwork *w = list_first_entry(&batch, struct taskwork, node);
+
+        list_del(&w->node);
         w->fn(w);
+    }
     mutex_lock(&t->tg->lock);
+    due = signal_due_locked(t);
     (void)signal_recalc_locked(t); /* sets or clears the interrupt bit */
     mutex_unlock(&t->tg->lock);
+    return due;
 }
 
 void taskwork_close(struct task *t)
@@ -142,7 +153,8 @@ void task_requests_cancel(struct task *t, bool exits)
         /* From here on nothing of t's waits again, so cancel_all finds all that waits. */
         atomic_store(&k->requests_refused, true);
         g_task_request_ops->cancel_all(t);
-        taskwork_run(t);
+        while (taskwork_due(t))
+            (void)taskwork_run(t); /* refused requests make no new ones: this ends */
         atomic_store(&k->has_requests, false);
         atomic_store(&k->requests_refused, false);
     }

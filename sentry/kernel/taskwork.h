@@ -21,9 +21,11 @@ int MUST_CHECK taskwork_start(void);
 /* Any lock that ranks before LEAF may be held. False: the task is past its end, nothing happened.
  */
 bool MUST_CHECK taskwork_add(struct task *t, struct taskwork *w);
-/* Of the calling task. due may be stale; run empties the list. */
+/* Of the calling task; may be stale. */
 bool taskwork_due(const struct task *t);
-void taskwork_run(struct task *t);
+/* Runs what is there now; work that this work makes waits for the next call, so that a signal gets
+ * its turn. True: something else is due too (a signal, a stop, the end). */
+bool taskwork_run(struct task *t);
 /* The calling task exits: runs what is left, refuses more. */
 void taskwork_close(struct task *t);
 

@@ -479,7 +479,7 @@ long uring_submit(struct uring *r, struct task *t, uint32_t count)
             start(head);
     }
     if (taskwork_due(t))
-        taskwork_run(t);
+        (void)taskwork_run(t); /* signals: on the way out */
     uring_signal(r, /*inline_post=*/true);
     return done ? (long)done : err;
 }

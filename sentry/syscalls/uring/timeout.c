@@ -191,6 +191,9 @@ long uring_timeout_remove(struct ureq *q)
     if (update) {
         found->deadline = deadline;
         ret = ureq_arm_timer(found, deadline);
+        /* Its task may have begun to exit meanwhile; it told all that were waiting. */
+        if (ret == 0 && atomic_load(&found->cancel) && ureq_claim(found))
+            ureq_complete(found, -ECANCELED);
     }
     if (!update || ret < 0)
         ureq_complete(found, -ECANCELED);

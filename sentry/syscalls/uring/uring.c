@@ -455,14 +455,14 @@ static int wait_for(struct uring *r, struct task *t, uint32_t want, uint64_t dea
     waiter_init(&w, WAKE_IN);
     waitq_add(&r->file.own_wq, &w);
     for (;;) {
-        if (taskwork_due(t))
-            taskwork_run(t);
+        if (taskwork_due(t) && taskwork_run(t))
+            ret = -ERESTARTSYS;
         uring_flush_overflow(r);
         if (uring_ready(r) >= want || ret < 0)
             break;
         ret = task_block(deadline);
         if (ret == -ERESTARTSYS && taskwork_due(t))
-            ret = 0;
+            ret = 0; /* run tells whether there is more than that */
     }
     waitq_remove(&r->file.own_wq, &w);
     if (uring_ready(r) >= want || ret == 0)
