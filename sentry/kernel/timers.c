@@ -28,6 +28,7 @@ struct posix_timer {
     struct list node;        /* g: tg->timers */
     struct thread_group *tg; /* I, borrowed: deletes its timers before it goes */
     struct pid *target;      /* I, +1: SIGEV_THREAD_ID; else NULL */
+    struct user *user;       /* I, +1: counts it as a pending signal for as long as it lives */
     int id, clockid, notify; /* I */
     struct ktimer kt;
     struct pid *cpu_thread;        /* I, +1: whose CPU time, for thread clocks */
@@ -44,7 +45,21 @@ void posix_timer_put(struct posix_timer *pt)
         return;
     pid_put(pt->target);
     pid_put(pt->cpu_thread);
+    atomic_fetch_sub(&pt->user->sigpending, 1);
+    user_put(pt->user);
     free(pt);
+}
+
+/* Linux: each timer has a queue entry set aside, which counts against RLIMIT_SIGPENDING. */
+static struct user *charge_user(struct task *t)
+{
+    struct user *u = user_get(t->k->user);
+
+    if (atomic_fetch_add(&u->sigpending, 1) < task_rlimit_cur(t, LX_RLIMIT_SIGPENDING))
+        return u;
+    atomic_fetch_sub(&u->sigpending, 1);
+    user_put(u);
+    return NULL;
 }
 
 /* How soon CPU time may grow by ns at the earliest. */
@@ -245,6 +260,7 @@ int posix_timer_create(struct task *t, int clockid, const struct lx_sigevent *se
     struct thread_group *tg = t->tg;
     struct posix_timer *pt;
     struct pid *target;
+    struct user *user;
     int ret = check_clock(t, clockid);
 
     if (ret < 0)
@@ -252,11 +268,17 @@ int posix_timer_create(struct task *t, int clockid, const struct lx_sigevent *se
     ret = check_event(t, sev ? sev : &dflt, &target);
     if (ret < 0)
         return ret;
-    pt = calloc(1, sizeof(*pt));
+    user = charge_user(t);
+    pt = user ? calloc(1, sizeof(*pt)) : NULL;
     if (!pt) {
+        if (user) {
+            atomic_fetch_sub(&user->sigpending, 1);
+            user_put(user);
+        }
         pid_put(target);
         return -EAGAIN;
     }
+    pt->user = user;
     refs_init(&pt->refs);
     ktimer_init(&pt->kt, timer_fire);
     pt->tg = tg;

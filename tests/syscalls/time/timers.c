@@ -212,4 +212,29 @@ TEST(absolute_sleep_and_remaining_time)
     signal(SIGALRM, SIG_DFL);
 }
 
+static void timers_up_to_the_limit(void)
+{
+    struct rlimit lim = {5, 5};
+    timer_t id;
+    int made = 0;
+
+    /* A user of its own: others' pending signals do not count. */
+    if (geteuid() == 0 && setuid(54321) < 0)
+        return;
+    CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &lim), 0);
+    while (made < 20 && timer_create(CLOCK_MONOTONIC, NULL, &id) == 0)
+        made++;
+    CHECK(made <= 5);
+    CHECK_EQ(errno, EAGAIN);
+    if (geteuid() == 54321)
+        CHECK_EQ(made, 5);
+    CHECK_EQ(timer_delete(id), 0);
+    CHECK_EQ(timer_create(CLOCK_MONOTONIC, NULL, &id), 0);
+}
+
+TEST(timers_count_as_pending_signals)
+{
+    CHECK_EQ(test_in_child(timers_up_to_the_limit), 0);
+}
+
 GUEST_TEST_MAIN
