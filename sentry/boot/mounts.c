@@ -16,6 +16,7 @@
 
 #include "platform/base/log.h"
 #include "sentry/abi/fcntl.h"
+#include "sentry/abi/mman.h"
 #include "sentry/abi/stat.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
@@ -146,7 +147,11 @@ static int make_root(const struct boot_config *c, const struct boot_tree *tree, 
     bool overlay = c->overlay == BOOT_OVERLAY_MEMORY;
     uint32_t flags = (tree->shared ? GOFER_SHARED : GOFER_EXCLUSIVE) |
                      (tree->readonly ? GOFER_READONLY : 0) | (overlay ? GOFER_LOWER : 0);
-    const struct tmpfs_options options = {.mode = 0755, .super_flags = SUPER_LOWER};
+    /* What the container writes fills its layer, with ENOSPC, before it uses up its memory. */
+    const struct tmpfs_options options = {.mode = 0755,
+                                          .super_flags = SUPER_LOWER,
+                                          .size_limit = tmpfs_default_size(),
+                                          .inode_limit = tmpfs_default_size() / LX_PAGE_SIZE};
     struct super *lower, *upper;
     int ret = gofer_mount(tree->fd, flags, &lower);
 

@@ -271,6 +271,20 @@ uint64_t memcg_margin(memcg_id_t id)
     return to_bytes(left);
 }
 
+uint64_t memcg_limit(memcg_id_t id)
+{
+    uint64_t max = MEMCG_UNLIMITED;
+
+    mutex_lock(&g_lock);
+    for (;; id = slot(id)->parent) {
+        max = MIN(max, slot(id)->max);
+        if (id == MEMCG_ROOT)
+            break;
+    }
+    mutex_unlock(&g_lock);
+    return to_bytes(max);
+}
+
 bool memcg_is_below(memcg_id_t id, memcg_id_t ancestor)
 {
     bool below;

@@ -44,6 +44,8 @@ void memcg_set_high(memcg_id_t id, uint64_t bytes);
 void memcg_event(memcg_id_t id, enum memcg_event e);
 /* Bytes that a member of id may still charge before some maximum on the way up is reached. */
 uint64_t memcg_margin(memcg_id_t id);
+/* The smallest maximum on the way up. */
+uint64_t memcg_limit(memcg_id_t id);
 /* Is id below (or the same as) ancestor? */
 bool memcg_is_below(memcg_id_t id, memcg_id_t ancestor);
 

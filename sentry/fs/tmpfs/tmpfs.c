@@ -8,8 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Without size= Linux takes half of the memory; memfile's own limit is what really bounds us. */
-#define DEFAULT_SIZE (1ull << 33)
+#include "sentry/mm/memcg.h"
+
+/* Linux: without size=, half of the memory; here of what the mounter's control group may have. */
+static uint64_t memory_size(void)
+{
+    uint64_t limit = memcg_limit(g_curr ? g_curr->memcg : MEMCG_ROOT);
+
+    return limit == MEMCG_UNLIMITED ? 1ull << 34 : limit; /* before the sandbox knows its own */
+}
+
+uint64_t tmpfs_default_size(void)
+{
+    return MAX(memory_size() / 2 & ~(uint64_t)(LX_PAGE_SIZE - 1), LX_PAGE_SIZE);
+}
 
 static int tmpfs_statfs(struct super *s, struct fs_statfs *out)
 {
@@ -22,9 +34,9 @@ static int tmpfs_statfs(struct super *s, struct fs_statfs *out)
                               .namelen = LX_NAME_MAX,
                               .fsid = s->dev};
     /* Without a limit of its own, what the default would be: installers refuse a disk of size 0. */
-    out->blocks = ts->max_pages ? ts->max_pages : used + DEFAULT_SIZE / LX_PAGE_SIZE;
+    out->blocks = ts->max_pages ? ts->max_pages : used + tmpfs_default_size() / LX_PAGE_SIZE;
     out->bfree = out->bavail = used < out->blocks ? out->blocks - used : 0;
-    out->files = ts->max_inodes ? ts->max_inodes : iused + DEFAULT_SIZE / LX_PAGE_SIZE;
+    out->files = ts->max_inodes ? ts->max_inodes : iused + tmpfs_default_size() / LX_PAGE_SIZE;
     out->ffree = iused < out->files ? out->files - iused : 0;
     return 0;
 }
@@ -69,7 +81,7 @@ static int parse_size(const char *s, bool percent, uint64_t *out)
     case '%':
         if (!percent)
             return -EINVAL;
-        v = DEFAULT_SIZE / 50 * v;
+        v = memory_size() / 100 * v;
         end++;
         break;
     case 'k':
@@ -220,8 +232,8 @@ int tmpfs_create(const struct tmpfs_options *opt, struct super **out)
 static int tmpfs_mount(const struct fs_type *type, const char *source, const char *options,
                        uint32_t super_flags, struct super **out)
 {
-    struct tmpfs_options opt = {.size_limit = DEFAULT_SIZE,
-                                .inode_limit = DEFAULT_SIZE / LX_PAGE_SIZE,
+    struct tmpfs_options opt = {.size_limit = tmpfs_default_size(),
+                                .inode_limit = tmpfs_default_size() / LX_PAGE_SIZE,
                                 .mode = 01777,
                                 .uid = curr()->cred->fsuid,
                                 .gid = curr()->cred->fsgid,

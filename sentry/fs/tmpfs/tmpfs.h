@@ -15,6 +15,8 @@ struct tmpfs_options {
     lx_gid_t gid;
     uint32_t super_flags; /* SUPER_* (LOWER for an overlay's upper layer) */
 };
+/* Bytes of a tmpfs that says no size: half of the memory that the caller may have. */
+uint64_t tmpfs_default_size(void);
 /* One reference on the super. */
 int MUST_CHECK tmpfs_create(const struct tmpfs_options *opt, struct super **out);
 

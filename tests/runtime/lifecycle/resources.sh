@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# linux.resources of a bundle inside the sandbox: what the container's control group and meminfo say, how
+# many processes fit, and that files fill the memory overlay with ENOSPC instead of using up its memory.
+. "$(dirname "$0")/../lib.sh"
+
+b=$work/b
+make_bundle "$b" '.linux.resources={"memory":{"limit":268435456},"pids":{"limit":6},
+    "cpu":{"shares":1024,"quota":50000,"period":100000}}
+    | .process.args=["sh","-c","cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; head -n 1 /proc/meminfo; cat /proc/self/cgroup"]'
+mkdir -p "$b/rootfs/sys"
+runsc run --bundle "$b" res1 >"$work/out" 2>"$work/err" </dev/null || fail "res1: $(cat "$work/err")"
+out=$(tr -s ' \n' ' |' <"$work/out")
+[ "$out" = '268435456|6|50000 100000|MemTotal: 262144 kB|0::/|' ] || fail "limits inside: $out"
+
+jq '.process.args=["sh","-c","for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo started"]' \
+    "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+runsc run --bundle "$b" res2 >"$work/out" 2>"$work/err" </dev/null
+grep -q 'Resource temporarily unavailable\|[Cc]an.t fork' "$work/err" || fail "more than 6 processes: $(cat "$work/err")"
+
+ln -sf busybox "$b/rootfs/bin/dd"
+ln -sf busybox "$b/rootfs/bin/rm"
+jq '.root.readonly=false | .process.args=["sh","-c","dd if=/dev/zero of=/big bs=1M count=200; echo rc $?; rm /big; echo more >/f && cat /f"]' \
+    "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+runsc --overlay root:memory run --bundle "$b" res3 >"$work/out" 2>"$work/err" </dev/null || fail "res3: $(cat "$work/err")"
+grep -qi 'no space left' "$work/err" || fail "a full overlay says: $(cat "$work/err")"
+grep -qx 'rc 1' "$work/out" && grep -qx more "$work/out" || fail "after a full overlay: $(cat "$work/out")"
+
+echo ok
