@@ -70,6 +70,7 @@
 #define LX_SO_PRIORITY              12
 #define LX_SO_LINGER                13
 #define LX_SO_BSDCOMPAT             14
+#define LX_SO_BPF_EXTENSIONS        48
 #define LX_SO_REUSEPORT             15
 #define LX_SO_PASSCRED              16
 #define LX_SO_PEERCRED              17

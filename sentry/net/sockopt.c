@@ -197,7 +197,13 @@ static int set_int_option(struct sock *sk, int name, int val)
     case LX_SO_TIMESTAMPING:
     case LX_SO_TIMESTAMPING_NEW:
     case LX_SO_TXREHASH:
+    case LX_SO_BSDCOMPAT:
+        return 0;
     case LX_SO_BUF_LOCK:
+        if (val & ~3)
+            return -EINVAL;
+        set_flag(sk, SOCK_F_SNDBUF_LOCK, val & 1);
+        set_flag(sk, SOCK_F_RCVBUF_LOCK, val & 2);
         return 0;
     case LX_SO_DETACH_FILTER:
         if (!(sk->flags & SOCK_F_FILTER))
@@ -243,13 +249,14 @@ int sock_setsockopt(struct sock *sk, int name, const void *val, uint32_t len)
     case LX_SO_SNDTIMEO_NEW:
         return set_timeo(sk, name, val, len);
     case LX_SO_MAX_PACING_RATE:
-        rate = ~0ull;
-        if (len >= sizeof(rate))
+        if (len >= sizeof(rate)) {
             memcpy(&rate, val, sizeof(rate));
-        else if (len >= 4)
-            memcpy(&rate, val, 4);
-        else
-            return -EINVAL;
+        } else {
+            ret = sockopt_get_int(val, len, &v);
+            if (ret < 0)
+                return ret;
+            rate = v == -1 ? ~0ull : (uint32_t)v;
+        }
         sk->pacing_rate = rate;
         return 0;
     case LX_SO_ATTACH_FILTER:
@@ -426,6 +433,8 @@ int sock_getsockopt(struct sock *sk, int name, void *val, uint32_t *len)
         return sockopt_put_int(val, len,
                                (sk->flags & SOCK_F_SNDBUF_LOCK ? 1 : 0) |
                                    (sk->flags & SOCK_F_RCVBUF_LOCK ? 2 : 0));
+    case LX_SO_BPF_EXTENSIONS:
+        return sockopt_put_int(val, len, 64); /* SKF_AD_MAX */
     case LX_SO_BSDCOMPAT:
     case LX_SO_INCOMING_NAPI_ID:
     case LX_SO_PREFER_BUSY_POLL:

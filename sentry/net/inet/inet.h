@@ -69,6 +69,8 @@ struct inet_sock {
     int tos, tclass, ttl, hops, mc_ttl, mc_hops, mtu_discover, mc_if, min_ttl, unicast_if;
     bool mc_loop, mc_all, recverr, recverr6, pktinfo, pktinfo6, recvttl, recvtos, recvhops,
         recvtclass, freebind, transparent, hdrincl, bind_no_port, origdst, autoflow;
+    int min_hops;
+    uint32_t kept;        /* l: bits of the options in inet_opt.c that are only remembered */
     struct list groups;   /* l: struct inet_group */
     uint32_t group_count; /* l */
 };

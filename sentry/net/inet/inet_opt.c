@@ -115,6 +115,70 @@ static int multicast_if(struct inet_sock *in, const void *val, uint32_t len)
     return 0;
 }
 
+/* Switches about packets that never exist on lo: what was set is what is read back. */
+struct kept_option {
+    int level, name;
+};
+
+static const struct kept_option kept_options[] = {
+    {LX_SOL_IP, LX_IP_RECVOPTS},
+    {LX_SOL_IP, LX_IP_RETOPTS},
+    {LX_SOL_IP, LX_IP_PASSSEC},
+    {LX_SOL_IP, LX_IP_CHECKSUM},
+    {LX_SOL_IP, LX_IP_RECVFRAGSIZE},
+    {LX_SOL_IP, LX_IP_RECVERR_RFC4884},
+    {LX_SOL_IPV6, LX_IPV6_2292HOPOPTS},
+    {LX_SOL_IPV6, LX_IPV6_2292DSTOPTS},
+    {LX_SOL_IPV6, LX_IPV6_2292RTHDR},
+    {LX_SOL_IPV6, LX_IPV6_FLOWINFO},
+    {LX_SOL_IPV6, LX_IPV6_ROUTER_ALERT_ISOLATE},
+    {LX_SOL_IPV6, LX_IPV6_RECVERR_RFC4884},
+    {LX_SOL_IPV6, LX_IPV6_FLOWINFO_SEND},
+    {LX_SOL_IPV6, LX_IPV6_RECVHOPOPTS},
+    {LX_SOL_IPV6, LX_IPV6_RECVRTHDR},
+    {LX_SOL_IPV6, LX_IPV6_RECVDSTOPTS},
+    {LX_SOL_IPV6, LX_IPV6_RECVPATHMTU},
+    {LX_SOL_IPV6, LX_IPV6_DONTFRAG},
+    {LX_SOL_IPV6, LX_IPV6_ORIGDSTADDR},
+    {LX_SOL_IPV6, LX_IPV6_TRANSPARENT},
+    {LX_SOL_IPV6, LX_IPV6_RECVFRAGSIZE},
+};
+static_assert(ARRAY_COUNT(kept_options) <= 32, "kept has a bit for each");
+
+static const struct kept_option *kept_find(int level, int name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(kept_options); i++) {
+        if (kept_options[i].level == level && kept_options[i].name == name)
+            return &kept_options[i];
+    }
+    return NULL;
+}
+
+static bool kept_get(struct inet_sock *in, const struct kept_option *o)
+{
+    return in->kept >> (o - kept_options) & 1;
+}
+
+/* 0, -EINVAL, -EPERM; -ENOPROTOOPT: not one of these. */
+static int kept_set(struct inet_sock *in, int level, int name, int v)
+{
+    const struct kept_option *o = kept_find(level, name);
+    const struct userns *owner = in->sk.netns->owner;
+
+    if (!o)
+        return -ENOPROTOOPT;
+    if (level == LX_SOL_IP && name == LX_IP_RECVFRAGSIZE && inet_is_tcp(&in->sk))
+        return -EINVAL;
+    if (level == LX_SOL_IPV6 && name == LX_IPV6_TRANSPARENT && v &&
+        !cred_ns_capable(curr()->cred, owner, LX_CAP_NET_RAW) &&
+        !cred_ns_capable(curr()->cred, owner, LX_CAP_NET_ADMIN))
+        return -EPERM;
+    mutex_lock(&in->sk.lock);
+    in->kept = v ? in->kept | 1u << (o - kept_options) : in->kept & ~(1u << (o - kept_options));
+    mutex_unlock(&in->sk.lock);
+    return 0;
+}
+
 static int set_ip(struct inet_sock *in, int name, const void *val, uint32_t len)
 {
     bool raw = cred_ns_capable(curr()->cred, in->sk.netns->owner, LX_CAP_NET_RAW);
@@ -133,6 +197,9 @@ static int set_ip(struct inet_sock *in, int name, const void *val, uint32_t len)
     }
     ret = get_val(val, len, &v);
     if (ret < 0)
+        return ret;
+    ret = kept_set(in, LX_SOL_IP, name, v);
+    if (ret != -ENOPROTOOPT)
         return ret;
     switch (name) {
     case LX_IP_TOS:
@@ -200,14 +267,6 @@ static int set_ip(struct inet_sock *in, int name, const void *val, uint32_t len)
     case LX_IP_BIND_ADDRESS_NO_PORT:
         in->bind_no_port = v;
         return 0;
-    case LX_IP_RECVOPTS:
-    case LX_IP_RETOPTS:
-    case LX_IP_PASSSEC:
-    case LX_IP_NODEFRAG:
-    case LX_IP_CHECKSUM:
-    case LX_IP_RECVFRAGSIZE:
-    case LX_IP_RECVERR_RFC4884:
-        return 0;
     default:
         return -ENOPROTOOPT;
     }
@@ -223,6 +282,9 @@ static int set_ipv6(struct inet_sock *in, int name, const void *val, uint32_t le
         return membership6(in, val, len, name == LX_IPV6_JOIN_GROUP);
     ret = sockopt_get_int(val, len, &v);
     if (ret < 0)
+        return ret;
+    ret = kept_set(in, LX_SOL_IPV6, name, v);
+    if (ret != -ENOPROTOOPT)
         return ret;
     switch (name) {
     case LX_IPV6_V6ONLY:
@@ -283,6 +345,13 @@ static int set_ipv6(struct inet_sock *in, int name, const void *val, uint32_t le
     case LX_IPV6_AUTOFLOWLABEL:
         in->autoflow = v;
         return 0;
+    case LX_IPV6_MINHOPCOUNT:
+        if (v < 0 || v > 255)
+            return -EINVAL;
+        in->min_hops = v;
+        return 0;
+    case LX_IPV6_UNICAST_IF:
+        return v ? -EADDRNOTAVAIL : 0;
     case LX_IPV6_MTU:
     case LX_IPV6_CHECKSUM:
     case LX_IPV6_ADDR_PREFERENCES:
@@ -313,8 +382,11 @@ static int put_ip(void *val, uint32_t *len, int v)
 
 static int get_ip(struct inet_sock *in, int name, void *val, uint32_t *len)
 {
+    const struct kept_option *kept = kept_find(LX_SOL_IP, name);
     struct inet_addr any;
 
+    if (kept)
+        return put_ip(val, len, kept_get(in, kept));
     switch (name) {
     case LX_IP_TOS:
         return put_ip(val, len, in->tos);
@@ -358,13 +430,7 @@ static int get_ip(struct inet_sock *in, int name, void *val, uint32_t *len)
     case LX_IP_OPTIONS:
         *len = 0;
         return 0;
-    case LX_IP_RECVOPTS:
-    case LX_IP_RETOPTS:
-    case LX_IP_PASSSEC:
     case LX_IP_NODEFRAG:
-    case LX_IP_CHECKSUM:
-    case LX_IP_RECVFRAGSIZE:
-    case LX_IP_RECVERR_RFC4884:
         return put_ip(val, len, 0);
     default:
         return -ENOPROTOOPT;
@@ -373,8 +439,12 @@ static int get_ip(struct inet_sock *in, int name, void *val, uint32_t *len)
 
 static int get_ipv6(struct inet_sock *in, int name, void *val, uint32_t *len)
 {
+    const struct kept_option *kept = kept_find(LX_SOL_IPV6, name);
+
     if (in->sk.family != LX_AF_INET6)
         return -ENOPROTOOPT;
+    if (kept)
+        return sockopt_put_int(val, len, kept_get(in, kept));
     switch (name) {
     case LX_IPV6_V6ONLY:
         return sockopt_put_int(val, len, in->v6only);
@@ -408,6 +478,9 @@ static int get_ipv6(struct inet_sock *in, int name, void *val, uint32_t *len)
         return sockopt_put_int(val, len, in->freebind);
     case LX_IPV6_AUTOFLOWLABEL:
         return sockopt_put_int(val, len, in->autoflow);
+    case LX_IPV6_MINHOPCOUNT:
+        return sockopt_put_int(val, len, in->min_hops);
+    case LX_IPV6_UNICAST_IF:
     case LX_IPV6_ADDR_PREFERENCES:
         return sockopt_put_int(val, len, 0);
     default:

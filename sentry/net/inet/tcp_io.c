@@ -179,6 +179,16 @@ static int wait_room(struct tcp_sock *t, struct tcp_sock *peer, struct sock_wait
     }
 }
 
+/* MSG_FASTOPEN: connects first. Nobody has a cookie, so the data follows the handshake. */
+static int fastopen_connect(struct sock *sk, const struct net_msg *m)
+{
+    if (m->addr.len >= sizeof(m->addr.family) && m->addr.family == LX_AF_UNSPEC)
+        return -EOPNOTSUPP;
+    if (!m->addr.len)
+        return tcp_of(sk)->state == LX_TCP_CLOSE ? -EINVAL : -EISCONN;
+    return sk->ops->connect(sk, &m->addr, msg_nonblock(m));
+}
+
 ssize_t tcp_sendmsg(struct sock *sk, struct net_msg *m)
 {
     struct tcp_sock *t = tcp_of(sk), *peer;
@@ -187,6 +197,11 @@ ssize_t tcp_sendmsg(struct sock *sk, struct net_msg *m)
     size_t room;
     int ret = 0;
 
+    if (m->flags & LX_MSG_FASTOPEN) {
+        ret = fastopen_connect(sk, m);
+        if (ret < 0)
+            return ret;
+    }
     if (t->state == LX_TCP_SYN_SENT) {
         ret = tcp_wait_connected(t, sk->sndtimeo, msg_nonblock(m));
         if (ret < 0)

@@ -4,6 +4,9 @@
 
 #include "sentry/net/inet/tcp.h"
 
+#define WINDOW_CLAMP_MIN 1152
+#define FIN_TIMEOUT      60 /* net.ipv4.tcp_fin_timeout */
+
 struct int_option {
     int name;
     size_t off; /* of an int in struct tcp_sock */
@@ -21,13 +24,10 @@ static const struct int_option int_options[] = {
     OPT(LX_TCP_KEEPCNT, keepcnt, 1, 127),
     OPT(LX_TCP_SYNCNT, syncnt, 1, 127),
     OPT(LX_TCP_USER_TIMEOUT, user_timeout, 0, INT32_MAX),
-    OPT(LX_TCP_FASTOPEN, fastopen, 0, INT32_MAX),
-    OPT(LX_TCP_FASTOPEN_CONNECT, fastopen_connect, 0, 1),
     OPT(LX_TCP_INQ, inq, 0, 1),
     OPT(LX_TCP_SAVE_SYN, save_syn, 0, 2),
     OPT(LX_TCP_THIN_LINEAR_TIMEOUTS, thin_linear, 0, 1),
     OPT(LX_TCP_NOTSENT_LOWAT, notsent_lowat, INT32_MIN, INT32_MAX),
-    OPT(LX_TCP_DEFER_ACCEPT, defer_accept, INT32_MIN, INT32_MAX),
 };
 
 static const struct int_option *int_option_find(int name)
@@ -43,6 +43,32 @@ static int *int_option_at(struct tcp_sock *t, const struct int_option *o)
 {
     /* SAFETY: off is the offset of an int member, from the table above. */
     return (int *)(void *)((char *)t + o->off);
+}
+
+/* Linux: counted in retransmissions of the SYN-ACK, after 1, 3, 7 ... s and then every 120 s. */
+static int defer_accept_rounded(int seconds)
+{
+    int period = seconds > 0 ? 1 : 0, timeout = 1;
+
+    for (int retries = 1; seconds > period && retries < 255; retries++) {
+        timeout = MIN(timeout * 2, 120);
+        period += timeout;
+    }
+    return period;
+}
+
+/* Options that only some states take. */
+static int set_fastopen(struct tcp_sock *t, int name, int v)
+{
+    if (v < 0 || (name == LX_TCP_FASTOPEN_CONNECT && v > 1))
+        return -EINVAL;
+    if (t->state != LX_TCP_CLOSE && (name != LX_TCP_FASTOPEN || t->state != LX_TCP_LISTEN))
+        return -EINVAL;
+    if (name == LX_TCP_FASTOPEN)
+        t->fastopen = v;
+    else
+        t->fastopen_connect = v;
+    return 0;
 }
 
 static int set_congestion(struct tcp_sock *t, const void *val, uint32_t len)
@@ -100,8 +126,16 @@ int tcp_setsockopt(struct sock *sk, int level, int name, const void *val, uint32
     case LX_TCP_LINGER2:
         t->linger2 = v < 0 ? -1 : MIN(v, 120);
         return 0;
+    case LX_TCP_DEFER_ACCEPT:
+        t->defer_accept = defer_accept_rounded(v);
+        return 0;
+    case LX_TCP_FASTOPEN:
+    case LX_TCP_FASTOPEN_CONNECT:
+        return set_fastopen(t, name, v);
     case LX_TCP_WINDOW_CLAMP:
-        t->window_clamp = v;
+        if (!v && t->state != LX_TCP_CLOSE)
+            return -EINVAL;
+        t->window_clamp = v ? MAX(v, WINDOW_CLAMP_MIN) : 0;
         return 0;
     case LX_TCP_THIN_DUPACK:
     case LX_TCP_FASTOPEN_NO_COOKIE:
@@ -177,7 +211,13 @@ int tcp_getsockopt(struct sock *sk, int level, int name, void *val, uint32_t *le
                                    ? (t->maxseg ? t->maxseg : 536)
                                    : 32741);
     case LX_TCP_LINGER2:
-        return sockopt_put_int(val, len, t->linger2);
+        return sockopt_put_int(val, len, t->linger2 ? t->linger2 : FIN_TIMEOUT);
+    case LX_TCP_DEFER_ACCEPT:
+        return sockopt_put_int(val, len, t->defer_accept);
+    case LX_TCP_FASTOPEN:
+        return sockopt_put_int(val, len, t->fastopen);
+    case LX_TCP_FASTOPEN_CONNECT:
+        return sockopt_put_int(val, len, t->fastopen_connect);
     case LX_TCP_WINDOW_CLAMP:
         return sockopt_put_int(val, len, t->window_clamp);
     case LX_TCP_INFO:
