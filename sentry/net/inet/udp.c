@@ -14,6 +14,23 @@
 #define UDP_MAX4 65507
 #define UDP_MAX6 65527
 
+/* Where a datagram goes. */
+struct udp_dest {
+    struct inet_addr src, dst;
+    uint16_t port;
+    int ttl, tos;
+    bool connected;
+};
+
+/* A datagram that grows with every send (UDP_CORK, MSG_MORE) until it is pushed. Keys: l sk.lock */
+struct udp_cork {
+    bool on;              /* l: UDP_CORK is set */
+    bool pending;         /* l: dest is set, and data[0..size) waits */
+    struct udp_dest dest; /* l: of the first send */
+    uint8_t *data;        /* l, owned */
+    size_t size;          /* l */
+};
+
 /* Keys: l sk.lock */
 struct udp_sock {
     struct inet_sock in;
@@ -23,6 +40,7 @@ struct udp_sock {
     uint32_t drops;      /* l */
     struct list errq;    /* l: struct nbuf: the datagram that failed, meta is the error */
     int cscov[2];        /* l: UDP-Lite: checksum coverage sent, received */
+    struct udp_cork cork;
 };
 
 /* What a datagram carries beside its bytes (nbuf.meta). */
@@ -43,6 +61,7 @@ static void udp_destroy(struct sock *sk)
 
     nbuf_list_free(&u->recvq);
     nbuf_list_free(&u->errq);
+    free(u->cork.data);
     inet_destroy_generic(&u->in);
     free(u);
 }
@@ -117,13 +136,6 @@ static int udp_connect(struct sock *sk, const struct sockaddr_buf *addr, bool no
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
-
-struct udp_dest {
-    struct inet_addr src, dst;
-    uint16_t port;
-    int ttl, tos;
-    bool connected;
-};
 
 static int udp_dest_cmsgs(struct inet_sock *in, const struct net_msg *m, struct udp_dest *d)
 {
@@ -290,9 +302,100 @@ static void udp_send_many(struct inet_sock *in, const struct udp_dest *d, const 
     free(to);
 }
 
+/* Hands one datagram over, or tells the sender that nobody is there. */
+static void udp_transmit(struct inet_sock *in, const struct udp_dest *d, const uint8_t *data,
+                         size_t size)
+{
+    struct inet_sock *to;
+
+    if (ia_is_multicast(&d->dst) || ia_is_broadcast(&d->dst)) {
+        udp_send_many(in, d, data, size);
+        return;
+    }
+    to = inet_port_find_udp(in, &d->src, &d->dst, d->port);
+    if (to) {
+        udp_deliver(in, to, d, data, size);
+        sock_put(&to->sk);
+    } else {
+        udp_refused(in, d, data, size);
+    }
+    netns_count_lo(in->sk.netns, size + 28);
+}
+
+/* Where m goes; the socket has a port after it. */
+static int udp_send_prepare(struct inet_sock *in, const struct net_msg *m, struct udp_dest *d)
+{
+    int ret = udp_dest_find(in, m, d);
+
+    if (ret < 0)
+        return ret;
+    if (iov_iter_count(m->iter) > UDP_MAX4 && ia_is_v4(&d->dst))
+        return -EMSGSIZE;
+    ret = sock_take_error(&in->sk);
+    if (ret == 0 && (in->sk.shutdown & SOCK_SHUT_SND))
+        ret = -EPIPE;
+    if (ret == 0 && !in->lport)
+        ret = inet_port_connect(in, &d->dst, 0);
+    return ret;
+}
+
+/* What was collected goes out as one datagram, or nowhere. */
+static void udp_cork_end(struct udp_sock *u, bool send)
+{
+    struct udp_cork c;
+
+    mutex_lock(&u->in.sk.lock);
+    c = u->cork;
+    u->cork = (struct udp_cork){.on = c.on};
+    mutex_unlock(&u->in.sk.lock);
+    if (c.pending && send)
+        udp_transmit(&u->in, &c.dest, c.data, c.size);
+    free(c.data);
+}
+
+/* Appends m to the pending datagram. Linux: what follows goes where the first part went. */
+static int udp_cork_append(struct udp_sock *u, struct net_msg *m, size_t size)
+{
+    struct udp_cork *c = &u->cork;
+    struct udp_dest d = {.connected = false};
+    bool prepared = false;
+    uint8_t *data;
+    int ret = 0;
+
+    mutex_lock(&u->in.sk.lock);
+    while (!c->pending && !prepared) {
+        mutex_unlock(&u->in.sk.lock);
+        ret = udp_send_prepare(&u->in, m, &d);
+        if (ret < 0)
+            return ret;
+        prepared = true;
+        mutex_lock(&u->in.sk.lock);
+    }
+    if (!c->pending) {
+        c->dest = d;
+        c->pending = true;
+    }
+    if (c->size + size > (ia_is_v4(&c->dest.dst) ? UDP_MAX4 : UDP_MAX6))
+        ret = -EMSGSIZE;
+    data = ret == 0 ? realloc(c->data, c->size + size + 1) : NULL;
+    if (data) {
+        c->data = data;
+        if (copy_from_iter(m->iter, data + c->size, size) < size)
+            ret = -EFAULT;
+        else
+            c->size += size;
+    } else if (ret == 0) {
+        ret = -ENOMEM;
+    }
+    mutex_unlock(&u->in.sk.lock);
+    if (ret < 0)
+        udp_cork_end(u, /*send=*/false);
+    return ret;
+}
+
 static ssize_t udp_sendmsg(struct sock *sk, struct net_msg *m)
 {
-    struct inet_sock *in = inet_of(sk), *to;
+    struct udp_sock *u = udp_of(sk);
     size_t size = iov_iter_count(m->iter);
     uint8_t small[2048], *data = small;
     struct udp_dest d;
@@ -302,36 +405,23 @@ static ssize_t udp_sendmsg(struct sock *sk, struct net_msg *m)
         return -EMSGSIZE;
     if (m->flags & LX_MSG_OOB)
         return -EOPNOTSUPP;
-    ret = udp_dest_find(in, m, &d);
-    if (ret < 0)
-        return ret;
-    if (size > UDP_MAX4 && ia_is_v4(&d.dst))
-        return -EMSGSIZE;
-    ret = sock_take_error(sk);
-    if (ret == 0 && (sk->shutdown & SOCK_SHUT_SND))
-        ret = -EPIPE;
-    if (ret == 0 && !in->lport)
-        ret = inet_port_connect(in, &d.dst, 0);
+    if (u->cork.on || u->cork.pending || (m->flags & LX_MSG_MORE)) {
+        ret = udp_cork_append(u, m, size);
+        if (ret == 0 && !u->cork.on && !(m->flags & LX_MSG_MORE))
+            udp_cork_end(u, /*send=*/true);
+        return ret < 0 ? ret : (ssize_t)size;
+    }
+    ret = udp_send_prepare(&u->in, m, &d);
     if (ret < 0)
         return ret;
     if (size > sizeof(small))
         data = malloc(size);
     if (!data)
         return -ENOMEM;
-    if (copy_from_iter(m->iter, data, size) < size) {
+    if (copy_from_iter(m->iter, data, size) < size)
         ret = -EFAULT;
-    } else if (ia_is_multicast(&d.dst) || ia_is_broadcast(&d.dst)) {
-        udp_send_many(in, &d, data, size);
-    } else {
-        to = inet_port_find_udp(in, &d.src, &d.dst, d.port);
-        if (to) {
-            udp_deliver(in, to, &d, data, size);
-            sock_put(&to->sk);
-        } else {
-            udp_refused(in, &d, data, size);
-        }
-        netns_count_lo(sk->netns, size + 28);
-    }
+    else
+        udp_transmit(&u->in, &d, data, size);
     if (data != small)
         free(data);
     return ret < 0 ? ret : (ssize_t)size;
@@ -503,12 +593,19 @@ static int udp_setsockopt(struct sock *sk, int level, int name, const void *val,
         return 0;
     }
     switch (name) {
+    case LX_UDP_CORK:
+        mutex_lock(&sk->lock);
+        udp_of(sk)->cork.on = v;
+        mutex_unlock(&sk->lock);
+        if (!v)
+            udp_cork_end(udp_of(sk), /*send=*/true);
+        return 0;
     case LX_UDP_NO_CHECK6_TX:
     case LX_UDP_NO_CHECK6_RX:
     case LX_UDP_GRO:
         return 0;
     default:
-        /* Corking and segmentation would have to be done; programs fall back without them. */
+        /* Segmentation would have to be done; programs fall back without it. */
         return -ENOPROTOOPT;
     }
 }
@@ -524,6 +621,7 @@ static int udp_getsockopt(struct sock *sk, int level, int name, void *val, uint3
         return sockopt_put_int(val, len, udp_of(sk)->cscov[name == LX_UDPLITE_RECV_CSCOV]);
     switch (name) {
     case LX_UDP_CORK:
+        return sockopt_put_int(val, len, udp_of(sk)->cork.on);
     case LX_UDP_NO_CHECK6_TX:
     case LX_UDP_NO_CHECK6_RX:
     case LX_UDP_GRO:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of TCP, UDP and IP sockets: what each takes, in which state, and what is read back. */
+/* Options of TCP, UDP and IP sockets: what each takes, in which state, and what is read back. Not for
+ * host sockets, which pass fewer options on. */
 #define _GNU_SOURCE
 #include "tests/support/guest_test.h"
 
