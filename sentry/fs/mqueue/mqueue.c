@@ -209,7 +209,7 @@ static int file_to_queue(struct file *f, bool write, struct mqueue **out)
 
 /* 0: m is the queue's or somebody's. */
 static int send_locked(struct mqueue *mq, struct mq_message *m, bool nonblock, uint64_t deadline,
-                       struct mq_notify *out_tell, bool *out_wake)
+                       struct mq_notify *out_tell, bool *out_wake) REQUIRES(mq->lock)
 {
     struct mq_waiter *w, me = {.msg = m};
     int ret;
@@ -267,7 +267,7 @@ int mqueue_send(struct file *f, uaddr_t buf, size_t size, uint32_t prio, uint64_
 }
 
 static int receive_locked(struct mqueue *mq, bool nonblock, uint64_t deadline,
-                          struct mq_message **out, bool *out_wake)
+                          struct mq_message **out, bool *out_wake) REQUIRES(mq->lock)
 {
     struct mq_waiter *w, me = {0};
     struct mq_message *m;
