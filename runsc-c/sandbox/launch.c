@@ -31,11 +31,12 @@
 #include "runsc-c/oci/seccomp.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/sandbox/fdset.h"
+#include "runsc-c/sandbox/idmap.h"
 #include "runsc-c/sandbox/netns.h"
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
 
-enum { NOBODY = 65534, TREES_MAX = 128 };
+enum { TREES_MAX = 128 };
 
 struct tree {
     char *path;
@@ -269,9 +270,10 @@ struct child {
     const char *role;
     uint64_t clone_flags;
     struct fdset *fds;
-    bool keep_stderr; /* else all three are /dev/null */
-    bool become_nobody;
-    bool in_userns; /* our user namespace is not the host's first */
+    bool keep_stderr;          /* else all three are /dev/null */
+    bool become_zero;          /* id 0 of its user namespace */
+    const struct idmaps *maps; /* of its user namespace; NULL: a single id */
+    bool in_userns;            /* our user namespace is not the host's first */
     bool die_with_parent;
     int config_number, exe_number;
 };
@@ -295,60 +297,13 @@ static NORETURN void child_main(struct child *c, int go_fd)
     if (!c->keep_stderr)
         redirect_null(2, O_WRONLY);
     /* Where a user namespace forbids it, the groups are those of the user who made it. */
-    if (c->become_nobody && setgroups(0, NULL) < 0 && !(errno == EPERM && c->in_userns))
+    if (c->become_zero && setgroups(0, NULL) < 0 && !(errno == EPERM && c->in_userns))
         child_fail("cannot drop groups", errno);
-    if (c->become_nobody && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+    if (c->become_zero && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
         child_fail("cannot become the sandbox user", errno);
     if (c->die_with_parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
     exec_role(c->exe_number, c->role, c->config_number);
-}
-
-static int write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    ssize_t n;
-
-    if (fd < 0)
-        return -errno;
-    n = write(fd, text, strlen(text));
-    n = n < 0 ? -errno : 0;
-    close(fd);
-    return (int)n;
-}
-
-/* Id 0 of the child's user namespace. For root nobody, or itself in a user namespace that has no nobody
- * (a single id, or a short range). */
-static int write_id_map(pid_t pid, const char *file, unsigned own)
-{
-    char path[64], text[64];
-    int ret;
-
-    snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-    snprintf(text, sizeof(text), "0 %u 1", geteuid() == 0 ? NOBODY : own);
-    ret = write_text(path, text);
-    if (ret != -EPERM || geteuid() != 0)
-        return ret;
-    snprintf(text, sizeof(text), "0 %u 1", own);
-    return write_text(path, text);
-}
-
-/* Maps id 0 of the child's user namespace to nobody (root) or to the caller. */
-static int write_id_maps(pid_t pid, struct err *e)
-{
-    char path[64];
-    int ret;
-
-    if (geteuid() != 0) {
-        snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
-        (void)write_text(path, "deny"); /* older kernels have no such file */
-    }
-    ret = write_id_map(pid, "uid_map", geteuid());
-    if (ret < 0)
-        return err_errno(e, -ret, "cannot map user ids into the sandbox's user namespace");
-    ret = write_id_map(pid, "gid_map", getegid());
-    return ret < 0 ? err_errno(e, -ret, "cannot map group ids into the sandbox's user namespace")
-                   : 0;
 }
 
 /* The child waits until it is let go: *out_go is the pipe for that, and its end. */
@@ -369,7 +324,7 @@ static pid_t spawn(struct child *c, int *out_go, struct err *e)
     if (pid < 0) {
         (void)err_errno(e, errno, "cannot start the %s process%s", c->role,
                         errno == EPERM ? " (are user namespaces allowed here?)" : "");
-    } else if ((c->clone_flags & CLONE_NEWUSER) && write_id_maps(pid, e) < 0) {
+    } else if ((c->clone_flags & CLONE_NEWUSER) && idmaps_write(pid, c->maps, e) < 0) {
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
         pid = -1;
@@ -394,9 +349,14 @@ static int let_go(const struct launch *l, pid_t pid, int *go_fd, struct err *e)
 static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
 {
     int fd = config_fd(gofer_config(l, e), e);
+    struct idmaps maps;
+    bool mapped = idmaps_of(l->rq->spec, &maps);
     struct child c = {
         .role = "internal-gofer",
-        .clone_flags = CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0),
+        .clone_flags = CLONE_NEWPID | (geteuid() || mapped ? CLONE_NEWUSER : 0),
+        .maps = mapped ? &maps : NULL,
+        .become_zero = mapped,
+        .in_userns = cgroup_rootless_default(),
         .fds = &l->gofer_fds,
         .keep_stderr = l->rq->attached,
         .die_with_parent = l->rq->die_with_parent,
@@ -420,7 +380,7 @@ static pid_t spawn_sentry(struct launch *l, struct err *e)
                        CLONE_NEWCGROUP | (l->netns.make ? CLONE_NEWNET : 0),
         .fds = &l->sentry_fds,
         .keep_stderr = l->rq->attached,
-        .become_nobody = geteuid() == 0,
+        .become_zero = geteuid() == 0,
         .in_userns = cgroup_rootless_default(),
         .die_with_parent = l->rq->die_with_parent,
     };

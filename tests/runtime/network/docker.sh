@@ -24,10 +24,12 @@ stop() {
 trap stop EXIT
 ip link set lo up
 mkdir -p /run/docker && mount -t tmpfs none /run/docker || fail "tmpfs"
-cat >"$work/daemon.json" <<JSON
-{"runtimes": {"runsc-c": {"path": "$RUNSC"}}, "exec-opts": ["native.cgroupdriver=cgroupfs"], "cgroup-parent": "/$group"}
-JSON
-dockerd --config-file "$work/daemon.json" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" \
+# As an operator does it: `install` into a configuration that has other settings.
+config=$work/prefix/etc/docker/daemon.json
+mkdir -p "$(dirname "$config")"
+echo '{"exec-opts": ["native.cgroupdriver=cgroupfs"], "cgroup-parent": "/'$group'"}' >"$config"
+"$RUNSC" install --docker --prefix "$work/prefix" --binary "$RUNSC" >/dev/null || fail "install"
+dockerd --config-file "$config" --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/pid" \
     -H "unix://$work/sock" >"$work/log" 2>&1 </dev/null &
 daemon=$!
 export DOCKER_HOST=unix://$work/sock

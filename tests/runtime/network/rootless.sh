@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# An ordinary user: `do` and `run` with a single id, also as root of a user namespace with one id, and podman with subuid
-# ranges on the networks none, host and slirp4netns (a published port too). The user exists only in a mount namespace of the test.
+# An ordinary user: `do` and `run` with a single id, also as root of a user namespace with one id; `run` with subuid ranges;
+# podman on the networks none, host and slirp4netns (a published port too). The user exists only in a mount namespace of the test.
 [ "$(id -u)" = 0 ] || { echo "becoming an ordinary user needs root"; exit 77; }
 [ -n "${IN_ROOTLESS_TEST:-}" ] || exec env IN_ROOTLESS_TEST=1 unshare --net --mount --propagation private "$0"
 . "$(dirname "$0")/../lib.sh"
@@ -33,6 +33,19 @@ make_bundle "$work/b" '.process.args=["id","-u"]'
 chmod -R a+rX "$work/b"
 [ "$(as_user "$r" run --bundle "$work/b" rl1 </dev/null)" = 0 ] || fail "run"
 [ -z "$(ls "$work/xdg/runsc-c" 2>/dev/null)" ] || fail "state is left: $(ls "$work/xdg/runsc-c")"
+
+# Ranges, by newuidmap: what the container's users own belongs to the ranges outside.
+if command -v newuidmap >/dev/null; then
+    ids='[{"containerID":0,"hostID":'$uid',"size":1},{"containerID":1,"hostID":700000,"size":65536}]'
+    make_bundle "$work/r" '.process.args=["sh","-c","echo > /f; chown 7:8 /f; stat -c %u:%g /f"] | .root.readonly=false
+        | .process.capabilities |= map_values(. + ["CAP_CHOWN"]) | .linux.namespaces += [{"type":"user"}] | .linux.uidMappings='"$ids"' | .linux.gidMappings='"$ids"
+    for applet in stat chown; do ln -s busybox "$work/r/rootfs/bin/$applet"; done
+    chmod -R a+rX "$work/r" && chown -R $uid:$uid "$work/r/rootfs"
+    [ "$(as_user "$r" run --bundle "$work/r" rl2 </dev/null 2>"$work/err")" = 7:8 ] || fail "ranges: $(cat "$work/err")"
+    [ "$(stat -c %u:%g "$work/r/rootfs/f")" = 700006:700007 ] || fail "ranges: outside $(stat -c %u:%g "$work/r/rootfs/f")"
+    jq '.linux.uidMappings[1].hostID=1' "$work/r/config.json" >"$work/c" && cp "$work/c" "$work/r/config.json"
+    expect 1 'newuidmap refuses' as_user "$r" run --bundle "$work/r" rl3
+fi
 
 # podman.
 for program in podman newuidmap slirp4netns conmon; do

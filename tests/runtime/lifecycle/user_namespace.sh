@@ -1,0 +1,17 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# linux.uidMappings of a container that root starts (docker's userns-remap): what belongs to the range outside belongs to the
+# container's ids inside, in both directions, and ids outside the range cannot be given to files.
+. "$(dirname "$0")/../lib.sh"
+[ "$(id -u)" = 0 ] || { echo "mapping foreign ids needs root"; exit 77; }
+chmod 755 "$work"
+ids='[{"containerID":0,"hostID":300000,"size":1000}]'
+make_bundle "$work/b" '.process.args=["sh","-c","stat -c %u:%g /bin; touch /new; chown 5:6 /new; stat -c %u:%g /new; chown 2000 /new 2>/dev/null; echo $?"]
+    | .root.readonly=false | .process.capabilities |= map_values(. + ["CAP_CHOWN"]) | .linux.namespaces += [{"type":"user"}]
+    | .linux.uidMappings='"$ids"' | .linux.gidMappings='"$ids"
+for applet in stat chown; do ln -s busybox "$work/b/rootfs/bin/$applet"; done
+chown -hR 300000:300000 "$work/b/rootfs"
+runsc run --bundle "$work/b" c1 >"$work/out" 2>"$work/err" </dev/null || fail "run: $(cat "$work/err")"
+[ "$(cat "$work/out")" = $'0:0\n5:6\n1' ] || fail "inside: $(cat "$work/out")"
+[ "$(stat -c %u:%g "$work/b/rootfs/new")" = 300005:300006 ] || fail "outside: $(stat -c %u:%g "$work/b/rootfs/new")"
+exit 0
