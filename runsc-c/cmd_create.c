@@ -57,7 +57,7 @@ int cmd_create(int argc, char **argv, struct err *e)
     };
     int index = 1;
 
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c create [OPTIONS] ID\n\n"

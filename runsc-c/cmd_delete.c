@@ -16,7 +16,7 @@ int cmd_delete(int argc, char **argv, struct err *e)
     };
     int index = 1;
 
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c delete [--force] ID\n\nRemoves a stopped container.\n\n");

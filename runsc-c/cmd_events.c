@@ -87,7 +87,7 @@ int cmd_events(int argc, char **argv, struct err *e)
     int index = 1, ret;
     long ms;
 
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c events [OPTIONS] ID\n\n");

@@ -31,7 +31,7 @@ int cmd_kill(int argc, char **argv, struct err *e)
     struct container c;
     int index = 1, signo, ret;
 
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c kill [--all] ID [SIGNAL]\n\nSends SIGNAL (default TERM).\n\n");

@@ -93,7 +93,7 @@ int cmd_list(int argc, char **argv, struct err *e)
     json_t *list, *v;
     size_t i;
 
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c list [OPTIONS]\n\n");

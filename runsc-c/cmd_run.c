@@ -31,7 +31,7 @@ int cmd_run(int argc, char **argv, struct err *e)
     int index = 1, ret;
     json_t *spec;
 
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c run [OPTIONS] ID\n\nRuns the OCI bundle as container ID.\n\n");

@@ -23,7 +23,7 @@ int cmd_spec(int argc, char **argv, struct err *e)
     int index = 1, ret;
     json_t *spec;
 
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c spec [OPTIONS]\n\nWrites an example config.json.\n\n");

@@ -157,7 +157,7 @@ int cmd_update(int argc, char **argv, struct err *e)
     for (size_t i = 0; i < ARRAY_COUNT(g_limits); i++)
         options[6 + i] = (struct option_def){g_limits[i].option, 0, OPTION_STRING,
                                              &g_limits[i].value, "new limit"};
-    if (options_parse(options, argc, argv, &index, e) < 0)
+    if (options_parse_anywhere(options, argc, argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c update [OPTIONS] ID\n\nChanges the limits of a container.\n\n");

@@ -163,6 +163,20 @@ if(RUNSC_TEST_FULL)
     endforeach()
 endif()
 
+# ---- oci: tests/oci/<name>.sh, real engines and other people's suites; one at a time --------------
+
+if(RUNSC_TEST_FULL)
+    file(GLOB oci_sources CONFIGURE_DEPENDS RELATIVE ${tests_dir}/oci ${tests_dir}/oci/*.sh)
+    list(REMOVE_ITEM oci_sources lib.sh)
+    foreach(source ${oci_sources})
+        string(REGEX REPLACE "\\.sh$" "" name ${source})
+        add_our_test(oci/${name} 3600 full ${tests_dir}/oci/${source})
+        if(TEST ${RUNSC_TEST_PREFIX}oci/${name})
+            set_tests_properties(${RUNSC_TEST_PREFIX}oci/${name} PROPERTIES RESOURCE_LOCK oci)
+        endif()
+    endforeach()
+endif()
+
 # ---- compat: suites that others wrote, test by test against Linux (tests/compat/README.md) --------
 
 file(GLOB compat_suites CONFIGURE_DEPENDS RELATIVE ${tests_dir}/compat ${tests_dir}/compat/*/unit)

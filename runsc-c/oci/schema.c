@@ -73,32 +73,141 @@ static const struct member g_namespace[] = {
 };
 static const struct member g_memory[] = {
     {"limit", K_INT, false, NULL, 0},
+    {"reservation", K_INT, false, NULL, 0},
+    {"swap", K_INT, false, NULL, 0},
+    {"kernel", K_INT, false, NULL, 0},
+    {"kernelTCP", K_INT, false, NULL, 0},
+    {"swappiness", K_INT, false, NULL, 0},
+    {"disableOOMKiller", K_BOOL, false, NULL, 0},
+    {"useHierarchy", K_BOOL, false, NULL, 0},
     {NULL, 0, false, NULL, 0},
+};
+static const struct member g_cpu[] = {
+    {"shares", K_INT, false, NULL, 0},         {"quota", K_INT, false, NULL, 0},
+    {"period", K_INT, false, NULL, 0},         {"realtimeRuntime", K_INT, false, NULL, 0},
+    {"realtimePeriod", K_INT, false, NULL, 0}, {"cpus", K_STRING, false, NULL, 0},
+    {"mems", K_STRING, false, NULL, 0},        {NULL, 0, false, NULL, 0},
+};
+static const struct member g_pids[] = {
+    {"limit", K_INT, false, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_weight_device[] = {
+    {"major", K_INT, true, NULL, 0},   {"minor", K_INT, true, NULL, 0},
+    {"weight", K_INT, false, NULL, 0}, {"leafWeight", K_INT, false, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_throttle_device[] = {
+    {"major", K_INT, true, NULL, 0},
+    {"minor", K_INT, true, NULL, 0},
+    {"rate", K_INT, false, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_block_io[] = {
+    {"weight", K_INT, false, NULL, 0},
+    {"leafWeight", K_INT, false, NULL, 0},
+    {"weightDevice", K_ARRAY, false, g_weight_device, K_OBJECT},
+    {"throttleReadBpsDevice", K_ARRAY, false, g_throttle_device, K_OBJECT},
+    {"throttleWriteBpsDevice", K_ARRAY, false, g_throttle_device, K_OBJECT},
+    {"throttleReadIOPSDevice", K_ARRAY, false, g_throttle_device, K_OBJECT},
+    {"throttleWriteIOPSDevice", K_ARRAY, false, g_throttle_device, K_OBJECT},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_hugepage_limit[] = {
+    {"pageSize", K_STRING, true, NULL, 0},
+    {"limit", K_INT, true, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_device_rule[] = {
+    {"allow", K_BOOL, true, NULL, 0},     {"type", K_STRING, false, NULL, 0},
+    {"major", K_INT, false, NULL, 0},     {"minor", K_INT, false, NULL, 0},
+    {"access", K_STRING, false, NULL, 0}, {NULL, 0, false, NULL, 0},
 };
 static const struct member g_resources[] = {
     {"memory", K_OBJECT, false, g_memory, 0},
+    {"cpu", K_OBJECT, false, g_cpu, 0},
+    {"pids", K_OBJECT, false, g_pids, 0},
+    {"blockIO", K_OBJECT, false, g_block_io, 0},
+    {"hugepageLimits", K_ARRAY, false, g_hugepage_limit, K_OBJECT},
+    {"devices", K_ARRAY, false, g_device_rule, K_OBJECT},
+    {"unified", K_MAP, false, NULL, K_STRING},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_id_mapping[] = {
+    {"containerID", K_INT, true, NULL, 0},
+    {"hostID", K_INT, true, NULL, 0},
+    {"size", K_INT, true, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_device[] = {
+    {"path", K_STRING, true, NULL, 0},   {"type", K_STRING, true, NULL, 0},
+    {"major", K_INT, false, NULL, 0},    {"minor", K_INT, false, NULL, 0},
+    {"fileMode", K_INT, false, NULL, 0}, {"uid", K_INT, false, NULL, 0},
+    {"gid", K_INT, false, NULL, 0},      {NULL, 0, false, NULL, 0},
+};
+static const struct member g_seccomp_arg[] = {
+    {"index", K_INT, true, NULL, 0},     {"value", K_INT, true, NULL, 0},
+    {"valueTwo", K_INT, false, NULL, 0}, {"op", K_STRING, true, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_seccomp_rule[] = {
+    {"names", K_ARRAY, true, NULL, K_STRING},
+    {"action", K_STRING, true, NULL, 0},
+    {"errnoRet", K_INT, false, NULL, 0},
+    {"args", K_ARRAY, false, g_seccomp_arg, K_OBJECT},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_seccomp[] = {
+    {"defaultAction", K_STRING, true, NULL, 0},
+    {"defaultErrnoRet", K_INT, false, NULL, 0},
+    {"architectures", K_ARRAY, false, NULL, K_STRING},
+    {"flags", K_ARRAY, false, NULL, K_STRING},
+    {"syscalls", K_ARRAY, false, g_seccomp_rule, K_OBJECT},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_personality[] = {
+    {"domain", K_STRING, true, NULL, 0},
+    {"flags", K_ARRAY, false, NULL, K_STRING},
     {NULL, 0, false, NULL, 0},
 };
 static const struct member g_linux[] = {
     {"resources", K_OBJECT, false, g_resources, 0},
     {"namespaces", K_ARRAY, false, g_namespace, K_OBJECT},
+    {"uidMappings", K_ARRAY, false, g_id_mapping, K_OBJECT},
+    {"gidMappings", K_ARRAY, false, g_id_mapping, K_OBJECT},
+    {"devices", K_ARRAY, false, g_device, K_OBJECT},
     {"cgroupsPath", K_STRING, false, NULL, 0},
     {"maskedPaths", K_ARRAY, false, NULL, K_STRING},
     {"readonlyPaths", K_ARRAY, false, NULL, K_STRING},
     {"sysctl", K_MAP, false, NULL, K_STRING},
+    {"seccomp", K_OBJECT, false, g_seccomp, 0},
+    {"personality", K_OBJECT, false, g_personality, 0},
     {"rootfsPropagation", K_STRING, false, NULL, 0},
+    {"mountLabel", K_STRING, false, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_hook[] = {
+    {"path", K_STRING, true, NULL, 0},
+    {"args", K_ARRAY, false, NULL, K_STRING},
+    {"env", K_ARRAY, false, NULL, K_STRING},
+    {"timeout", K_INT, false, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_hooks[] = {
+    {"prestart", K_ARRAY, false, g_hook, K_OBJECT},
+    {"createRuntime", K_ARRAY, false, g_hook, K_OBJECT},
+    {"createContainer", K_ARRAY, false, g_hook, K_OBJECT},
+    {"startContainer", K_ARRAY, false, g_hook, K_OBJECT},
+    {"poststart", K_ARRAY, false, g_hook, K_OBJECT},
+    {"poststop", K_ARRAY, false, g_hook, K_OBJECT},
     {NULL, 0, false, NULL, 0},
 };
 static const struct member g_spec[] = {
-    {"ociVersion", K_STRING, true, NULL, 0},
-    {"process", K_OBJECT, false, g_process, 0},
-    {"root", K_OBJECT, false, g_root, 0},
-    {"hostname", K_STRING, false, NULL, 0},
-    {"domainname", K_STRING, false, NULL, 0},
-    {"mounts", K_ARRAY, false, g_mount, K_OBJECT},
-    {"annotations", K_MAP, false, NULL, K_STRING},
-    {"linux", K_OBJECT, false, g_linux, 0},
-    {NULL, 0, false, NULL, 0},
+    {"ociVersion", K_STRING, true, NULL, 0},       {"process", K_OBJECT, false, g_process, 0},
+    {"root", K_OBJECT, false, g_root, 0},          {"hostname", K_STRING, false, NULL, 0},
+    {"domainname", K_STRING, false, NULL, 0},      {"mounts", K_ARRAY, false, g_mount, K_OBJECT},
+    {"annotations", K_MAP, false, NULL, K_STRING}, {"hooks", K_OBJECT, false, g_hooks, 0},
+    {"linux", K_OBJECT, false, g_linux, 0},        {NULL, 0, false, NULL, 0},
 };
 
 static const char *const g_kind_names[] = {
@@ -270,6 +379,75 @@ static int check_namespaces(const json_t *spec, struct err *e)
     return 0;
 }
 
+static int check_devices(const json_t *devices, struct err *e)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(devices, i, v)
+    {
+        const char *type = json_string_value(json_object_get(v, "type"));
+
+        if (json_string_value(json_object_get(v, "path"))[0] != '/')
+            return err_set(e, "linux.devices[%zu].path must be an absolute path", i);
+        if (strlen(type) != 1 || !strchr("bcup", type[0]))
+            return err_set(e, "linux.devices[%zu].type \"%s\" is not b, c, u or p", i, type);
+    }
+    return 0;
+}
+
+static int check_hooks(const json_t *hooks, struct err *e)
+{
+    for (const struct member *m = g_hooks; m->name; m++) {
+        const json_t *list = json_object_get(hooks, m->name), *v;
+        size_t i;
+
+        json_array_foreach(list, i, v)
+        {
+            const json_t *timeout = json_object_get(v, "timeout");
+
+            if (json_string_value(json_object_get(v, "path"))[0] != '/')
+                return err_set(e, "hooks.%s[%zu].path must be an absolute path", m->name, i);
+            if (timeout && json_integer_value(timeout) <= 0)
+                return err_set(e, "hooks.%s[%zu].timeout must be above zero", m->name, i);
+        }
+    }
+    return 0;
+}
+
+static int check_personality(const json_t *personality, struct err *e)
+{
+    const char *domain = json_string_value(json_object_get(personality, "domain"));
+
+    if (domain && strcmp(domain, "LINUX") && strcmp(domain, "LINUX32"))
+        return err_set(e, "linux.personality.domain \"%s\" is not LINUX or LINUX32", domain);
+    return 0;
+}
+
+/* Members that mean something to a kernel we are not. */
+static void say_what_is_ignored(const json_t *spec)
+{
+    const json_t *process = json_object_get(spec, "process");
+    const json_t *linux_spec = json_object_get(spec, "linux");
+    const struct {
+        const json_t *object;
+        const char *name, *path;
+    } ignored[] = {
+        {process, "apparmorProfile", "process.apparmorProfile"},
+        {process, "selinuxLabel", "process.selinuxLabel"},
+        {linux_spec, "mountLabel", "linux.mountLabel"},
+        {linux_spec, "intelRdt", "linux.intelRdt"},
+        {linux_spec, "rootfsPropagation", "linux.rootfsPropagation"},
+    };
+
+    for (size_t i = 0; i < ARRAY_COUNT(ignored); i++) {
+        const json_t *v = json_object_get(ignored[i].object, ignored[i].name);
+
+        if (v && !json_is_null(v) && (!json_is_string(v) || json_string_length(v)))
+            log_info(LOG_CLI, "%s has no meaning here and is ignored", ignored[i].path);
+    }
+}
+
 static int check_mounts(const json_t *mounts, struct err *e)
 {
     const json_t *v;
@@ -309,7 +487,11 @@ int spec_check(const json_t *spec, struct err *e)
         return err_set(e, "process is missing");
     if (spec_check_process(json_object_get(spec, "process"), e) < 0)
         return -1;
-    if (check_namespaces(spec, e) < 0)
+    if (check_namespaces(spec, e) < 0 ||
+        check_devices(json_object_get(json_object_get(spec, "linux"), "devices"), e) < 0 ||
+        check_personality(json_object_get(json_object_get(spec, "linux"), "personality"), e) < 0 ||
+        check_hooks(json_object_get(spec, "hooks"), e) < 0)
         return -1;
+    say_what_is_ignored(spec);
     return check_mounts(json_object_get(spec, "mounts"), e);
 }

@@ -193,7 +193,7 @@ static json_t *default_mounts(void)
     add_mount(m, "/proc", "proc", "proc", "");
     add_mount(m, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
     add_mount(m, "/dev/pts", "devpts", "devpts",
-              "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620");
+              "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
     add_mount(m, "/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=65536k");
     add_mount(m, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
     add_mount(m, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");

@@ -105,6 +105,29 @@ int options_parse(const struct option_def *defs, int argc, char **argv, int *ind
     return 0;
 }
 
+int options_parse_anywhere(const struct option_def *defs, int argc, char **argv, int *index,
+                           struct err *e)
+{
+    int operands = 0;
+
+    for (;;) {
+        char *operand;
+
+        if (options_parse(defs, argc - operands, argv, index, e) < 0)
+            return -1;
+        if (*index >= argc - operands)
+            break;
+        operand = argv[*index];
+        if (*index > 1 && !strcmp(argv[*index - 1], "--"))
+            break; /* the rest are operands, whatever they look like */
+        memmove(argv + *index, argv + *index + 1, (size_t)(argc - *index - 1) * sizeof(*argv));
+        argv[argc - 1] = operand;
+        operands++;
+    }
+    *index = *index < argc - operands ? *index : argc - operands;
+    return 0;
+}
+
 void options_help(const struct option_def *defs)
 {
     for (; defs->name; defs++) {
@@ -138,7 +161,7 @@ int options_only_operands(const char *command, const char *operands, const char 
     };
     int index = 1;
 
-    if (options_parse(options, *argc, *argv, &index, e) < 0)
+    if (options_parse_anywhere(options, *argc, *argv, &index, e) < 0)
         return -1;
     if (help) {
         printf("Usage: runsc-c %s %s\n\n%s\n\n", command, operands, what);

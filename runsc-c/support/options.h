@@ -28,6 +28,9 @@ struct option_def {
 
 /* Parses from argv[*index]; stops at the first operand or after `--`, leaving *index there. */
 int options_parse(const struct option_def *defs, int argc, char **argv, int *index, struct err *e);
+/* The same, but options may also stand behind operands: those are moved behind all options. */
+int options_parse_anywhere(const struct option_def *defs, int argc, char **argv, int *index,
+                           struct err *e);
 /* Writes the option table for --help to stdout. */
 void options_help(const struct option_def *defs);
 /* Checks the number of operands, in runc's words. */

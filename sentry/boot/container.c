@@ -304,6 +304,7 @@ int container_process_create(const struct container_process *cp, struct task **o
         .domainname = cp->domainname,
         .umask = (uint32_t)boot_int(user, "umask", 022),
         .no_new_privs = json_is_true(json_object_get(cp->process, "noNewPrivileges")),
+        .personality = cp->personality,
         .killable_init = cp->killable_init,
         .terminal = json_is_true(json_object_get(cp->process, "terminal")),
         .oom_score_adj = (int)boot_int(cp->process, "oomScoreAdj", 0),

@@ -14,7 +14,8 @@ struct boot_error {
 int boot_error_set(struct boot_error *e, int exit_code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 struct container_process {
-    const json_t *process;        /* OCI process object */
+    const json_t *process; /* OCI process object */
+    uint32_t personality;
     struct kcontainer *container; /* borrowed */
     /* What it joins, borrowed. NULL members: a new uts namespace, the others curr()'s. */
     struct task_namespaces ns;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "sentry/abi/prctl.h"
 #include "sentry/abi/signal.h"
 #include "sentry/boot/control.h"
 #include "sentry/boot/network.h"
@@ -52,6 +53,7 @@ struct sandbox_container {
     struct boot_mounts mounts; /* I */
     struct sandbox_process
         *init;               /* I after create; borrowed: in the list until the container ends */
+    uint32_t personality;         /* I: of all its processes */
     void *filter;            /* I: seccomp program of all its processes, or NULL */
     size_t filter_size;      /* I */
     struct boot_tree *trees; /* I: watch_fd of each */
@@ -254,11 +256,22 @@ static void process_exit_hook(void *arg, int wait_status)
         process_ended(p);
 }
 
+/* A terminal belongs to the user of its process; its group is the mount's. */
+static int give_terminal(struct file *console, const json_t *process)
+{
+    const struct fs_attr attr = {
+        .mask = ATTR_UID, .uid = (lx_uid_t)boot_int(json_object_get(process, "user"), "uid", 0)};
+
+    return inode_setattr(console->path.dentry->inode, &attr);
+}
+
 static int attach_console(struct sandbox_container *sc, int fd, struct sandbox_process *p,
-                          struct file **out, struct boot_error *e)
+                          const json_t *process, struct file **out, struct boot_error *e)
 {
     int ret = sc->mounts.devpts ? console_attach(sc->mounts.devpts, fd, &p->console, out) : -ENODEV;
 
+    if (ret == 0)
+        ret = give_terminal(*out, process);
     if (ret < 0)
         return boot_error_set(e, 1, "console: %s%s", strerror(-ret),
                               sc->mounts.devpts ? "" : " (no devpts mount in the configuration)");
@@ -288,10 +301,11 @@ static int create_process(struct sandbox_process *p, struct boot_config *c,
     int ret = 0;
 
     cp->container = p->container->kernel;
+    cp->personality = p->container->personality;
     cp->on_exit = (struct process_exit_hook){process_exit_hook, p};
     memcpy(cp->host_limits, g_sandbox.limits, sizeof(cp->host_limits));
     if (c->console_fd >= 0) {
-        ret = attach_console(p->container, c->console_fd, p, &console, e);
+        ret = attach_console(p->container, c->console_fd, p, cp->process, &console, e);
         c->console_fd = -1;
     }
     if (ret == 0) {
@@ -366,6 +380,10 @@ static struct sandbox_container *container_new(struct boot_config *c)
     sc->tree_count = c->tree_count;
     c->trees = NULL;
     c->tree_count = 0;
+    if (!strcmp(boot_string(json_object_get(json_object_get(c->spec, "linux"), "personality"),
+                            "domain", ""),
+                "LINUX32"))
+        sc->personality = LX_PER_LINUX32;
     if (boot_string(c->json, "seccomp", NULL))
         sc->filter = boot_hex(boot_string(c->json, "seccomp", ""), &sc->filter_size);
     sc->id = strdup(c->id);

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# Helpers for tests/oci/*.sh: sourced, bash.
+set -u
+RUNSC=${RUNSC:?run through ctest, or set RUNSC to the runsc-c binary}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ "$(id -u)" = 0 ] || { echo "skipped: engines need root"; exit 77; }
+work=$(mktemp -d /var/tmp/runsc-c-oci.XXXXXX)
+daemons=()
+failed=0
+trap 'status=$?; oci_cleanup; exit $status' EXIT
+
+oci_cleanup() {
+    local pid mount
+    for pid in "${daemons[@]:-}"; do
+        [ -n "$pid" ] && kill "$pid" 2>/dev/null && timeout 20 tail --pid="$pid" -f /dev/null
+    done
+    for mount in $(awk -v d="$work/" 'index($5, d) == 1 {print $5}' /proc/self/mountinfo | sort -r); do
+        umount -l "$mount" 2>/dev/null
+    done
+    rm -rf "$work"
+}
+
+fail() {
+    echo "FAIL: $*" >&2
+    exit 1
+}
+
+need() {
+    local tool
+    for tool; do
+        command -v "$tool" >/dev/null || { echo "skipped: $tool is not installed (tests/packages-full.txt)"; exit 77; }
+    done
+}
+
+# busybox_root DIR: a root file system of one static binary.
+busybox_root() {
+    local applet
+    mkdir -p "$1"/{bin,dev,etc,home,proc,root,sys,tmp,usr/bin,usr/sbin,var,sbin,lib}
+    cp /bin/busybox "$1/bin/"
+    for applet in $(busybox --list); do
+        [ "$applet" = busybox ] || ln -sf /bin/busybox "$1/bin/$applet"
+    done
+    chmod 1777 "$1/tmp"
+    printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$1/etc/passwd"
+    printf 'root:x:0:\nnogroup:x:65534:\n' >"$1/etc/group"
+}
+
+# probe FILE NAME COMMAND...: one line "NAME<tab>exit code<tab>output" in FILE.
+probe() {
+    local file=$1 name=$2 out rc
+    shift 2
+    out=$(timeout -k 2 60 "$@" 2>&1 </dev/null)
+    rc=$?
+    printf '%s\t%s\t%s\n' "$name" "$rc" "$(tr '\r\n\0' '   ' <<<"$out" | cut -c1-400)" >>"$file"
+}
+
+# What differs between any two runs: ids, pids, names of the runtime, order of stdout and stderr.
+normalised() {
+    sed -E -e 's/sha256:[0-9a-f]+/ID/g; s/[0-9a-f]{64}/ID/g; s/[0-9a-f]{12}/ID/g' \
+        -e 's/\brunsc-c\b/runc/g; s/: runc (create|run|exec)( failed)/: \1\2/g; s/Error: runc: runc create/Error: runc: create/' \
+        -e 's/ +/ /g; s/ +$//' "$1"
+}
+
+# compare ORACLE OURS DIFFERENCES: every probe that differs must be listed, every listed one must differ.
+compare() {
+    local name rest listed
+    normalised "$1" >"$1.n"
+    normalised "$2" >"$2.n"
+    while IFS=$'\t' read -r name rest; do
+        listed=$(grep -cP "^\Q$name\E\t" "$3" 2>/dev/null)
+        if [ "$(grep -P "^\Q$name\E\t" "$2.n")" = "$name"$'\t'"$rest" ]; then
+            [ "$listed" = 0 ] || { echo "agrees, but is in $3: $name"; failed=1; }
+        elif [ "$listed" = 0 ]; then
+            printf 'differs: %s\n  runc:    %s\n  runsc-c: %s\n' "$name" "$rest" "$(grep -P "^\Q$name\E\t" "$2.n" | cut -f2-)"
+            failed=1
+        fi
+    done <"$1.n"
+    echo "$(wc -l <"$1.n") probes, $(grep -c . "$3" 2>/dev/null || echo 0) differences known"
+    return $failed
+}
+
+# source_package NAME DIR: the files of a Debian source package, with apt lists of our own.
+source_package() {
+    local parts=$work/apt/parts lists=$work/apt/lists
+    mkdir -p "$parts" "$lists/partial" "$2"
+    if [ ! -e "$parts/src.sources" ]; then
+        sed 's/^Types: .*/Types: deb-src/' /etc/apt/sources.list.d/debian.sources >"$parts/src.sources" 2>/dev/null || return 1
+        apt-get -qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$parts" -o Dir::State::Lists="$lists" update || return 1
+    fi
+    (cd "$2" && apt-get -qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$parts" \
+        -o Dir::State::Lists="$lists" source --download-only "$1" >/dev/null 2>&1)
+}
