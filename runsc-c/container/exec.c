@@ -202,6 +202,10 @@ static int wait_for_hook(int control_fd, int64_t timeout, size_t index, struct e
         return -1;
     status = (int)json_integer_value(json_object_get(msg, "status"));
     json_decref(msg);
+    if (WIFSIGNALED(status))
+        return err_set(
+            e, "error running hook #%zu: error running startContainer hook: signal: %s", index,
+            WTERMSIG(status) == SIGSYS ? "bad system call" : sigdescr_np(WTERMSIG(status)));
     if (status)
         return err_set(e,
                        "error running hook #%zu: error running startContainer hook: exit status %d",

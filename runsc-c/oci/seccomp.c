@@ -7,7 +7,10 @@
 #include "runsc-c/oci/seccomp.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +108,7 @@ static int add_rules(scmp_filter_ctx ctx, uint32_t action, int nr,
 }
 
 static int add_entry(scmp_filter_ctx ctx, const json_t *entry, uint32_t default_action,
-                     struct err *e)
+                     int *highest, struct err *e)
 {
     const json_t *errno_ret = json_object_get(entry, "errnoRet"), *name, *arg;
     struct scmp_arg_cmp conditions[32];
@@ -126,6 +129,8 @@ static int add_entry(scmp_filter_ctx ctx, const json_t *entry, uint32_t default_
     {
         int nr = seccomp_syscall_resolve_name(json_string_value(name)), ret;
 
+        if (nr != __NR_SCMP_ERROR && nr > *highest)
+            *highest = nr;
         if (nr == __NR_SCMP_ERROR || action == default_action)
             continue; /* a name of another kernel; a rule that says nothing */
         ret = add_rules(ctx, action, nr, conditions, count);
@@ -135,17 +140,37 @@ static int add_entry(scmp_filter_ctx ctx, const json_t *entry, uint32_t default_
     return 0;
 }
 
-static json_t *export(scmp_filter_ctx ctx, struct err *e)
+/*
+ * Calls that are newer than the profile are ENOSYS, whatever its default action says: programs fall
+ * back then. Three instructions in front of the program: nr above the highest that the profile names.
+ */
+static ssize_t put_enosys(unsigned char *program, int highest)
+{
+    const struct sock_filter stub[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (uint32_t)highest, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+    };
+
+    memcpy(program, stub, sizeof(stub));
+    return (ssize_t)sizeof(stub);
+}
+
+/* highest: of the calls that the profile names, or -1 when its default action allows. */
+static json_t *export(scmp_filter_ctx ctx, int highest, struct err *e)
 {
     static const char digits[] = "0123456789abcdef";
     int fd = memfd_create("seccomp", MFD_CLOEXEC), ret;
     unsigned char *program = malloc(PROGRAM_MAX);
     char *hex = malloc(2 * PROGRAM_MAX + 1);
     json_t *v = NULL;
-    ssize_t n;
+    ssize_t n, start = 0;
 
     ret = fd < 0 || !program || !hex ? -ENOMEM : seccomp_export_bpf(ctx, fd);
-    n = ret < 0 ? -1 : pread(fd, program, PROGRAM_MAX, 0);
+    if (ret >= 0 && highest >= 0)
+        start = put_enosys(program, highest);
+    n = ret < 0 ? -1 : pread(fd, program + start, PROGRAM_MAX - (size_t)start, 0);
+    n += n > 0 ? start : 0;
     if (n <= 0)
         (void)err_errno(e, ret < 0 ? -ret : errno, "linux.seccomp");
     for (ssize_t i = 0; i < n; i++) {
@@ -168,8 +193,8 @@ json_t *seccomp_compile(const json_t *spec, struct err *e)
     scmp_filter_ctx ctx;
     json_t *v = NULL;
     uint32_t action;
+    int ret = 0, highest = -1;
     size_t i;
-    int ret = 0;
 
     if (!json_is_object(profile))
         return json_null();
@@ -185,10 +210,10 @@ json_t *seccomp_compile(const json_t *spec, struct err *e)
     json_array_foreach(json_object_get(profile, "syscalls"), i, entry)
     {
         if (ret == 0)
-            ret = add_entry(ctx, entry, action, e);
+            ret = add_entry(ctx, entry, action, &highest, e);
     }
     if (ret == 0)
-        v = export(ctx, e);
+        v = export(ctx, action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG ? -1 : highest, e);
     seccomp_release(ctx);
     return v;
 }

@@ -124,7 +124,8 @@ static int plan_trees(struct launch *l, struct err *e)
             continue;
         if (!json_object_get(m, "source"))
             return err_set(e, "mounts[%zu]: a bind mount needs a source", i);
-        if (add_tree(l, json_get_string(m, "source", ""), (int)i, has_option(m, "ro"), true, e) < 0)
+        if (add_tree(l, json_get_string(m, "source", ""), (int)i,
+                     has_option(m, "ro") || has_option(m, "rro"), true, e) < 0)
             return -1;
     }
     return 0;

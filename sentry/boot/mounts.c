@@ -31,32 +31,27 @@ struct option_flag {
 };
 
 static const struct option_flag g_option_flags[] = {
-    {"ro", MOUNT_READONLY, 0},
-    {"rw", 0, MOUNT_READONLY},
-    {"nosuid", MOUNT_NOSUID, 0},
-    {"suid", 0, MOUNT_NOSUID},
-    {"nodev", MOUNT_NODEV, 0},
-    {"dev", 0, MOUNT_NODEV},
-    {"noexec", MOUNT_NOEXEC, 0},
-    {"exec", 0, MOUNT_NOEXEC},
-    {"noatime", MOUNT_NOATIME, 0},
-    {"atime", 0, MOUNT_NOATIME},
-    {"nodiratime", MOUNT_NODIRATIME, 0},
-    {"diratime", 0, MOUNT_NODIRATIME},
-    {"relatime", MOUNT_RELATIME, 0},
-    {"norelatime", 0, MOUNT_RELATIME},
-    {"strictatime", 0, MOUNT_RELATIME | MOUNT_NOATIME},
+    {"ro", MOUNT_READONLY, 0},         {"rw", 0, MOUNT_READONLY},
+    {"rro", MOUNT_READONLY, 0},        {"rrw", 0, MOUNT_READONLY},
+    {"rnosuid", MOUNT_NOSUID, 0},      {"rnodev", MOUNT_NODEV, 0},
+    {"rnoexec", MOUNT_NOEXEC, 0},      {"nosuid", MOUNT_NOSUID, 0},
+    {"suid", 0, MOUNT_NOSUID},         {"nodev", MOUNT_NODEV, 0},
+    {"dev", 0, MOUNT_NODEV},           {"noexec", MOUNT_NOEXEC, 0},
+    {"exec", 0, MOUNT_NOEXEC},         {"noatime", MOUNT_NOATIME, 0},
+    {"atime", 0, MOUNT_NOATIME},       {"nodiratime", MOUNT_NODIRATIME, 0},
+    {"diratime", 0, MOUNT_NODIRATIME}, {"relatime", MOUNT_RELATIME, 0},
+    {"norelatime", 0, MOUNT_RELATIME}, {"strictatime", 0, MOUNT_RELATIME | MOUNT_NOATIME},
 };
 
 /* Options that say how to mount, not what; the file system must not see them. */
 static bool is_mount_word(const char *option)
 {
     static const char *const words[] = {
-        "bind",       "rbind",       "defaults", "private",     "rprivate",    "shared",
-        "rshared",    "slave",       "rslave",   "unbindable",  "runbindable", "sync",
-        "async",      "mand",        "nomand",   "silent",      "loud",        "lazytime",
-        "nolazytime", "rro",         "rrw",      "iversion",    "noiversion",  "newinstance",
-        "tmpcopyup",  "notmpcopyup", "dirsync",  "nosymfollow", "remount"};
+        "bind",       "rbind",       "defaults",   "private",     "rprivate",    "shared",
+        "rshared",    "slave",       "rslave",     "unbindable",  "runbindable", "sync",
+        "async",      "mand",        "nomand",     "silent",      "loud",        "lazytime",
+        "nolazytime", "iversion",    "noiversion", "newinstance", "tmpcopyup",   "notmpcopyup",
+        "dirsync",    "nosymfollow", "remount"};
 
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (!strcmp(words[i], option))

@@ -53,7 +53,7 @@ struct sandbox_container {
     struct boot_mounts mounts; /* I */
     struct sandbox_process
         *init;               /* I after create; borrowed: in the list until the container ends */
-    uint32_t personality;         /* I: of all its processes */
+    uint32_t personality;    /* I: of all its processes */
     void *filter;            /* I: seccomp program of all its processes, or NULL */
     size_t filter_size;      /* I */
     struct boot_tree *trees; /* I: watch_fd of each */

@@ -75,7 +75,7 @@ compare() {
             failed=1
         fi
     done <"$1.n"
-    echo "$(wc -l <"$1.n") probes, $(grep -c . "$3" 2>/dev/null || echo 0) differences known"
+    echo "$(wc -l <"$1.n") probes, $(grep -vc "^#" "$3" 2>/dev/null) differences known"
     return $failed
 }
 
