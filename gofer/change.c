@@ -87,6 +87,16 @@ static int created_by_name(struct op *op, struct wbuf *out, const struct creatio
     return fd < 0 ? fd : created_take(op, out, c, fd, type);
 }
 
+/* fd (or -errno): a regular file that was just made. It is donated, too. */
+static int created_file(struct op *op, struct wbuf *out, const struct creation *c, int fd)
+{
+    int ret = fd < 0 ? fd : created_take(op, out, c, fd, S_IFREG);
+
+    if (ret == 0)
+        op_donate_borrowed(op, fd);
+    return ret;
+}
+
 /* A host file system that is not served is only a place: nothing in it can be changed. */
 static int dir_changeable(const struct node *dir)
 {
@@ -104,7 +114,6 @@ int handle_create(struct op *op, struct rbuf *in, struct wbuf *out)
 {
     struct creation c;
     bool fine = creation_head(op, in, &c);
-    int fd, ret;
 
     c.open = rbuf_u32(in);
     c.mode = rbuf_u32(in);
@@ -115,20 +124,14 @@ int handle_create(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    fd = hostfs_open_beneath(c.dir->fd, c.name, O_CREAT | O_EXCL | O_RDWR, c.mode);
-    if (fd < 0)
-        return fd;
-    ret = created_take(op, out, &c, fd, S_IFREG);
-    if (ret == 0)
-        op_donate_borrowed(op, fd);
-    return ret;
+    return created_file(op, out, &c,
+                        hostfs_open_beneath(c.dir->fd, c.name, O_CREAT | O_EXCL | O_RDWR, c.mode));
 }
 
 int handle_tmpfile(struct op *op, struct rbuf *in, struct wbuf *out)
 {
     struct creation c = {0};
     bool fine = creation_head(op, in, &c);
-    int fd, ret;
 
     c.mode = rbuf_u32(in);
     c.uid = rbuf_u32(in);
@@ -137,13 +140,8 @@ int handle_tmpfile(struct op *op, struct rbuf *in, struct wbuf *out)
         return OP_VIOLATION;
     if (dir_changeable(c.dir) < 0)
         return -EACCES;
-    fd = hostfs_open_beneath(c.dir->fd, ".", O_TMPFILE | O_RDWR, c.mode);
-    if (fd < 0)
-        return fd;
-    ret = created_take(op, out, &c, fd, S_IFREG);
-    if (ret == 0)
-        op_donate_borrowed(op, fd);
-    return ret;
+    return created_file(op, out, &c,
+                        hostfs_open_beneath(c.dir->fd, ".", O_TMPFILE | O_RDWR, c.mode));
 }
 
 int handle_mkdir(struct op *op, struct rbuf *in, struct wbuf *out)
