@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * OCI resources are written in terms of cgroup v1; here they become writes to the files of the
  * container's control group, with the conversions that OCI run-times use for version 2. Limits of
@@ -13,7 +13,10 @@
 #include <string.h>
 
 #include "sentry/boot/config.h"
+#include "sentry/mm/memcg.h"
 #include "sentry/proc/proc.h"
+
+enum { OWN_MEMORY = 8 << 20 };
 
 static int write_file(struct kcgroup *cg, const char *name, const char *text, struct boot_error *e)
 {
@@ -36,11 +39,23 @@ static int write_limit(struct kcgroup *cg, const char *name, const json_t *v, st
     return write_file(cg, name, text, e);
 }
 
-static int memory(const json_t *m, struct kcgroup *cg, struct boot_error *e)
+/*
+ * What is left for guests of a host cgroup's limit: the host charges sentry, gofer, proxies, stubs and
+ * their page tables to it as well. The guests' own OOM killer must act before the host's, which would
+ * end the sandbox. The sandbox of one small program needs about 5 MiB, page tables grow with memory.
+ */
+static uint64_t guests_share(uint64_t limit)
+{
+    return limit - MIN(limit / 2, OWN_MEMORY + limit / 32);
+}
+
+static int memory(const json_t *m, struct kcgroup *cg, bool first, struct boot_error *e)
 {
     int64_t limit = boot_int(m, "limit", 0), swap = boot_int(m, "swap", 0);
     int ret = limit == 0 ? 0 : write_limit(cg, "memory.max", json_object_get(m, "limit"), e);
 
+    if (ret == 0 && first && limit > 0)
+        memcg_set_max(MEMCG_ROOT, guests_share((uint64_t)limit));
     if (ret == 0 && boot_int(m, "reservation", 0) != 0)
         ret = write_limit(cg, "memory.low", json_object_get(m, "reservation"), e);
     /* Version 1 counts memory and swap together. */
@@ -79,11 +94,11 @@ static int cpu(const json_t *c, struct kcgroup *cg, struct boot_error *e)
     return ret;
 }
 
-int boot_resources(const json_t *resources, struct kcgroup *cg, struct boot_error *e)
+int boot_resources(const json_t *resources, struct kcgroup *cg, bool first, struct boot_error *e)
 {
     const json_t *pids = json_object_get(resources, "pids"), *v;
     const char *name;
-    int ret = memory(json_object_get(resources, "memory"), cg, e);
+    int ret = memory(json_object_get(resources, "memory"), cg, first, e);
 
     if (ret == 0)
         ret = cpu(json_object_get(resources, "cpu"), cg, e);

@@ -8,5 +8,7 @@
 
 struct kcgroup;
 
-/* resources may be NULL. Sets e and returns -errno when a value is refused. */
-int MUST_CHECK boot_resources(const json_t *resources, struct kcgroup *cg, struct boot_error *e);
+/* resources may be NULL. first: of the sandbox's first container, in whose host cgroup the sandbox itself
+ * is: its memory limit bounds all guests together. Sets e and returns -errno when a value is refused. */
+int MUST_CHECK boot_resources(const json_t *resources, struct kcgroup *cg, bool first,
+                              struct boot_error *e);

@@ -464,7 +464,8 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
 
     if (ret < 0)
         return boot_error_set(e, 1, "gofer watch: %s", strerror(-ret));
-    ret = boot_resources(json_object_get(json_object_get(c->spec, "linux"), "resources"), cg, e);
+    ret = boot_resources(json_object_get(json_object_get(c->spec, "linux"), "resources"), cg,
+                         sc->first, e);
     if (ret < 0)
         return ret;
     ret = enter_namespaces(c, cg);

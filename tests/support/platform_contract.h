@@ -34,6 +34,7 @@
 
 #include "platform/host/seccomp.h"
 #include "platform/platform.h"
+#include "tests/support/platform_guest.h"
 
 #ifndef CONTRACT_MAPPINGS_MAX
 #define CONTRACT_MAPPINGS_MAX 2 /* of a new space, the stub's own */
@@ -45,31 +46,6 @@ uaddr_t backend_stub_start(struct platform *p);
 uaddr_t backend_stub_end(struct platform *p);
 bool backend_many_threads(void); /* ctx_new without a creator works beside other threads */
 void test_hostile(void);
-
-enum { CODE = 0x400000, DATA = 0x800000, PAGE = 4096, DATA_PAGES = 64 };
-
-/* Guest code. Entry points are offsets from guest_code. */
-__asm__(".pushsection .rodata.guest, \"a\"\n"
-        ".balign 4096\n"
-        "guest_code:\n"
-        "guest_calls: mov $39, %eax; syscall; jmp guest_calls\n"
-        "guest_load: mov (%rdi), %rax; mov $1, %eax; syscall; jmp guest_load\n"
-        "guest_store: mov %rsi, (%rdi); mov $2, %eax; syscall; jmp guest_store\n"
-        "guest_spin: incq (%rdi); pause; jmp guest_spin\n"
-        "guest_count: incq (%rdi); jmp guest_count\n"
-        "guest_int3: int3\n"
-        "guest_ud: ud2\n"
-        "guest_div: xor %ecx, %ecx; div %ecx\n"
-        "guest_gp: hlt\n"
-        "guest_int80: mov $20, %eax; int $0x80; hlt\n"
-        "guest_jump: jmp *%rdi\n"
-        "guest_vsyscall: mov $0xffffffffff600400, %rax; call *%rax; mov $3, %eax; syscall\n"
-        "guest_fpu: movq %xmm7, %rdi; movq %rsi, %xmm7; mov $4, %eax; syscall; jmp guest_fpu\n"
-        "guest_code_end:\n"
-        ".popsection\n");
-extern const uint8_t guest_code[], guest_code_end[], guest_calls[], guest_load[], guest_store[],
-    guest_spin[], guest_count[], guest_int3[], guest_ud[], guest_div[], guest_gp[], guest_int80[],
-    guest_jump[], guest_vsyscall[], guest_fpu[];
 
 static struct platform *g_p;
 static int g_mem;      /* guest memory: page 0 is code, the rest data */
@@ -312,6 +288,13 @@ static void *interrupter(void *arg)
     return NULL;
 }
 
+static void *spin_interrupter(void *arg)
+{
+    while (*(volatile uint64_t *)(void *)(g_map + PAGE) == 0) /* guest_spin does not run yet */
+        usleep(1000);
+    return interrupter(arg);
+}
+
 static void test_interrupt(void)
 {
     struct platform_space *s;
@@ -320,7 +303,7 @@ static void test_interrupt(void)
     struct platform_event ev;
     pthread_t t;
 
-    pthread_create(&t, NULL, interrupter, c);
+    pthread_create(&t, NULL, spin_interrupter, c);
     expect(c, &r, PLATFORM_INTERRUPTED, &ev);
     pthread_join(t, NULL);
     assert_true(*(uint64_t *)(void *)(g_map + PAGE) > 0);
@@ -349,7 +332,6 @@ struct storm {
     struct platform_ctx *c;
     atomic_bool stop;
 };
-
 static void *storm_main(void *arg)
 {
     struct storm *s = arg;

@@ -82,9 +82,9 @@ TEST(process_limit)
 TEST(usage)
 {
     struct rusage ru;
-    long long start = test_now_ms();
+    clock_t start = clock();
 
-    while (test_now_ms() - start < 30)
+    while (clock() - start < CLOCKS_PER_SEC / 33)
         ;
     CHECK_EQ(sysp(SYS_getrusage, RUSAGE_SELF, &ru), 0);
     CHECK(ru.ru_utime.tv_sec > 0 || ru.ru_utime.tv_usec + ru.ru_stime.tv_usec > 5000);
