@@ -53,8 +53,27 @@ ssize_t tmpfs_getxattr(struct inode *inode, const char *name, void *buf, size_t 
     return ret;
 }
 
-static void xattr_free(struct tmpfs_xattr *x)
+/* Attributes are memory that no page accounts for: they count as inodes, of 1 KiB each. */
+enum { INODE_COST = 1024 };
+
+static uint64_t xattr_cost(const struct tmpfs_xattr *x)
 {
+    return (sizeof(*x) + x->size + strlen(x->name)) / INODE_COST + 1;
+}
+
+static bool xattr_charge(struct tmpfs_super *ts, const struct tmpfs_xattr *x)
+{
+    uint64_t cost = xattr_cost(x), used = atomic_fetch_add(&ts->used_inodes, cost) + cost;
+
+    if (!ts->max_inodes || used <= ts->max_inodes)
+        return true;
+    atomic_fetch_sub(&ts->used_inodes, cost);
+    return false;
+}
+
+static void xattr_free(struct tmpfs_super *ts, struct tmpfs_xattr *x)
+{
+    atomic_fetch_sub(&ts->used_inodes, xattr_cost(x));
     list_del(&x->node);
     free(x->name);
     free(x);
@@ -89,12 +108,12 @@ int tmpfs_setxattr(struct inode *inode, const char *name, const void *value, siz
         ret = -EEXIST;
     else if (!old && (flags & LX_XATTR_REPLACE))
         ret = -ENODATA;
-    else if (total > XATTRS_MAX)
+    else if (total > XATTRS_MAX || !xattr_charge(tmpfs_super_of(inode), x))
         ret = -ENOSPC;
     if (ret == 0) {
         list_add(&ti->xattrs, &x->node);
         if (old)
-            xattr_free(old);
+            xattr_free(tmpfs_super_of(inode), old);
     }
     mutex_unlock(lock);
     if (ret < 0) {
@@ -144,7 +163,7 @@ int tmpfs_removexattr(struct inode *inode, const char *name)
     mutex_lock(lock);
     x = find(ti, name);
     if (x)
-        xattr_free(x);
+        xattr_free(tmpfs_super_of(inode), x);
     mutex_unlock(lock);
     if (!x)
         return -ENODATA;
@@ -157,5 +176,5 @@ void tmpfs_xattrs_free(struct tmpfs_inode *ti)
     struct tmpfs_xattr *x, *tmp;
 
     list_for_each_entry_safe(x, tmp, &ti->xattrs, node)
-        xattr_free(x);
+        xattr_free(tmpfs_super_of(&ti->inode), x);
 }
