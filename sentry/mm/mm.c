@@ -261,12 +261,29 @@ static bool is_data(uint32_t prot, uint32_t flags)
     return (prot & LX_PROT_WRITE) && !(flags & (VMA_SHARED | VMA_GROWSDOWN));
 }
 
+struct mm_overcommit g_mm_overcommit = {.mode = 0, .ratio = 50};
+static atomic_ullong g_committed;
+
+uint64_t mm_committed(void)
+{
+    return atomic_load(&g_committed);
+}
+
+uint64_t mm_commit_limit(void)
+{
+    long kbytes = g_mm_overcommit.kbytes;
+
+    return kbytes ? (uint64_t)kbytes / 4 : g_mm_total_ram * (uint64_t)g_mm_overcommit.ratio / 100;
+}
+
 void mm_account(struct mm *mm, const struct vma *v, uint64_t bytes, int sign)
 {
     uint64_t n = pages_of(bytes);
 
     if (sign < 0)
         n = -n;
+    if ((v->prot & LX_PROT_WRITE) && !(v->flags & (VMA_SHARED | VMA_NORESERVE)))
+        atomic_fetch_add(&g_committed, n);
     mm->total_vm += n;
     if (mm->total_vm > mm->peak_vm)
         mm->peak_vm = mm->total_vm;

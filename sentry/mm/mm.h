@@ -22,6 +22,16 @@ struct mm_file_ops {
 };
 extern const struct mm_file_ops *g_mm_file_ops;
 
+/* vm.overcommit_memory, _ratio and _kbytes: what mmap and brk refuse. */
+struct mm_overcommit {
+    _Atomic long mode, ratio, kbytes; /* a */
+};
+extern struct mm_overcommit g_mm_overcommit;
+/* Pages of private writable memory that were promised (Committed_AS), and that mode 2 promises in
+ * all (CommitLimit). */
+uint64_t mm_committed(void);
+uint64_t mm_commit_limit(void);
+
 int mm_subsystem_init(const struct platform_ops *ops, struct platform *p);
 
 /* Lifetime: refcounted. -ENOMEM, -EAGAIN. */

@@ -22,12 +22,22 @@ bool mm_lock_fits(const struct mm *mm, uint64_t pages)
            cred_capable(curr()->cred, LX_CAP_IPC_LOCK);
 }
 
-/* The heuristic of overcommit_memory 0: refuses only what could never fit. */
+/* Mode 0 refuses only what could never fit, mode 1 nothing, mode 2 what was not promised yet.
+ * DEVIATION: mode 2 asks here only for mmap, brk and shared memory, not for fork, mprotect, stacks.
+ */
 bool mm_overcommit_ok(uint64_t pages)
 {
+    long mode = g_mm_overcommit.mode;
     struct memfile_stats st;
     uint64_t total = g_mm_total_ram;
 
+    if (mode == 1)
+        return true;
+    if (mode == 2) {
+        uint64_t used = mm_committed(), limit = mm_commit_limit();
+
+        return used < limit && pages <= limit - used;
+    }
     memfile_stats(&st);
     if (st.limit && pages_of(st.limit) < total)
         total = pages_of(st.limit);

@@ -14,6 +14,7 @@
 #include "sentry/core/random.h"
 #include "sentry/kernel/coredump.h"
 #include "sentry/kernel/settings.h"
+#include "sentry/mm/mm.h"
 #include "sentry/proc/proc_internal.h"
 
 /* ---- tunables -------------------------------------------------------------------------------- */
@@ -22,13 +23,14 @@
 struct tunable {
     long min, max;
     _Atomic long value;
+    _Atomic long *owner; /* who reads it, instead of value; NULL: nobody */
 };
 
 static int show_tunable(struct pseudo_node *n, struct pbuf *b)
 {
     const struct tunable *t = n->entry->data;
 
-    pbuf_printf(b, "%ld\n", t->value);
+    pbuf_printf(b, "%ld\n", t->owner ? *t->owner : t->value);
     return 0;
 }
 
@@ -45,7 +47,7 @@ static ssize_t store_tunable(struct pseudo_node *n, char *data, size_t size)
         return -EINVAL;
     if (v < t->min || v > t->max)
         return -EINVAL;
-    t->value = v;
+    *(t->owner ? t->owner : &t->value) = v;
     return (ssize_t)size;
 }
 
@@ -290,9 +292,9 @@ static const struct pseudo_entry kernel_table[] = {
 
 /* ---- vm/ ------------------------------------------------------------------------------------- */
 
-TUNABLE(vm_overcommit, 0, 2, 0);
-TUNABLE(vm_overcommit_ratio, 0, 0x7fffffff, 50);
-TUNABLE(vm_overcommit_kb, 0, 0x7fffffff, 0);
+static struct tunable vm_overcommit = {.max = 2, .owner = &g_mm_overcommit.mode};
+static struct tunable vm_overcommit_ratio = {.max = 0x7fffffff, .owner = &g_mm_overcommit.ratio};
+static struct tunable vm_overcommit_kb = {.max = 0x7fffffff, .owner = &g_mm_overcommit.kbytes};
 TUNABLE(vm_swappiness, 0, 200, 60);
 TUNABLE(vm_max_map_count, 0, 0x7fffffff, 65530);
 TUNABLE(vm_mmap_min_addr, 0, 0x7fffffff, 65536);

@@ -13,6 +13,7 @@
 #include "sentry/core/clock.h"
 #include "sentry/fs/flock.h"
 #include "sentry/mm/memfile.h"
+#include "sentry/mm/mm.h"
 #include "sentry/proc/cpuinfo.h"
 #include "sentry/proc/proc_internal.h"
 
@@ -127,8 +128,8 @@ static int show_meminfo(struct pseudo_node *n, struct pbuf *b)
         {"NFS_Unstable:", 0},
         {"Bounce:", 0},
         {"WritebackTmp:", 0},
-        {"CommitLimit:", ks.mem_total / 2},
-        {"Committed_AS:", anon + shmem},
+        {"CommitLimit:", mm_commit_limit() * LX_PAGE_SIZE},
+        {"Committed_AS:", mm_committed() * LX_PAGE_SIZE + shmem},
         {"VmallocTotal:", 35184372087808ull},
         {"VmallocUsed:", 0},
         {"VmallocChunk:", 0},

@@ -26,4 +26,10 @@ runsc --overlay root:memory run --bundle "$b" res3 >"$work/out" 2>"$work/err" </
 grep -qi 'no space left' "$work/err" || fail "a full overlay says: $(cat "$work/err")"
 grep -qx 'rc 1' "$work/out" && grep -qx more "$work/out" || fail "after a full overlay: $(cat "$work/out")"
 
+# Overcommit: a buffer of 8 GiB is refused by mode 2, promised by mode 1.
+jq 'del(.linux.resources) | .process.args=["sh","-c","echo 1 >/proc/sys/vm/overcommit_memory; dd if=/dev/null of=/dev/null bs=8192M 2>/dev/null; echo $?;
+    echo 2 >/proc/sys/vm/overcommit_memory; echo 4194304 >/proc/sys/vm/overcommit_kbytes; dd if=/dev/null of=/dev/null bs=8192M 2>/dev/null; echo $?"]
+    | .linux.readonlyPaths=[] | .linux.maskedPaths=[]' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+out=$(runsc run --bundle "$b" res4 2>"$work/err" </dev/null | tr '\n' ' ')
+[ "$out" = '0 1 ' ] || fail "overcommit modes: $out; $(cat "$work/err")"
 echo ok
