@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "platform/base/log.h"
+#include "platform/host/proc.h"
 #include "platform/partial.h"
 #include "platform/seccomp/seccomp_internal.h"
 
@@ -128,6 +129,11 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     list_add_tail(&s->ctxs, &c->node);
     mutex_unlock(&s->lock);
     return 0;
+}
+
+int seccomp_ctx_cpu_clock(struct platform_ctx *c)
+{
+    return c->thread.pid ? host_cpu_clock(c->thread.pid, /*thread=*/false) : 0;
 }
 
 void seccomp_ctx_interrupt(struct platform_ctx *c)

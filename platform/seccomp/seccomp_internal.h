@@ -232,6 +232,7 @@ void seccomp_ctx_regs_pull(struct platform_ctx *c, struct lx_regs *regs);
 void seccomp_ctx_interrupt(struct platform_ctx *c);
 int seccomp_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
 int seccomp_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
+int seccomp_ctx_cpu_clock(struct platform_ctx *c);
 int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
 
 /* --- watch.c --- */

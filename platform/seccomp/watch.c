@@ -46,12 +46,7 @@ static void init(void)
 /* CPU time of a process, 0 when it is gone. */
 static uint64_t cpu_ns(pid_t pid)
 {
-    clockid_t clock = (clockid_t)((~(unsigned)pid << 3) | 2); /* CPUCLOCK_SCHED of a process */
-    struct timespec ts;
-
-    if (clock_gettime(clock, &ts) < 0)
-        return 0;
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+    return host_cpu_clock_ns(host_cpu_clock(pid, /*thread=*/false));
 }
 
 /* Does guest code run on although it was kicked long ago? */
