@@ -122,11 +122,6 @@ static void copy_small_state(struct task *t, struct task *child, const struct cl
         k->set_child_tid = rq->child_tid;
     if (rq->flags & LX_CLONE_CHILD_CLEARTID)
         k->clear_child_tid = rq->child_tid;
-    if (!vm) {
-        k->rseq_addr = from->rseq_addr;
-        k->rseq_len = from->rseq_len;
-        k->rseq_sig = from->rseq_sig;
-    }
     k->personality = from->personality;
     k->no_new_privs = from->no_new_privs;
     k->thp_disable = from->thp_disable;

@@ -300,7 +300,6 @@ static void reset_task_state(struct task *t, struct exec_job *job)
     k->restart.fn = NULL;
     k->clear_child_tid = k->set_child_tid = 0;
     k->robust_list = 0;
-    k->rseq_addr = 0;
     k->io_flusher = false;
     k->exit_signal = task_is_leader(t) ? LX_SIGCHLD : k->exit_signal;
     if (job->cred.secure)

@@ -57,7 +57,6 @@ void task_mm_release(struct task *t)
             (void)futex_wake_word(k->clear_child_tid); /* a bad address wakes nobody */
         k->clear_child_tid = 0;
     }
-    k->rseq_addr = 0;
     if (k->vfork) {
         struct vfork_done *v = k->vfork;
 

@@ -169,8 +169,6 @@ struct ktask_private {
     uaddr_t set_child_tid, clear_child_tid; /* T */
     uaddr_t robust_list;                    /* T, racy readers */
     uint64_t robust_size;
-    uaddr_t rseq_addr; /* T */
-    uint32_t rseq_len, rseq_sig;
     struct vfork_done *vfork;            /* T, +1: parent to release at exec or exit */
     struct vfork_done *vfork_wait;       /* T, +1: the child this task waits for */
     bool after_call;                     /* T: the system call has something left to do */

@@ -75,34 +75,6 @@ uint64_t task_timer_slack(struct task *t)
     return t->k->timer_slack;
 }
 
-#define RSEQ_FLAG_UNREGISTER 1
-enum { RSEQ_MIN_SIZE = 32 };
-
-/*
- * Restartable sequences are refused. A critical section promises: while this thread is in it, no
- * other thread that reads the same cpu_id runs, or the section is aborted. Guest threads are
- * scheduled by the host, which preempts and migrates them without telling the sentry, and there are
- * more threads than cpu ids, so the sentry can keep neither cpu_id nor the promise. Only the host's
- * own rseq could, registered by the stub with the guest's address. That fails on memory: the host
- * writes the area on every return to guest code and reads the descriptor it points to, and where a
- * page is write-protected for copy-on-write or not mapped yet, it does not fault as guest code
- * would but kills the stub. Every page of every thread's area would have to stay mapped writable
- * across fork, mprotect and eviction, on every platform. C libraries and allocators fall back to
- * getcpu and atomics.
- */
-int task_rseq(struct task *t, uaddr_t addr, uint32_t len, int flags, uint32_t sig)
-{
-    (void)t;
-    (void)sig;
-    if (flags & ~RSEQ_FLAG_UNREGISTER)
-        return -EINVAL;
-    if (flags & RSEQ_FLAG_UNREGISTER)
-        return -EINVAL; /* nothing is registered */
-    if ((addr & 31) || len < RSEQ_MIN_SIZE)
-        return -EINVAL;
-    return -ENOSYS;
-}
-
 void task_sched_get(struct task *t, struct task_sched *out)
 {
     mutex_lock(&t->lock);

@@ -25,8 +25,6 @@ void task_set_thp_disable(struct task *t, bool on);
 bool task_io_flusher(const struct task *t);
 void task_set_io_flusher(struct task *t, bool on);
 uint64_t task_timer_slack(struct task *t);
-/* rseq(2): 0, -EINVAL, -EBUSY, -EPERM. */
-int task_rseq(struct task *t, uaddr_t addr, uint32_t len, int flags, uint32_t sig);
 
 /* membarrier(2): every other thread of the process passes a full barrier before the return. */
 void task_membarrier(struct task *t);

@@ -197,7 +197,7 @@ long sys_vhangup(struct task *t)
     return 0;
 }
 
-/* ---- membarrier, rseq -------------------------------------------------------------------------
+/* ---- membarrier -------------------------------------------------------------------------------
  */
 
 long sys_membarrier(struct task *t, int cmd, uint32_t flags, int cpu_id)
@@ -233,9 +233,4 @@ long sys_membarrier(struct task *t, int cmd, uint32_t flags, int cpu_id)
     default:
         return -EINVAL;
     }
-}
-
-long sys_rseq(struct task *t, uaddr_t rseq, uint32_t rseq_len, int flags, uint32_t sig)
-{
-    return task_rseq(t, rseq, rseq_len, flags, sig);
 }

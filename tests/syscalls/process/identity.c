@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* getpid, gettid, getppid, process groups, sessions, personality, set_tid_address, pidfds, kcmp,
- * rseq. */
+/* getpid, gettid, getppid, process groups, sessions, personality, set_tid_address, pidfds, kcmp. */
 #include <linux/kcmp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -217,16 +216,6 @@ TEST(kcmp_semaphore_undo)
         CHECK_EQ(status, 0);
     }
     semctl(set, 0, IPC_RMID);
-}
-
-TEST(rseq_registration)
-{
-    static struct {
-        uint32_t w[8];
-    } area __attribute__((aligned(32)));
-
-    CHECK_ERR(sysp(SYS_rseq, &area, 1u, 0, 0x53053053u), EINVAL);
-    CHECK_ERR(sysp(SYS_rseq, &area, 32u, 2, 0x53053053u), EINVAL);
 }
 
 GUEST_TEST_MAIN
