@@ -10,8 +10,9 @@ make_bundle "$b" '.linux.resources={"memory":{"limit":268435456},"pids":{"limit"
     | .process.args=["sh","-c","cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; head -n 1 /proc/meminfo; cat /proc/self/cgroup"]'
 mkdir -p "$b/rootfs/sys"
 runsc run --bundle "$b" res1 >"$work/out" 2>"$work/err" </dev/null || fail "res1: $(cat "$work/err")"
+# 8 MiB and a 32nd of the limit are the sandbox's own (sentry/boot/resources.c).
 out=$(tr -s ' \n' ' |' <"$work/out")
-[ "$out" = '268435456|6|50000 100000|MemTotal: 262144 kB|0::/|' ] || fail "limits inside: $out"
+[ "$out" = '268435456|6|50000 100000|MemTotal: 245760 kB|0::/|' ] || fail "limits inside: $out"
 
 jq '.process.args=["sh","-c","for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo started"]' \
     "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
@@ -25,6 +26,14 @@ jq '.root.readonly=false | .process.args=["sh","-c","dd if=/dev/zero of=/big bs=
 runsc --overlay root:memory run --bundle "$b" res3 >"$work/out" 2>"$work/err" </dev/null || fail "res3: $(cat "$work/err")"
 grep -qi 'no space left' "$work/err" || fail "a full overlay says: $(cat "$work/err")"
 grep -qx 'rc 1' "$work/out" && grep -qx more "$work/out" || fail "after a full overlay: $(cat "$work/out")"
+
+# Above the limit one process is killed, not the sandbox.
+ln -sf busybox "$b/rootfs/bin/grep"
+jq '.linux.resources={"memory":{"limit":100663296}}
+    | .process.args=["sh","-c","sh -c \"x=0123456789abcdef; while :; do x=\\$x\\$x; done\"; echo rc $?; grep oom_kill /sys/fs/cgroup/memory.events"]' \
+    "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+runsc run --bundle "$b" res5 >"$work/out" 2>"$work/err" </dev/null || fail "res5: $(cat "$work/err")"
+grep -qx 'rc 137' "$work/out" && grep -qx 'oom_kill 1' "$work/out" || fail "out of memory: $(cat "$work/out" "$work/err")"
 
 # Overcommit: a buffer of 8 GiB is refused by mode 2, promised by mode 1.
 jq 'del(.linux.resources) | .process.args=["sh","-c","echo 1 >/proc/sys/vm/overcommit_memory; dd if=/dev/null of=/dev/null bs=8192M 2>/dev/null; echo $?;
