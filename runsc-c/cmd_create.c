@@ -8,14 +8,6 @@
 #include "runsc-c/oci/spec.h"
 #include "runsc-c/support/options.h"
 
-/* What sockets systemd handed over comes after stdio, as with runc. */
-static long listen_fds(void)
-{
-    const char *text = getenv("LISTEN_FDS");
-
-    return text ? strtol(text, NULL, 10) : 0;
-}
-
 static int create(const char *bundle, struct create_request *rq, struct err *e)
 {
     struct proxy proxy;
@@ -30,9 +22,10 @@ static int create(const char *bundle, struct create_request *rq, struct err *e)
         return -1;
     rq->bundle = absolute;
     rq->spec = spec;
-    rq->preserve_fds += listen_fds();
-    ret = container_check_terminal(json_object_get(spec, "process"), /*detach=*/true,
-                                   rq->console_socket, e);
+    ret = container_preserved(json_object_get(spec, "process"), &rq->preserve_fds, e);
+    if (ret == 0)
+        ret = container_check_terminal(json_object_get(spec, "process"), /*detach=*/true,
+                                       rq->console_socket, e);
     if (ret == 0)
         ret = container_create(rq, &proxy, e);
     json_decref(spec);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runsc-c/cmd.h"
+#include "runsc-c/container/create.h"
 #include "runsc-c/container/exec.h"
 #include "runsc-c/oci/spec.h"
 #include "runsc-c/support/json.h"
@@ -138,7 +139,7 @@ static int run(const char *id, const struct exec_options *o, struct exec_call_op
     if (process && o->process && o->tty)
         json_object_set_new(process, "terminal", json_true());
     rq->process = process;
-    if (process)
+    if (process && container_preserved(process, &rq->preserve_fds, e) == 0)
         ret = exec_run(&c, rq, e);
     json_decref(process);
     container_destroy(&c);
@@ -147,7 +148,6 @@ static int run(const char *id, const struct exec_options *o, struct exec_call_op
 
 int cmd_exec(int argc, char **argv, struct err *e)
 {
-    const char *listen_fds = getenv("LISTEN_FDS");
     struct exec_options o = {0};
     struct exec_call_options rq = {0};
     bool help = false;
@@ -185,8 +185,6 @@ int cmd_exec(int argc, char **argv, struct err *e)
     }
     if (options_operands("exec", argc - index, o.process ? 1 : 2, 100000, e) < 0)
         return -1;
-    if (listen_fds)
-        rq.preserve_fds += strtol(listen_fds, NULL, 10);
     ret = run(argv[index], &o, &rq, argv + index + 1, e);
     free(o.env.items);
     free(o.caps.items);

@@ -10,7 +10,7 @@
 
 int cmd_run(int argc, char **argv, struct err *e)
 {
-    const char *bundle = ".", *listen_fds = getenv("LISTEN_FDS");
+    const char *bundle = ".";
     bool help = false, ignored = false, detach = false, keep = false;
     struct create_request rq = {0};
     const struct option_def options[] = {
@@ -48,9 +48,9 @@ int cmd_run(int argc, char **argv, struct err *e)
     rq.id = argv[index];
     rq.bundle = absolute;
     rq.spec = spec;
-    if (listen_fds)
-        rq.preserve_fds += strtol(listen_fds, NULL, 10);
-    ret = run_container(&rq, detach, keep, e);
+    ret = container_preserved(json_object_get(spec, "process"), &rq.preserve_fds, e);
+    if (ret == 0)
+        ret = run_container(&rq, detach, keep, e);
     json_decref(spec);
     return ret < 0 ? err_wrap(e, "run failed") : ret;
 }

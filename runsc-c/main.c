@@ -235,6 +235,8 @@ int main(int argc, char **argv)
     g_options.started = log_phases_from(0);
     title_init(argc, argv);
     reserve_stdio();
+    while (fcntl(3 + g_options.inherited_fds, F_GETFD) >= 0)
+        g_options.inherited_fds++; /* before anything of ours is opened */
     ret = run(argc, argv, &e);
     if (ret >= 0)
         return ret;

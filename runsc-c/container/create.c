@@ -66,6 +66,27 @@ int container_write_pid_file(const char *path, pid_t pid, struct err *e)
     return 0;
 }
 
+int container_preserved(json_t *process, long *preserve_fds, struct err *e)
+{
+    const char *text = getenv("LISTEN_FDS");
+    long listening = text ? strtol(text, NULL, 10) : 0;
+    json_t *env = json_object_get(process, "env");
+
+    if (*preserve_fds < 0 || *preserve_fds > g_options.inherited_fds)
+        return err_set(e, "--preserve-fds %ld: descriptor %d is not open", *preserve_fds,
+                       3 + g_options.inherited_fds);
+    if (listening <= 0)
+        return 0;
+    *preserve_fds += MIN(listening, g_options.inherited_fds - *preserve_fds);
+    if (!env) {
+        env = json_array();
+        json_object_set_new(process, "env", env);
+    }
+    json_array_append_new(env, json_sprintf("LISTEN_FDS=%ld", listening));
+    json_array_append_new(env, json_string("LISTEN_PID=1"));
+    return 0;
+}
+
 int container_open_strace(struct err *e)
 {
     int fd;
@@ -427,6 +448,9 @@ static int delete_locked(const struct container *c, bool force, struct err *e)
     if (!force && strcmp(status, "stopped") && strcmp(status, "created"))
         return err_set(e, "cannot delete container %s that is not stopped: %s", c->id, status);
     limits_thaw(c);
+    /* A group that somebody froze does not die of signals. */
+    if (strcmp(status, "stopped") && limits_kill(c, e) < 0)
+        return -1;
     if (end_processes(c, e) < 0 || limits_remove(c, e) < 0)
         return -1;
     spec = container_spec(c, &ignored);

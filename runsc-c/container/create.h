@@ -32,6 +32,9 @@ int container_start(const char *id, struct err *e);
 int container_delete(const char *id, bool force, struct err *e);
 
 int container_write_pid_file(const char *path, pid_t pid, struct err *e);
+/* Adds the descriptors of LISTEN_FDS to those of --preserve-fds, and tells the program of them as
+ * systemd does. Refuses what the caller did not leave open: the number may be one of ours. */
+int container_preserved(json_t *process, long *preserve_fds, struct err *e);
 /* Descriptor for --strace, -1 when off; e->msg is set on failure. */
 int container_open_strace(struct err *e);
 /* Is a process's terminal served somewhere? runc's rules, and words, for -d and --console-socket.*/

@@ -61,6 +61,18 @@ int limits_join_container(const struct container *c, pid_t pid, struct err *e)
     return ret;
 }
 
+int limits_kill(const struct container *c, struct err *e)
+{
+    struct cgroup *cg;
+    int ret;
+
+    if (cgroup_load(c->cgroup, &cg, e) < 0)
+        return -1;
+    ret = cgroup_frozen(cg) ? cgroup_kill(cg, e) : 0;
+    cgroup_free(cg);
+    return ret;
+}
+
 int limits_remove(const struct container *c, struct err *e)
 {
     struct cgroup *cg;

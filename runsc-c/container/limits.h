@@ -22,5 +22,7 @@ void limits_thaw(const struct container *c);
 int limits_join(void *arg, pid_t pid, struct err *e);
 /* A process into the cgroup of a container that exists. */
 int limits_join_container(const struct container *c, pid_t pid, struct err *e);
+/* SIGKILL to everybody in it, frozen or not. */
+int limits_kill(const struct container *c, struct err *e);
 /* Removes it. Nobody may be in it any more. */
 int limits_remove(const struct container *c, struct err *e);

@@ -16,6 +16,7 @@ struct globals {
     const char *strace_format;
     uint64_t started; /* log_phases_from's */
     bool debug, systemd_cgroup, rootless;
+    int inherited_fds;    /* descriptors 3, 4, ... that the caller left open, up to the first gap */
     bool stdio_closed[3]; /* descriptors that the caller left closed; /dev/null holds their place */
 };
 

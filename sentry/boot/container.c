@@ -289,12 +289,71 @@ static int create(const struct container_process *cp, struct process_args *args,
     return ret < 0 ? create_failed(e, argv[0], ret) : 0;
 }
 
+enum { PASSWD_MAX = 256 * 1024 };
+
+/* Field n of a line of /etc/passwd; *out_len is its length. NULL when the line is shorter. */
+static const char *passwd_field(const char *line, int n, size_t *out_len)
+{
+    while (n-- > 0) {
+        line += strcspn(line, ":\n");
+        if (*line++ != ':')
+            return NULL;
+    }
+    *out_len = strcspn(line, ":\n");
+    return line;
+}
+
+/* "HOME=..." of uid in the container's /etc/passwd, as runc sets it; allocated. */
+static char *home_of(lx_uid_t uid)
+{
+    const struct open_how how = {.flags = LX_O_RDONLY};
+    char *text = calloc(1, PASSWD_MAX + 1), *home = NULL;
+    const char *line = text;
+    struct file *f;
+
+    if (text && vfs_open(LX_AT_FDCWD, "/etc/passwd", &how, &f) == 0) {
+        if (file_read_kernel(f, text, PASSWD_MAX, 0) < 0)
+            text[0] = '\0';
+        file_put(f);
+    }
+    while (text && *line && !home) {
+        size_t len;
+        const char *id = passwd_field(line, 2, &len);
+
+        if (id && len && strtoul(id, NULL, 10) == uid && (line = passwd_field(line, 5, &len)) &&
+            len && asprintf(&home, "HOME=%.*s", (int)len, line) < 0)
+            home = NULL;
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    free(text);
+    return home ? home : strdup("HOME=/");
+}
+
+/* The environment of the configuration, with a HOME. */
+static char **make_environment(const json_t *process)
+{
+    char **envp = boot_strings(json_object_get(process, "env")), **longer;
+    size_t count = 0;
+
+    while (envp && envp[count]) {
+        if (!strncmp(envp[count++], "HOME=", 5))
+            return envp;
+    }
+    longer = envp ? realloc(envp, (count + 2) * sizeof(char *)) : NULL;
+    if (!longer)
+        return envp;
+    longer[count] = home_of((lx_uid_t)boot_int(json_object_get(process, "user"), "uid", 0));
+    longer[count + 1] = NULL;
+    return longer;
+}
+
 int container_process_create(const struct container_process *cp, struct task **out,
                              struct boot_error *e)
 {
     char *cwd = boot_bytes(json_object_get(cp->process, "cwd"));
     char **argv = boot_strings(json_object_get(cp->process, "args"));
-    char **envp = boot_strings(json_object_get(cp->process, "env"));
+    char **envp = make_environment(cp->process);
     const json_t *user = json_object_get(cp->process, "user");
     struct process_args args = {
         .container = cp->container,

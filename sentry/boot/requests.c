@@ -10,6 +10,7 @@
 
 #include "sentry/abi/signal.h"
 #include "sentry/boot/control.h"
+#include "sentry/boot/resources.h"
 #include "sentry/boot/sandbox.h"
 #include "sentry/core/clock.h"
 #include "sentry/kernel/task_info.h"
@@ -100,6 +101,18 @@ static json_t *do_ps(struct control_request *call)
                      sandbox_container_processes(call->container));
 }
 
+/* linux.resources of `update`: what the guest's own control group enforces. The host's group is the
+ * command's. */
+static json_t *do_update(struct control_request *call)
+{
+    struct kcgroup *cg = kcontainer_cgroup(sandbox_container_kernel(call->container));
+    struct boot_error e = {0};
+
+    if (boot_resources(json_object_get(call->rq, "resources"), cg, &e) < 0)
+        return reply_error(&e);
+    return reply_errno(0, "update");
+}
+
 /* The configuration is a memfd, the last descriptor of the message. */
 static int load_config(struct control_request *call, struct boot_config *c)
 {
@@ -164,7 +177,7 @@ static const struct request g_requests[] = {
     {"create", false, do_create}, {"exec", true, do_exec},     {"pause", true, do_pause},
     {"ps", true, do_ps},          {"resize", true, do_resize}, {"resume", true, do_resume},
     {"signal", true, do_signal},  {"start", true, do_start},   {"state", true, do_state},
-    {"wait", true, do_wait},
+    {"update", true, do_update},  {"wait", true, do_wait},
 };
 
 json_t *control_handle(struct control_request *call)
