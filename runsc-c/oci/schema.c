@@ -415,6 +415,53 @@ static int check_hooks(const json_t *hooks, struct err *e)
     return 0;
 }
 
+static bool has_namespace(const json_t *linux_spec, const char *type)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(json_object_get(linux_spec, "namespaces"), i, v)
+    {
+        if (!strcmp(json_string_value(json_object_get(v, "type")), type))
+            return true;
+    }
+    return false;
+}
+
+/* In runc's words. What is set must belong to a namespace of the container. */
+static int check_sysctl(const json_t *linux_spec, const char *name, struct err *e)
+{
+    static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                      "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
+                                      "kernel.shmmni", "kernel.shm_rmid_forced"};
+    bool is_ipc = !strncmp(name, "fs.mqueue.", 10);
+
+    for (size_t i = 0; i < ARRAY_COUNT(ipc); i++)
+        is_ipc |= !strcmp(ipc[i], name);
+    if (is_ipc && !has_namespace(linux_spec, "ipc"))
+        return err_set(e, "linux.sysctl: \"%s\" is not allowed in the hosts ipc namespace", name);
+    if (!strncmp(name, "net.", 4) && !has_namespace(linux_spec, "network"))
+        return err_set(e, "linux.sysctl: \"%s\" not allowed in host network namespace", name);
+    if (!strcmp(name, "kernel.domainname") && !has_namespace(linux_spec, "uts"))
+        return err_set(e, "linux.sysctl: \"%s\" is not allowed in the hosts uts namespace", name);
+    if (!is_ipc && strncmp(name, "net.", 4) && strcmp(name, "kernel.domainname"))
+        return err_set(e, "linux.sysctl: \"%s\" is not in a separate kernel namespace", name);
+    return 0;
+}
+
+static int check_sysctls(const json_t *linux_spec, struct err *e)
+{
+    json_t *map = json_object_get(linux_spec, "sysctl"), *v;
+    const char *name;
+
+    json_object_foreach(map, name, v)
+    {
+        if (check_sysctl(linux_spec, name, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int check_personality(const json_t *personality, struct err *e)
 {
     const char *domain = json_string_value(json_object_get(personality, "domain"));
@@ -490,6 +537,7 @@ int spec_check(const json_t *spec, struct err *e)
     if (check_namespaces(spec, e) < 0 ||
         check_devices(json_object_get(json_object_get(spec, "linux"), "devices"), e) < 0 ||
         check_personality(json_object_get(json_object_get(spec, "linux"), "personality"), e) < 0 ||
+        check_sysctls(json_object_get(spec, "linux"), e) < 0 ||
         check_hooks(json_object_get(spec, "hooks"), e) < 0)
         return -1;
     say_what_is_ignored(spec);

@@ -330,14 +330,33 @@ static char *home_of(lx_uid_t uid)
     return home ? home : strdup("HOME=/");
 }
 
+/* Of several values for one name the last one counts. */
+static size_t drop_overridden(char **envp)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; envp[i]; i++) {
+        size_t len = strcspn(envp[i], "="), k = i + 1;
+
+        while (envp[k] && (strncmp(envp[k], envp[i], len) || envp[k][len] != '='))
+            k++;
+        if (envp[k])
+            free(envp[i]);
+        else
+            envp[kept++] = envp[i];
+    }
+    envp[kept] = NULL;
+    return kept;
+}
+
 /* The environment of the configuration, with a HOME. */
 static char **make_environment(const json_t *process)
 {
     char **envp = boot_strings(json_object_get(process, "env")), **longer;
-    size_t count = 0;
+    size_t count = envp ? drop_overridden(envp) : 0;
 
-    while (envp && envp[count]) {
-        if (!strncmp(envp[count++], "HOME=", 5))
+    for (size_t i = 0; i < count; i++) {
+        if (!strncmp(envp[i], "HOME=", 5))
             return envp;
     }
     longer = envp ? realloc(envp, (count + 2) * sizeof(char *)) : NULL;

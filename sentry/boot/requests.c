@@ -108,7 +108,8 @@ static json_t *do_update(struct control_request *call)
     struct kcgroup *cg = kcontainer_cgroup(sandbox_container_kernel(call->container));
     struct boot_error e = {0};
 
-    if (boot_resources(json_object_get(call->rq, "resources"), cg, &e) < 0)
+    if (boot_resources(json_object_get(call->rq, "resources"), cg,
+                       sandbox_container_is_first(call->container), &e) < 0)
         return reply_error(&e);
     return reply_errno(0, "update");
 }

@@ -140,6 +140,11 @@ struct kcontainer *sandbox_container_kernel(struct sandbox_container *sc)
     return sc->kernel;
 }
 
+bool sandbox_container_is_first(const struct sandbox_container *sc)
+{
+    return sc->first;
+}
+
 const char *sandbox_container_status(struct sandbox_container *sc)
 {
     switch ((enum process_state)atomic_load(&sc->init->state)) {

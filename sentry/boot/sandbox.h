@@ -55,6 +55,7 @@ struct sandbox_container *sandbox_container_get(struct sandbox_container *sc);
 void sandbox_container_put(struct sandbox_container *sc);
 struct sandbox_process *sandbox_container_init(struct sandbox_container *sc); /* borrowed */
 struct kcontainer *sandbox_container_kernel(struct sandbox_container *sc);    /* borrowed */
+bool sandbox_container_is_first(const struct sandbox_container *sc);
 const char *sandbox_container_status(struct sandbox_container *sc);
 
 /* -EALREADY when it was started before. */

@@ -55,7 +55,7 @@ matrix() {
     s "exec attributes" 'docker exec -u 1000 -w /tmp -e Q=1 m1 sh -c "id -u; pwd; echo \$Q"'
     p "exec detached" docker exec -d m1 sleep 77
     s "top" 'docker top m1 | sed "1d; s/.* \(sh\|sleep\)/\1/" | sort | uniq'
-    s "stats" 'docker stats --no-stream --format "{{.MemUsage}}" m1 | grep -c MiB'
+    s "stats" 'docker stats --no-stream --format "{{.MemUsage}}" m1 | grep -c iB'
     p "copy in" docker cp "$work/f" m1:/tmp/f
     p "copied file" docker exec m1 cat /tmp/f
     s "copy out" 'docker exec m1 sh -c "echo out >/tmp/o"; docker cp m1:/tmp/o - | tar -xO'

@@ -66,12 +66,13 @@ compare() {
     local name rest listed
     normalised "$1" >"$1.n"
     normalised "$2" >"$2.n"
-    while IFS=$'\t' read -r name rest; do
+    while IFS= read -r rest; do
+        name=${rest%%$'\t'*}
         listed=$(grep -cP "^\Q$name\E\t" "$3" 2>/dev/null)
-        if [ "$(grep -P "^\Q$name\E\t" "$2.n")" = "$name"$'\t'"$rest" ]; then
+        if [ "$(grep -P "^\Q$name\E\t" "$2.n")" = "$rest" ]; then
             [ "$listed" = 0 ] || { echo "agrees, but is in $3: $name"; failed=1; }
         elif [ "$listed" = 0 ]; then
-            printf 'differs: %s\n  runc:    %s\n  runsc-c: %s\n' "$name" "$rest" "$(grep -P "^\Q$name\E\t" "$2.n" | cut -f2-)"
+            printf 'differs: %s\n  runc:    %s\n  runsc-c: %s\n' "$name" "$rest" "$(grep -P "^\Q$name\E\t" "$2.n")"
             failed=1
         fi
     done <"$1.n"
