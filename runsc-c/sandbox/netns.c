@@ -13,7 +13,8 @@
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
 
-#define PORT_START "net.ipv4.ip_unprivileged_port_start"
+#define PORT_START  "net.ipv4.ip_unprivileged_port_start"
+#define PING_GROUPS "net.ipv4.ping_group_range"
 
 const char *sandbox_network(bool standalone)
 {
@@ -104,7 +105,7 @@ static int set_sysctls(const json_t *spec, struct err *e)
     return 0;
 }
 
-static bool may_bind_low_ports(const json_t *spec)
+static bool may_have(const json_t *spec, const char *capability)
 {
     const json_t *process = json_object_get(spec, "process"), *v;
     const json_t *list = json_object_get(json_object_get(process, "capabilities"), "bounding");
@@ -112,7 +113,7 @@ static bool may_bind_low_ports(const json_t *spec)
 
     json_array_foreach(list, i, v)
     {
-        if (!strcmp(json_string_value(v), "CAP_NET_BIND_SERVICE"))
+        if (!strcmp(json_string_value(v), capability))
             return true;
     }
     return false;
@@ -136,10 +137,24 @@ static void let_bind_low_ports(struct sandbox_netns *n, const json_t *spec)
     int start = read_port_start();
     struct err ignored = {0}; /* then what the namespace allows to everybody is what there is */
 
-    if (start <= 0 || json_object_get(list, PORT_START) || !may_bind_low_ports(spec))
+    if (start <= 0 || json_object_get(list, PORT_START) || !may_have(spec, "CAP_NET_BIND_SERVICE"))
         return;
     if (write_sysctl(PORT_START, "0", &ignored) == 0)
         n->port_start = start;
+}
+
+/* Groups that may use ping sockets are groups of the host here: the sentry's is nobody. It gets them
+ * where the configuration names a range, or gives the right to raw sockets, which ping falls back from. */
+static void let_ping(const json_t *spec)
+{
+    const json_t *list = json_object_get(json_object_get(spec, "linux"), "sysctl");
+    const char *range = json_string_value(json_object_get(list, PING_GROUPS));
+    struct err ignored = {0}; /* then there is no ping, as without the right to it */
+    unsigned from = 1, to = 0;
+
+    if (range ? sscanf(range, "%u %u", &from, &to) == 2 && from <= to
+              : may_have(spec, "CAP_NET_RAW"))
+        (void)write_sysctl(PING_GROUPS, "0 65534", &ignored);
 }
 
 void sandbox_netns_describe(const struct sandbox_netns *n, json_t *config)
@@ -163,6 +178,7 @@ int sandbox_netns_enter(struct sandbox_netns *n, const json_t *spec, struct err 
         if (set_sysctls(spec, e) < 0)
             return -1;
         let_bind_low_ports(n, spec);
+        let_ping(spec);
     }
     return 0;
 }

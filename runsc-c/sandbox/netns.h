@@ -16,7 +16,7 @@
  * them. Over a namespace that an engine made (a path) it has no power. There, if the container has
  * CAP_NET_BIND_SERVICE and the configuration does not set it, the command sets ip_unprivileged_port_start to 0 on
  * the host's side, as Docker does for every container, and the sentry asks the guest's credentials by the value
- * that was there. The caller's own namespace is never changed.
+ * that was there; likewise ping_group_range, for ping. The caller's own namespace is never changed.
  */
 #pragma once
 

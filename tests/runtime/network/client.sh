@@ -104,8 +104,7 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
 s.settimeout(10); s.sendto(b"\x08\0\0\0\0\0\0\1hello", ("10.77.0.1", 0)); assert s.recv(100)[8:] == b"hello"
 print("all right")
 PY
-ip netns exec inside sysctl -qw net.ipv4.ping_group_range="0 2147483647"
-net_bundle "$work/client" '.mounts += [{"destination":"/etc/resolv.conf","type":"bind","source":"'"$work"'/resolv.conf","options":["rbind","ro"]},
+net_bundle "$work/client" '.linux.sysctl={"net.ipv4.ping_group_range":"0 0"} | .mounts += [{"destination":"/etc/resolv.conf","type":"bind","source":"'"$work"'/resolv.conf","options":["rbind","ro"]},
     {"destination":"/tmp","type":"tmpfs","source":"tmpfs"},{"destination":"/c","type":"bind","source":"'"$work"'","options":["rbind","ro"]}]' \
     sh -c 'python3 /c/client.py && ip -o -4 addr show dev eth0 && ip route && ip -6 route && ip neigh && ss -tnl'
 timeout 200 "$RUNSC" --root "$state" run --bundle "$work/client" netcg-client >"$work/out" 2>&1 </dev/null ||

@@ -38,6 +38,8 @@ if os.fork() == 0:
     os._exit(code(lambda: socket.socket().bind(("10.77.0.2", 82))))
 assert os.wait()[1] == errno.EACCES << 8
 assert code(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)) == errno.EPERM
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+s.settimeout(10); s.sendto(b"\x08\0\0\0\0\0\0\1hello", ("10.77.0.1", 0)); assert s.recv(100)[8:] == b"hello"
 assert os.system("ip link set eth0 down 2>/dev/null") != 0
 assert code(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) in (errno.EPERM, errno.EAFNOSUPPORT)
 # A namespace that the guest makes is empty.
@@ -70,6 +72,8 @@ assert [n for _, n in socket.if_nameindex()] == ["lo"]
 l = socket.socket(); l.bind(("127.0.0.1", 80)); l.listen()
 c = socket.create_connection(("127.0.0.1", 80))
 r = socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+s.settimeout(10); s.sendto(b"\x08\0\0\0\0\0\0\1hello", ("127.0.0.1", 0)); assert s.recv(100)[8:] == b"hello"
 assert open("/proc/net/snmp").read().startswith("Ip: Forwarding DefaultTTL") and "Ip: 1 77 " in open("/proc/net/snmp").read()
 if os.fork() == 0:
     os.setuid(1000)
@@ -80,7 +84,7 @@ assert os.wait()[1] == 0
 print("all right")
 PY
 net_bundle "$work/own" 'del(.linux.namespaces[] | select(.type=="network").path) | .process.capabilities |= map_values(. + ["CAP_NET_RAW","CAP_SETUID"])
-    | .linux.sysctl = {"net.ipv4.ip_forward": "1", "net.ipv4.ip_default_ttl": "77"}' python3 "$work/own.py"
+    | .linux.sysctl = {"net.ipv4.ip_forward": "1", "net.ipv4.ip_default_ttl": "77", "net.ipv4.ping_group_range": "0 2147483647"}' python3 "$work/own.py"
 timeout 100 "$RUNSC" --root "$state" run --bundle "$work/own" netcg-own >"$work/out" 2>&1 </dev/null || fail "own: $(cat "$work/out")"
 grep -q "all right" "$work/out" || fail "own: $(cat "$work/out")"
 
