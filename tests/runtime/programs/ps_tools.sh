@@ -48,7 +48,7 @@ lscpu -e=CPU,ONLINE | blanks
 [ "$(nproc)" = "$(grep -c ^processor /proc/cpuinfo)" ] && echo nproc
 echo "== net"
 ip -o addr show lo | grep -oE 'inet6? [^ ]+'
-ip -o link show lo | grep -oE 'mtu [0-9]+'
+ip -o link show lo | grep -oE '<LOOPBACK,UP'
 ss -H -x -l -n >/dev/null; echo "ss $?"
 ss -s | grep -oE '^Transport|^TCP:'
 echo "== namespaces"
