@@ -39,13 +39,15 @@ void kernel_memory(uint64_t *out_total, uint64_t *out_free)
     struct task *t = current_task();
     struct memcg_usage all, own;
 
-    /* A container sees its own limit, as its top group has it. */
+    /* A container sees its own limit, as its top group has it; the root's maximum may be a little
+     * lower, for what the sandbox itself needs, and shows as less that is free. */
     memcg_usage(MEMCG_ROOT, &all);
     own = all;
     if (t && t->tg->container)
         memcg_usage(cgroup_memcg(kcontainer_cgroup(t->tg->container)), &own);
-    *out_total = MIN(MIN(own.max, all.max), g_host_memory);
+    *out_total = MIN(own.max, g_host_memory);
     *out_free = *out_total > own.current ? *out_total - own.current : 0;
+    *out_free = MIN(*out_free, all.max > all.current ? all.max - all.current : 0);
 }
 
 static struct curr *service_curr(void)

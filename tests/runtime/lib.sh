@@ -8,8 +8,14 @@ state=$work/state
 trap 'status=$?; cleanup; exit $status' EXIT
 started=()
 
+# Whatever a test left running ends with it.
 cleanup() {
-    local pid
+    local pid id
+    if [ -d "$state" ]; then
+        for id in $("$RUNSC" --root "$state" list -q 2>/dev/null); do
+            "$RUNSC" --root "$state" delete --force "$id" >/dev/null 2>&1
+        done
+    fi
     for pid in "${started[@]:-}"; do
         [ -n "$pid" ] && kill -KILL "$pid" 2>/dev/null
     done

@@ -10,9 +10,8 @@ make_bundle "$b" '.linux.resources={"memory":{"limit":268435456},"pids":{"limit"
     | .process.args=["sh","-c","cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; head -n 1 /proc/meminfo; cat /proc/self/cgroup"]'
 mkdir -p "$b/rootfs/sys"
 runsc run --bundle "$b" res1 >"$work/out" 2>"$work/err" </dev/null || fail "res1: $(cat "$work/err")"
-# 8 MiB and a 32nd of the limit are the sandbox's own (sentry/boot/resources.c).
 out=$(tr -s ' \n' ' |' <"$work/out")
-[ "$out" = '268435456|6|50000 100000|MemTotal: 245760 kB|0::/|' ] || fail "limits inside: $out"
+[ "$out" = '268435456|6|50000 100000|MemTotal: 262144 kB|0::/|' ] || fail "limits inside: $out"
 
 jq '.process.args=["sh","-c","for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo started"]' \
     "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
