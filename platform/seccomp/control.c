@@ -153,7 +153,7 @@ int seccomp_control_prepare(struct platform *p, struct control *k)
         return ret == -EMFILE || ret == -ENFILE ? -EAGAIN : ret;
     }
     page = page_of(p, k);
-    memset(page, 0, sizeof(*page));
+    memset(page, 0, STUB_PAGE); /* guests can read it: nothing of an earlier owner */
     page->report_fd = k->report_fd;
     page->slots = p->stub_base + STUB_SLOTS_OFF;
     page->slots_size = SLOT_COUNT * p->stacks.size;

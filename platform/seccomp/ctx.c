@@ -102,15 +102,14 @@ void seccomp_ctx_free(struct platform_ctx *c)
 int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
 {
     struct platform_space *old = c->space;
-    struct thread thread = c->thread;
-    struct platform_ctx leaving = {.thread = thread};
+    struct thread next;
     int ret;
 
     if (c->space == s)
         return 0;
     /* The new thread first: the old one must be there when it cannot be had. */
     mutex_lock(&s->lock);
-    ret = seccomp_space_take_thread_locked(s, &leaving.thread);
+    ret = seccomp_space_take_thread_locked(s, &next);
     if (ret == 0)
         s->ctx_count++; /* keeps the space's rules right until c is on the list */
     mutex_unlock(&s->lock);
@@ -120,7 +119,7 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     free(c->xs_pending);
     c->xs_pending = NULL;
     c->space = s;
-    c->thread = leaving.thread;
+    c->thread = next;
     c->fpu = CTX_FPU_RESET;
     c->all_regs = true;
     c->attached = false;

@@ -173,6 +173,11 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
     struct lx_rt_sigframe frame = {0};
     uint64_t sp;
 
+    if (c->fpu == CTX_FPU_RESET) {
+        /* Another program may have used this stub: registers of it lie in the slot. */
+        memset(memory, 0, p->stacks.size);
+        t->frame = 0;
+    }
     if (t->frame == 0 || (c->fpu == CTX_FPU_PENDING && t->fpstate == 0)) {
         /* Where the host would put them on an empty stack. */
         t->fpstate =

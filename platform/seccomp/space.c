@@ -209,11 +209,15 @@ static bool pool_has_room(struct platform *p)
     return room;
 }
 
-/* Unmaps all, so that the space can serve another program. */
+/* Unmaps all, so that the space can serve another program. That one must not find another thread's
+ * registers in a slot: only the leaving thread may stay, whose slot is cleared before the first code
+ * of the next program runs (frame.c). */
 static bool clean_locked(struct platform_space *s) REQUIRES(s->lock)
 {
     struct platform *p = s->platform;
 
+    while (s->spare_count)
+        seccomp_thread_kill_locked(s, &s->spares[--s->spare_count]);
     if (s->dirty && seccomp_control_unmap(p, &s->control, 0, p->high) < 0)
         return false;
     s->dirty = false;

@@ -65,9 +65,10 @@ static int take_slot(struct platform_space *s, uint32_t *out_slot, bool *out_map
     return 0;
 }
 
-/* The slot stays mapped in s, so it stays with s. */
+/* The slot stays mapped in s, so it stays with s. Its last user runs no code any more. */
 static void give_slot(struct platform_space *s, uint32_t slot)
 {
+    memset(slots_at(&s->platform->stacks, slot), 0, s->platform->stacks.size);
     if (s->slot_count == s->slot_room) {
         unsigned room = s->slot_room ? s->slot_room * 2 : 8;
         uint16_t *more = realloc(s->slots, room * sizeof(*more));
@@ -152,8 +153,11 @@ void seccomp_thread_kill_locked(struct platform_space *s, struct thread *t)
 int seccomp_thread_reply(struct thread *t, int64_t value)
 {
     struct seccomp_notif_resp resp = {.id = t->id, .val = value};
-    int ret = host_seccomp_send(t->listener, &resp);
+    int ret;
 
+    do
+        ret = host_seccomp_send(t->listener, &resp);
+    while (ret == -EINTR);
     t->state = THREAD_GUEST;
     return ret;
 }

@@ -5,7 +5,8 @@
     X(test_every_call)                                                                             \
     X(test_every_byte)                                                                             \
     X(test_forged_ring)                                                                            \
-    X(test_forged_return) X(test_blocked_pull) X(test_rewritten_slot) X(test_killed_control)
+    X(test_forged_return)                                                                          \
+    X(test_blocked_pull) X(test_rewritten_slot) X(test_killed_control) X(test_recycled_slot)
 #include "platform/seccomp/seccomp_internal.h"
 #include "tests/support/platform_contract.h"
 
@@ -387,6 +388,49 @@ void test_rewritten_slot(void)
     w.regs = entry(guest_calls, 0, 0);
     expect(w.c, &w.regs, PLATFORM_SYSCALL, &ev);
     ops->ctx_free(w.c);
+    ops->ctx_free(c);
+    ops->space_free(s);
+}
+
+/* A program finds no registers of an earlier one in the stub it got from it. */
+static bool slot_has(struct platform_ctx *c, uint64_t word)
+{
+    for (size_t i = 0; i + sizeof(word) <= g_p->stacks.size; i++) {
+        if (memcmp(slot_of(c) + i, &word, sizeof(word)) == 0)
+            return true;
+    }
+    return false;
+}
+
+void test_recycled_slot(void)
+{
+    const uint64_t secret = 0x5ec4e75ec4e75ec4;
+    struct platform_space *s;
+    struct platform_ctx *c = fresh(&s);
+    struct lx_regs r = entry(guest_fpu, 0, secret);
+    struct platform_event ev;
+    pid_t pid;
+
+    for (int pulled = 0; pulled < 2; pulled++) {
+        r = entry(guest_fpu, 0, secret);
+        r.r15 = secret;
+        assert_int_equal(ops->ctx_run(c, &r, &ev), 0);
+        if (pulled) {
+            ops->ctx_regs_pull(c, &r);
+            assert_true(slot_has(c, secret));
+        }
+        pid = backend_pid(c);
+        ops->ctx_free(c);
+        ops->space_free(s);
+        c = fresh(&s);
+        assert_int_equal(backend_pid(c), pid);
+        r = entry(guest_calls, 0, 0);
+        assert_int_equal(ops->ctx_run(c, &r, &ev), 0);
+        assert_int_equal(ev.kind, PLATFORM_SYSCALL);
+        assert_false(slot_has(c, secret));
+        ops->ctx_regs_pull(c, &r);
+        assert_false(slot_has(c, secret));
+    }
     ops->ctx_free(c);
     ops->space_free(s);
 }
