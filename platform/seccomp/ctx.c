@@ -187,15 +187,28 @@ static int take_call_frame(struct platform_ctx *c, const struct seccomp_notif *n
     return 0;
 }
 
+/* Is n what t waited with before? The host takes a notification back when it stops or freezes the
+ * process, and the process rings once more when it goes on. */
+static bool rings_again(const struct platform *p, const struct thread *t,
+                        const struct seccomp_notif *n)
+{
+    if (t->state == THREAD_CALL)
+        return memcmp(&n->data, &t->call, sizeof(t->call)) == 0;
+    return n->data.instruction_pointer == p->at.bell || n->data.instruction_pointer == p->at.start;
+}
+
 /* CALL -> FRAME: c->held is the state after the call, but for its result. */
 static int pull_frame(struct platform_ctx *c)
 {
+    const struct platform *p = c->space->platform;
     struct seccomp_notif n;
     int ret;
 
     seccomp_watch_arm(&c->watch, WATCH_PULL);
     seccomp_thread_kick(c->thread.pid);
-    ret = seccomp_thread_receive(c->space->platform, &c->thread, &n);
+    do
+        ret = seccomp_thread_receive(p, &c->thread, &n);
+    while (ret == 0 && rings_again(p, &c->thread, &n));
     seccomp_watch_disarm(&c->watch, WATCH_PULL);
     if (ret == 0)
         ret = take_call_frame(c, &n, &c->held);
@@ -439,35 +452,48 @@ static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, str
     return event_exception(ev, LX_SIGSEGV, LX_SI_KERNEL, 0);
 }
 
+/* Answers what the thread waits with: CALL, FRAME -> GUEST. 1: it runs. 0: a late kick took it out of
+ * its call, whose result it does not have; its registers are in c->held, its state is FRAME. */
+static int answer(struct platform_ctx *c, uint64_t rax)
+{
+    const struct platform *p = c->space->platform;
+    const enum thread_state was = c->thread.state;
+    const int64_t value =
+        was == THREAD_CALL ? (int64_t)rax : (int64_t)seccomp_slot_addr(p, c->thread.slot);
+    struct seccomp_notif n;
+    int ret;
+
+    while ((ret = seccomp_thread_reply(&c->thread, value)) == -ENOENT) {
+        ret = seccomp_thread_receive(p, &c->thread, &n);
+        if (ret < 0)
+            return ret;
+        c->thread.state = was;
+        if (!rings_again(p, &c->thread, &n))
+            return was == THREAD_CALL ? MIN(take_call_frame(c, &n, &c->held), 0) : -EPROTO;
+        c->thread.id = n.id;
+    }
+    return ret < 0 ? ret : 1;
+}
+
 /* Lets guest code run until it rings; seq is odd on entry, even afterwards. 1: *ev is an event. 0:
  * nothing for the guest, run on. Negative: the stub is dead or lies. */
 static int run_once(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
 {
     const struct platform *p = c->space->platform;
-    const bool call = c->thread.state == THREAD_CALL;
     struct seccomp_notif n;
-    int ret;
+    int ret = answer(c, regs->rax);
 
-    ret = seccomp_thread_reply(&c->thread, call ? (int64_t)regs->rax
-                                                : (int64_t)seccomp_slot_addr(p, c->thread.slot));
-    if (ret == 0 || (ret == -ENOENT && call)) {
-        bool early = ret != 0;
-
-        ret = seccomp_thread_receive(p, &c->thread, &n);
+    if (unlikely(ret <= 0)) {
         leave_guest(c);
-        if (ret < 0)
-            return ret;
-        if (unlikely(early)) {
-            /* A late kick took the stub out of its call, whose result it does not have. */
-            ret = take_call_frame(c, &n, &c->held);
-            return MIN(ret, 0);
-        }
-        if (n.data.instruction_pointer == p->at.bell && n.data.arch == AUDIT_ARCH_X86_64)
-            return event_ring(c, &n, regs, ev);
-        return event_call(c, &n, regs, ev);
+        return ret;
     }
+    ret = seccomp_thread_receive(p, &c->thread, &n);
     leave_guest(c);
-    return ret == -ENOENT ? -ESRCH : ret;
+    if (unlikely(ret < 0))
+        return ret;
+    if (n.data.instruction_pointer == p->at.bell && n.data.arch == AUDIT_ARCH_X86_64)
+        return event_ring(c, &n, regs, ev);
+    return event_call(c, &n, regs, ev);
 }
 
 int seccomp_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)

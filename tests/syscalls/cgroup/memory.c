@@ -27,6 +27,15 @@ static int touch_memory(void *arg)
     return 7;
 }
 
+/* The same, and keeps it for long enough to meet others. */
+static int touch_and_hold(void *arg)
+{
+    int ret = touch_memory(arg);
+
+    usleep(300000);
+    return ret;
+}
+
 static int run_at(const char *dir, int (*fn)(void *), void *arg)
 {
     pid_t pid = cg_fork_at(dir, fn, arg);
@@ -329,7 +338,7 @@ TEST(stress_many_at_the_limit)
     CHECK_EQ(cg_write_at(g, "memory.max", "40M"), 0);
     cg_write_at(g, "memory.swap.max", "0");
     for (int i = 0; i < 16; i++)
-        pid[i] = cg_fork_at(g, touch_memory, &size);
+        pid[i] = cg_fork_at(g, touch_and_hold, &size);
     for (int i = 0; i < 16; i++) {
         CHECK_EQ(waitpid(pid[i], &status, 0), pid[i]);
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
