@@ -107,7 +107,7 @@ PY
 net_bundle "$work/client" '.linux.sysctl={"net.ipv4.ping_group_range":"0 0"} | .mounts += [{"destination":"/etc/resolv.conf","type":"bind","source":"'"$work"'/resolv.conf","options":["rbind","ro"]},
     {"destination":"/tmp","type":"tmpfs","source":"tmpfs"},{"destination":"/c","type":"bind","source":"'"$work"'","options":["rbind","ro"]}]' \
     sh -c 'python3 /c/client.py && ip -o -4 addr show dev eth0 && ip route && ip -6 route && ip neigh && ss -tnl'
-timeout 200 "$RUNSC" --root "$state" run --bundle "$work/client" netcg-client >"$work/out" 2>&1 </dev/null ||
+timeout 200 "$RUNSC" --root "$state" run --bundle "$work/client" client-$$ >"$work/out" 2>&1 </dev/null ||
     fail "client: $(cat "$work/out")"
 for want in 'all right' 'inet 10.77.0.2/24' 'default via 10.77.0.1 dev eth0' 'fd77::/64 dev eth0' '10.77.0.1 dev eth0 lladdr'; do
     grep -qF -- "$want" "$work/out" || fail "no \"$want\" in: $(cat "$work/out")"

@@ -48,7 +48,7 @@ print("all right", flush=True)
 import time; time.sleep(1000)
 PY
 net_bundle "$work/guest" '.process.capabilities |= map_values(. + ["CAP_NET_RAW","CAP_NET_ADMIN","CAP_SYS_ADMIN","CAP_SETUID"])' python3 "$work/guest.py"
-"$RUNSC" --root "$state" run --bundle "$work/guest" netcg-iso >"$work/out" 2>&1 </dev/null &
+"$RUNSC" --root "$state" run --bundle "$work/guest" iso-$$ >"$work/out" 2>&1 </dev/null &
 main=$!
 started+=("$main")
 wait_until grep -q "all right" "$work/out" || fail "guest: $(cat "$work/out")"
@@ -85,7 +85,7 @@ print("all right")
 PY
 net_bundle "$work/own" 'del(.linux.namespaces[] | select(.type=="network").path) | .process.capabilities |= map_values(. + ["CAP_NET_RAW","CAP_SETUID"])
     | .linux.sysctl = {"net.ipv4.ip_forward": "1", "net.ipv4.ip_default_ttl": "77", "net.ipv4.ping_group_range": "0 2147483647"}' python3 "$work/own.py"
-timeout 100 "$RUNSC" --root "$state" run --bundle "$work/own" netcg-own >"$work/out" 2>&1 </dev/null || fail "own: $(cat "$work/out")"
+timeout 100 "$RUNSC" --root "$state" run --bundle "$work/own" own-$$ >"$work/out" 2>&1 </dev/null || fail "own: $(cat "$work/out")"
 grep -q "all right" "$work/out" || fail "own: $(cat "$work/out")"
 
 # `do`: none by default, the caller's with --network=host.

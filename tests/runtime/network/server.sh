@@ -6,7 +6,7 @@
 
 head -c 20000000 /dev/urandom >"$work/data"
 net_bundle "$work/web" . python3 -m http.server --bind :: --directory "$work" 80
-runsc run --bundle "$work/web" netcg-web >"$work/log" 2>&1 </dev/null &
+runsc run --bundle "$work/web" web-$$ >"$work/log" 2>&1 </dev/null &
 started+=($!)
 wait_until reachable 10.77.0.2 80 || fail "not reachable: $(cat "$work/log")"
 
@@ -45,7 +45,7 @@ while True:
             ep.unregister(fd); c.close(); del cs[fd]
 PY
 net_bundle "$work/echo" . python3 "$work/echo.py"
-runsc run --bundle "$work/echo" netcg-echo >"$work/log2" 2>&1 </dev/null &
+runsc run --bundle "$work/echo" echo-$$ >"$work/log2" 2>&1 </dev/null &
 started+=($!)
 wait_until reachable 10.77.0.2 8000 || fail "echo: not reachable: $(cat "$work/log2")"
 timeout 100 python3 - <<'PY' || fail "echo: $(cat "$work/log2")"
