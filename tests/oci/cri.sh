@@ -24,6 +24,8 @@ state = "$work/ctrd/state"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$work/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    default_runtime_name = "ours"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.ours]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.ours.options]
