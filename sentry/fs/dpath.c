@@ -102,6 +102,30 @@ int vfs_dentry_path(struct dentry *d, char **out)
     return build(&p, &root, /*mark_deleted=*/true, out, &reached);
 }
 
+int vfs_path_of_inode(const struct path *anchor, uint64_t ino, struct path *out)
+{
+    struct super *s = anchor->dentry->super;
+    struct dentry *d, *found = NULL;
+
+    mutex_lock(&g_dcache.lock);
+    if (s->root && s->root->inode->attr.ino == ino)
+        found = s->root;
+    list_for_each_entry(d, &g_dcache.lru, lru) {
+        if (found)
+            break;
+        if (d->super == s && d->inode && d->inode->attr.ino == ino)
+            found = d;
+    }
+    if (found)
+        dentry_get(found);
+    mutex_unlock(&g_dcache.lock);
+    if (!found)
+        return -ESTALE;
+    out->mnt = mount_get(anchor->mnt);
+    out->dentry = found;
+    return 0;
+}
+
 bool vfs_path_deleted(const struct path *p)
 {
     return dentry_unlinked(p->dentry);

@@ -389,6 +389,8 @@ int MUST_CHECK vfs_walk_parent(int dirfd, const char *name, uint32_t flags, stru
 /* Name of p as seen from the caller's root: allocated string, " (deleted)" appended for unlinked.
  * Outside of that root: from the top of its mount tree, as Linux's d_path. -ENAMETOOLONG. */
 int MUST_CHECK vfs_d_path(const struct path *p, char **out);
+/* Some cached name of the inode numbered ino in the file system of anchor, +1; -ESTALE. */
+int MUST_CHECK vfs_path_of_inode(const struct path *anchor, uint64_t ino, struct path *out);
 /* Was it unlinked or removed? */
 bool vfs_path_deleted(const struct path *p);
 /* Name inside its file system (mountinfo's root field, logs). */

@@ -13,6 +13,7 @@
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/namespace.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/mm/mm.h"
@@ -128,6 +129,8 @@ static void copy_small_state(struct task *t, struct task *child, const struct cl
     k->io_flusher = from->io_flusher;
     k->start_boottime = clock_boottime();
     k->timer_slack = k->timer_slack_default = from->timer_slack;
+    keys_fork(child, rq->flags & LX_CLONE_THREAD);
+    k->reqkey_default = from->reqkey_default;
     k->seccomp = seccomp_filter_get(from->seccomp);
     k->seccomp_mode = from->seccomp_mode;
     mutex_lock(&t->lock);

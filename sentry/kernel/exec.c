@@ -20,6 +20,7 @@
 #include "sentry/abi/prctl.h"
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/task_info.h"
 #include "sentry/kernel/taskwork.h"
 #include "sentry/mm/mm.h"
@@ -301,6 +302,7 @@ static void reset_task_state(struct task *t, struct exec_job *job)
     k->clear_child_tid = k->set_child_tid = 0;
     k->robust_list = 0;
     k->io_flusher = false;
+    keys_exec(t);
     k->exit_signal = task_is_leader(t) ? LX_SIGCHLD : k->exit_signal;
     if (job->cred.secure)
         k->pdeath_signal = 0;

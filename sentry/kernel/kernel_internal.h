@@ -121,6 +121,7 @@ struct thread_group {
     struct core_dump *core;           /* g, borrowed: a dump in progress owned by its task */
     atomic_uint core_filter;          /* a: which mappings a core file holds */
     uint64_t oom_since;               /* s: when the OOM killer chose it, monotonic ns; 0: never */
+    struct key *process_keyring;      /* keys lock, +1 */
     struct process_exit_hook on_exit; /* I: boot's callback for top-level processes */
 };
 
@@ -213,6 +214,8 @@ struct ktask_private {
     struct pi_waiter *pi_waiting;   /* PI lock */
     struct list pi_owned;           /* PI lock: pi states owned */
     struct ptrace_state pt;
+    struct key *thread_keyring, *session_keyring; /* keys lock, own thread alone changes them: +1 */
+    int reqkey_default;                           /* T: KEYCTL_SET_REQKEY_KEYRING */
 };
 
 extern struct cpu_times g_reaped_times; /* s: of processes that are gone */

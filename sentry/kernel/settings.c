@@ -70,6 +70,15 @@ void task_set_io_flusher(struct task *t, bool on)
     t->k->io_flusher = on;
 }
 
+int task_set_reqkey_default(struct task *t, int where)
+{
+    int old = t->k->reqkey_default;
+
+    if (where >= 0)
+        t->k->reqkey_default = where;
+    return old;
+}
+
 uint64_t task_timer_slack(struct task *t)
 {
     return t->k->timer_slack;

@@ -24,6 +24,8 @@ bool task_thp_disable(const struct task *t);
 void task_set_thp_disable(struct task *t, bool on);
 bool task_io_flusher(const struct task *t);
 void task_set_io_flusher(struct task *t, bool on);
+/* KEYCTL_SET_REQKEY_KEYRING: returns what it was; -1 only asks. */
+int task_set_reqkey_default(struct task *t, int where);
 uint64_t task_timer_slack(struct task *t);
 
 /* membarrier(2): every other thread of the process passes a full barrier before the return. */

@@ -13,6 +13,7 @@
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/coredump.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_info.h"
 #include "sentry/mm/mm.h"
@@ -79,6 +80,7 @@ void task_put(struct task *t)
         task_put(k->vfork->parent);
         free(k->vfork);
     }
+    keys_exit(t);
     seccomp_filter_put(k->seccomp);
     if (k->user) {
         atomic_fetch_sub(&k->user->tasks, 1);
@@ -166,6 +168,7 @@ void thread_group_put(struct thread_group *tg)
     ASSERT(list_empty(&tg->threads) && list_empty(&tg->all_node));
     group_timers_destroy(tg);
     sigpending_flush(&tg->shared, ~0ull);
+    keys_group_exit(tg);
     sighand_put(tg->sighand);
     pid_put(tg->pgrp);
     pid_put(tg->session);

@@ -165,10 +165,31 @@ static struct vma *remove_all_vmas(struct mm *mm)
     return dead;
 }
 
+struct mm_attachment *mm_attachment(struct mm *mm)
+{
+    return atomic_load(&mm->attachment);
+}
+
+bool mm_attach(struct mm *mm, struct mm_attachment *a)
+{
+    struct mm_attachment *none = NULL;
+
+    return atomic_compare_exchange_strong(&mm->attachment, &none, a);
+}
+
+static void attachment_end(struct mm *mm)
+{
+    struct mm_attachment *a = atomic_exchange(&mm->attachment, NULL);
+
+    if (a)
+        a->destroy(a);
+}
+
 void mm_clear(struct mm *mm)
 {
     struct vma *dead;
 
+    attachment_end(mm);
     mutex_lock(&mm->lock);
     if (g_mm_platform->space_clear(mm->space) < 0)
         panic("cannot clear a guest address space");
@@ -190,6 +211,7 @@ void mm_put(struct mm *mm)
 
     if (!refs_put(&mm->refs))
         return;
+    attachment_end(mm);
     /* Whoever still finds a vma through a reverse map cannot get a reference (mappable.c). */
     mutex_lock(&mm->lock);
     dead = remove_all_vmas(mm);

@@ -46,6 +46,15 @@ struct platform_space *mm_space(struct mm *mm);
 /* exec: unmap all (the stub and the struct stay, for spaces nobody shares). */
 void mm_clear(struct mm *mm);
 
+/* Something of a higher layer that lives as long as the address space is used: Linux AIO's contexts.
+ * Lifetime: unique, owned by the mm. */
+struct mm_attachment {
+    void (*destroy)(struct mm_attachment *a); /* frees; no lock held, may block */
+};
+struct mm_attachment *mm_attachment(struct mm *mm); /* borrowed, or NULL */
+/* false: there is one already, the caller keeps a. */
+bool mm_attach(struct mm *mm, struct mm_attachment *a);
+
 struct mmap_args {
     uaddr_t addr;
     uint64_t size;

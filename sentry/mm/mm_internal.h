@@ -212,6 +212,7 @@ struct mm {
     int dumpable;               /* m */
     uint64_t change_gen;        /* m: counts changes of the platform mapping */
     atomic_ullong minor_faults; /* a */
+    _Atomic(struct mm_attachment *) attachment; /* a: NULL -> set once, until the end */
 };
 
 extern const struct platform_ops *g_mm_platform;

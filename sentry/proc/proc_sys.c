@@ -12,7 +12,9 @@
 
 #include "sentry/abi/version.h"
 #include "sentry/core/random.h"
+#include "sentry/kernel/aio.h"
 #include "sentry/kernel/coredump.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/settings.h"
 #include "sentry/mm/mm.h"
 #include "sentry/proc/proc_internal.h"
@@ -55,6 +57,37 @@ static ssize_t store_tunable(struct pseudo_node *n, char *data, size_t size)
 #define ROW_TUNABLE(n, id)                                                                         \
     {                                                                                              \
         .name = (n), .mode = 0100644, .show = show_tunable, .store = store_tunable, .data = &(id)  \
+    }
+
+/* A number of kernel/ that is not negative. */
+static int show_kernel(struct pseudo_node *n, struct pbuf *b)
+{
+    const _Atomic int64_t *v = n->entry->data;
+
+    pbuf_printf(b, "%lld\n", (long long)atomic_load(v));
+    return 0;
+}
+
+static ssize_t store_kernel(struct pseudo_node *n, char *data, size_t size)
+{
+    /* SAFETY: rows with this store point to non-const objects of kernel/. */
+    _Atomic int64_t *v = (_Atomic int64_t *)(uintptr_t)n->entry->data;
+    char *end;
+    long value;
+
+    errno = 0;
+    value = strtol(data, &end, 10);
+    if (end == data || errno || (*end && *end != '\n' && *end != ' ') || value < 0 ||
+        value > INT32_MAX)
+        return -EINVAL;
+    atomic_store(v, value);
+    return (ssize_t)size;
+}
+
+#define ROW_KERNEL(n, m, v)                                                                        \
+    {                                                                                              \
+        .name = (n), .mode = 0100000 | (m), .show = show_kernel,                                   \
+        .store = ((m)&0200) ? store_kernel : NULL, .data = &(v)                                    \
     }
 
 /* ---- kernel/ --------------------------------------------------------------------------------- */
@@ -179,8 +212,6 @@ TUNABLE(kernel_unpriv_bpf, 0, 2, 2);
 TUNABLE(kernel_unpriv_userns, 0, 1, 1);
 TUNABLE(random_urandom_min, 0, 0x7fffffff, 60);
 TUNABLE(random_wakeup, 0, 4096, 256);
-TUNABLE(kernel_keys_max, 0, 0x7fffffff, 200);
-TUNABLE(kernel_keys_maxbytes, 0, 0x7fffffff, 20000);
 TUNABLE(kernel_hung, 0, 0x7fffffff, 120);
 TUNABLE(kernel_nmi, 0, 1, 0);
 
@@ -195,8 +226,12 @@ static const struct pseudo_entry random_table[] = {
 };
 
 static const struct pseudo_entry keys_table[] = {
-    ROW_TUNABLE("maxkeys", kernel_keys_max),
-    ROW_TUNABLE("maxbytes", kernel_keys_maxbytes),
+    ROW_KERNEL("maxkeys", 0644, g_keys_max),
+    ROW_KERNEL("maxbytes", 0644, g_keys_max_bytes),
+    ROW_KERNEL("root_maxkeys", 0644, g_keys_root_max),
+    ROW_KERNEL("root_maxbytes", 0644, g_keys_root_max_bytes),
+    PSEUDO_TEXT("gc_delay", 0444, "300\n"),
+    PSEUDO_TEXT("persistent_keyring_expiry", 0444, "259200\n"),
     {0},
 };
 
@@ -355,7 +390,6 @@ TUNABLE(fs_pipe_soft, 0, 0x7fffffff, 16384);
 TUNABLE(fs_pipe_hard, 0, 0x7fffffff, 0);
 TUNABLE(fs_lease_break, 0, 0x7fffffff, 45);
 TUNABLE(fs_dir_notify, 0, 1, 1);
-TUNABLE(fs_aio_max, 0, 0x7fffffff, 65536);
 TUNABLE(fs_mount_max, 1, 0x7fffffff, 100000);
 TUNABLE(fs_suid_dumpable, 0, 2, 0);
 TUNABLE(fs_protected_hard, 0, 1, 1);
@@ -396,8 +430,8 @@ static const struct pseudo_entry fs_table[] = {
     ROW_TUNABLE("lease-break-time", fs_lease_break),
     PSEUDO_TEXT("leases-enable", 0444, "1\n"),
     ROW_TUNABLE("dir-notify-enable", fs_dir_notify),
-    ROW_TUNABLE("aio-max-nr", fs_aio_max),
-    PSEUDO_TEXT("aio-nr", 0444, "0\n"),
+    ROW_KERNEL("aio-max-nr", 0644, g_aio_max_nr),
+    ROW_KERNEL("aio-nr", 0444, g_aio_nr),
     ROW_TUNABLE("mount-max", fs_mount_max),
     ROW_TUNABLE("suid_dumpable", fs_suid_dumpable),
     ROW_TUNABLE("protected_hardlinks", fs_protected_hard),

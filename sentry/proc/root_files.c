@@ -12,6 +12,7 @@
 #include "sentry/abi/version.h"
 #include "sentry/core/clock.h"
 #include "sentry/fs/flock.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
 #include "sentry/proc/cpuinfo.h"
@@ -166,6 +167,32 @@ static int show_filesystems(struct pseudo_node *n, struct pbuf *b)
     return 0;
 }
 
+#define KEY_LINE_MAX 4352 /* a description of 4095 bytes and the columns before it */
+
+static int show_keys(struct pseudo_node *n, struct pbuf *b)
+{
+    char *line = malloc(KEY_LINE_MAX);
+    int after = 0;
+    size_t size;
+
+    if (!line)
+        return -ENOMEM;
+    while ((size = keys_format_next(&after, line, KEY_LINE_MAX)) > 0)
+        pbuf_put(b, line, size);
+    free(line);
+    return 0;
+}
+
+static int show_key_users(struct pseudo_node *n, struct pbuf *b)
+{
+    char line[128];
+    size_t size;
+
+    for (uint32_t i = 0; (size = keys_format_users(i, line, sizeof(line))) > 0; i++)
+        pbuf_put(b, line, size);
+    return 0;
+}
+
 static int show_locks(struct pseudo_node *n, struct pbuf *b)
 {
     const size_t size = 65536;
@@ -295,8 +322,8 @@ const struct pseudo_entry g_proc_root_table[] = {
     PSEUDO_TEXT("iomem", 0400, ""),
     PSEUDO_TEXT("ioports", 0400, ""),
     PSEUDO_TEXT("kallsyms", 0444, ""),
-    PSEUDO_TEXT("key-users", 0444, ""),
-    PSEUDO_TEXT("keys", 0444, ""),
+    PSEUDO_FILE("key-users", 0444, show_key_users),
+    PSEUDO_FILE("keys", 0444, show_keys),
     PSEUDO_FILE("loadavg", 0444, show_loadavg),
     PSEUDO_FILE("locks", 0444, show_locks),
     PSEUDO_FILE("meminfo", 0444, show_meminfo),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* open family, close, memfd_create, file handles. */
+/* open family, close, memfd_create. */
 #include <errno.h>
 #include <string.h>
 
@@ -175,53 +175,4 @@ long sys_memfd_create(struct task *t, uaddr_t uname, uint32_t flags)
     if (fd < 0)
         file_put(f);
     return fd;
-}
-
-/* ---- file handles -----------------------------------------------------------------------------
- */
-
-/* The handle names an inode of a file system instance; nothing opens it again (open_by_handle_at
- * needs privileges over the machine), but programs compare handles. */
-struct handle_body {
-    uint64_t dev, ino;
-};
-
-long sys_name_to_handle_at(struct task *t, int dfd, uaddr_t name, uaddr_t uhandle, uaddr_t mnt_id,
-                           int flag)
-{
-    struct lx_file_handle h;
-    struct handle_body body;
-    struct fs_attr attr;
-    struct path p;
-    int32_t id;
-    int ret;
-
-    if (flag & ~(LX_AT_SYMLINK_FOLLOW | LX_AT_EMPTY_PATH | LX_AT_HANDLE_FID))
-        return -EINVAL;
-    ret = path_from_user(dfd, name, flag & LX_AT_SYMLINK_FOLLOW, flag & LX_AT_EMPTY_PATH, &p);
-    if (ret < 0)
-        return ret;
-    id = (int32_t)mount_id(p.mnt);
-    ret = vfs_getattr(&p, &attr);
-    path_put(&p);
-    if (ret == 0)
-        ret = get_user(&h, uhandle);
-    if (ret < 0)
-        return ret;
-    if (h.handle_bytes > LX_MAX_HANDLE_SZ)
-        return -EINVAL;
-    if (h.handle_bytes < sizeof(body)) {
-        h.handle_bytes = sizeof(body);
-        ret = put_user(&h, uhandle);
-        return ret < 0 ? ret : -EOVERFLOW;
-    }
-    h.handle_bytes = sizeof(body);
-    h.handle_type = 1;
-    body = (struct handle_body){attr.dev, attr.ino};
-    ret = put_user(&id, mnt_id);
-    if (ret == 0)
-        ret = put_user(&h, uhandle);
-    if (ret == 0)
-        ret = copy_out(uhandle + sizeof(h), &body, sizeof(body));
-    return ret;
 }

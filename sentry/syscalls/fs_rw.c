@@ -107,12 +107,12 @@ static bool would_block(struct file *f, bool write)
     return !(f->kind & FILE_SEEKABLE) && !(file_poll(f) & want);
 }
 
-static long do_rwv(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flags, bool write)
+long fs_rw_iter(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flags, bool write)
 {
     lx_loff_t end;
     long ret;
 
-    if (flags & ~(LX_RWF_HIPRI | LX_RWF_DSYNC | LX_RWF_SYNC | LX_RWF_NOWAIT | LX_RWF_APPEND))
+    if (flags & ~LX_RWF_SUPPORTED)
         return -EOPNOTSUPP;
     if ((flags & LX_RWF_NOWAIT) && would_block(f, write))
         return -EAGAIN;
@@ -153,7 +153,7 @@ long fs_rw_buffer(int fd, uaddr_t buf, size_t len, lx_loff_t *pos, int flags, bo
     if (write ? file_writable(b.file) : file_readable(b.file))
         ret = buffer_init(&it, buf, len);
     if (ret == 0)
-        ret = do_rwv(b.file, &it, pos, flags, write);
+        ret = fs_rw_iter(b.file, &it, pos, flags, write);
     fd_borrow_put(&b);
     return ret;
 }
@@ -179,7 +179,7 @@ long fs_rw_vector(int fd, uaddr_t vec, uint64_t vlen, lx_loff_t *pos, int flags,
     }
     ret = iov_iter_init_iovec(&it, vec, vlen);
     if (ret == 0) {
-        ret = do_rwv(b.file, &it, pos, flags, write);
+        ret = fs_rw_iter(b.file, &it, pos, flags, write);
         iov_iter_destroy(&it);
     }
 out:
