@@ -35,17 +35,18 @@
 /* What F_SETFL may change. */
 #define LX_O_SETFL (LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT | LX_O_NOATIME)
 
-#define LX_AT_SYMLINK_NOFOLLOW 0x100
-#define LX_AT_EACCESS          0x200
-#define LX_AT_REMOVEDIR        0x200
-#define LX_AT_SYMLINK_FOLLOW   0x400
-#define LX_AT_NO_AUTOMOUNT     0x800
-#define LX_AT_EMPTY_PATH       0x1000
-#define LX_AT_STATX_SYNC_TYPE  0x6000
-#define LX_AT_STATX_FORCE_SYNC 0x2000
-#define LX_AT_STATX_DONT_SYNC  0x4000
-#define LX_AT_RECURSIVE        0x8000
-#define LX_AT_HANDLE_FID       0x200
+#define LX_AT_SYMLINK_NOFOLLOW     0x100
+#define LX_AT_EACCESS              0x200
+#define LX_AT_REMOVEDIR            0x200
+#define LX_AT_SYMLINK_FOLLOW       0x400
+#define LX_AT_NO_AUTOMOUNT         0x800
+#define LX_AT_EMPTY_PATH           0x1000
+#define LX_AT_STATX_SYNC_TYPE      0x6000
+#define LX_AT_STATX_FORCE_SYNC     0x2000
+#define LX_AT_STATX_DONT_SYNC      0x4000
+#define LX_AT_RECURSIVE            0x8000
+#define LX_AT_HANDLE_FID           0x200
+#define LX_AT_HANDLE_MNT_ID_UNIQUE 0x001
 
 #define LX_F_DUPFD            0
 #define LX_F_GETFD            1
@@ -68,6 +69,7 @@
 #define LX_F_SETLEASE         1024
 #define LX_F_GETLEASE         1025
 #define LX_F_NOTIFY           1026
+#define LX_F_DUPFD_QUERY      1027
 #define LX_F_DUPFD_CLOEXEC    1030
 #define LX_F_SETPIPE_SZ       1031
 #define LX_F_GETPIPE_SZ       1032

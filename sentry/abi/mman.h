@@ -20,6 +20,7 @@
 #define LX_MAP_FIXED           0x10u
 #define LX_MAP_ANONYMOUS       0x20u
 #define LX_MAP_32BIT           0x40u
+#define LX_MAP_ABOVE4G         0x80u
 #define LX_MAP_GROWSDOWN       0x0100u
 #define LX_MAP_DENYWRITE       0x0800u
 #define LX_MAP_EXECUTABLE      0x1000u
@@ -32,12 +33,13 @@
 #define LX_MAP_SYNC            0x80000u
 #define LX_MAP_FIXED_NOREPLACE 0x100000u
 #define LX_MAP_UNINITIALIZED   0x4000000u
+#define LX_MAP_HUGE_SIZES      (21u << 26 | 30u << 26) /* MAP_HUGE_2MB, MAP_HUGE_1GB */
 /* Flags that every file system understands: all that SHARED_VALIDATE lets pass. */
 #define LX_MAP_LEGACY_MASK                                                                         \
     (LX_MAP_SHARED | LX_MAP_PRIVATE | LX_MAP_FIXED | LX_MAP_ANONYMOUS | LX_MAP_DENYWRITE |         \
      LX_MAP_EXECUTABLE | LX_MAP_UNINITIALIZED | LX_MAP_GROWSDOWN | LX_MAP_LOCKED |                 \
      LX_MAP_NORESERVE | LX_MAP_POPULATE | LX_MAP_NONBLOCK | LX_MAP_STACK | LX_MAP_HUGETLB |        \
-     LX_MAP_32BIT)
+     LX_MAP_32BIT | LX_MAP_ABOVE4G | LX_MAP_HUGE_SIZES)
 #define LX_MAP_HUGE_SHIFT 26
 #define LX_MAP_HUGE_MASK  0x3fu
 

@@ -33,6 +33,9 @@
 #define LX_PR_SET_MM                    35
 #define LX_PR_SET_CHILD_SUBREAPER       36
 #define LX_PR_GET_CHILD_SUBREAPER       37
+#define LX_PR_SET_SYSCALL_USER_DISPATCH 59
+#define LX_PR_SYS_DISPATCH_OFF          0
+#define LX_PR_SYS_DISPATCH_ON           1
 #define LX_PR_SET_NO_NEW_PRIVS          38
 #define LX_PR_GET_NO_NEW_PRIVS          39
 #define LX_PR_GET_TID_ADDRESS           40

@@ -31,6 +31,7 @@
 #define LX_SECCOMP_RET_DATA         0x0000ffffu
 
 #define LX_AUDIT_ARCH_X86_64 0xc000003eu
+#define LX_SYS_USER_DISPATCH 2 /* si_code of SIGSYS */
 #define LX_SYS_SECCOMP       1 /* si_code */
 
 struct lx_seccomp_data {

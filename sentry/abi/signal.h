@@ -85,6 +85,10 @@
 #define LX_CLD_STOPPED   5
 #define LX_CLD_CONTINUED 6
 
+#define LX_PIDFD_SIGNAL_THREAD        1u
+#define LX_PIDFD_SIGNAL_THREAD_GROUP  2u
+#define LX_PIDFD_SIGNAL_PROCESS_GROUP 4u
+
 #define LX_SIGEV_SIGNAL    0
 #define LX_SIGEV_NONE      1
 #define LX_SIGEV_THREAD    2

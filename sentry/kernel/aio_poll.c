@@ -156,6 +156,8 @@ int aio_poll(struct aio_ctx *c, const struct aio_done *d, struct file *f, uint32
     waiter_init_callback(&p->waiter, p->events, poll_wake);
     mutex_lock(&c->lock);
     list_add_tail(&c->polls, &p->node);
+    if (c->dead) /* who ended it did not see p */
+        atomic_store(&p->cancelled, true);
     mutex_unlock(&c->lock);
     /* QUEUED: the first look is ours. */
     atomic_store(&p->state, POLL_QUEUED);

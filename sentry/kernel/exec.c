@@ -303,6 +303,8 @@ static void reset_task_state(struct task *t, struct exec_job *job)
     k->robust_list = 0;
     k->io_flusher = false;
     keys_exec(t);
+    k->user_dispatch.on = false;
+    atomic_store(&t->tg->membarrier, 0);
     k->exit_signal = task_is_leader(t) ? LX_SIGCHLD : k->exit_signal;
     if (job->cred.secure)
         k->pdeath_signal = 0;

@@ -20,6 +20,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/ptrace_internal.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user_dispatch.h"
 
 extern const struct platform_ops *g_platform_ops;
 extern struct platform *g_platform;
@@ -63,7 +64,6 @@ struct sigpending {
 #define GROUP_HAS_SUBREAPER  0x100u /* some ancestor is one */
 #define GROUP_DID_EXEC       0x200u
 #define GROUP_SESSION_LEADER 0x400u
-#define GROUP_MEMBARRIER     0x800u
 
 struct cpu_times {
     uint64_t utime, stime; /* ns */
@@ -121,6 +121,7 @@ struct thread_group {
     struct core_dump *core;           /* g, borrowed: a dump in progress owned by its task */
     atomic_uint core_filter;          /* a: which mappings a core file holds */
     uint64_t oom_since;               /* s: when the OOM killer chose it, monotonic ns; 0: never */
+    atomic_uint membarrier;           /* a: registrations, bits of membarrier(2)'s commands */
     struct key *process_keyring;      /* keys lock, +1 */
     struct process_exit_hook on_exit; /* I: boot's callback for top-level processes */
 };
@@ -215,6 +216,7 @@ struct ktask_private {
     struct list pi_owned;           /* PI lock: pi states owned */
     struct ptrace_state pt;
     struct key *thread_keyring, *session_keyring; /* keys lock, own thread alone changes them: +1 */
+    struct user_dispatch user_dispatch;           /* T */
     int reqkey_default;                           /* T: KEYCTL_SET_REQKEY_KEYRING */
 };
 

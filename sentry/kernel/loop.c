@@ -125,6 +125,8 @@ static bool make_call(struct task *t, long *out_ret)
 {
     struct ktask_private *k = t->k;
 
+    if (unlikely(k->user_dispatch.on) && user_dispatch_catches(t, out_ret))
+        return true;
     if (unlikely(k->seccomp_mode) && !(ptrace_flags(t) & PT_SUSPEND_SECCOMP) &&
         !seccomp_allows(t, out_ret))
         return true; /* *out_ret is the answer */

@@ -117,15 +117,14 @@ void task_affinity_set(struct task *t, const uint64_t mask[TASK_CPU_WORDS])
     mutex_unlock(&t->lock);
 }
 
-void task_membarrier_register(struct task *t, bool is_private)
+void task_membarrier_register(struct task *t, uint32_t cmd)
 {
-    if (is_private)
-        atomic_fetch_or(&t->tg->flags, GROUP_MEMBARRIER);
+    atomic_fetch_or(&t->tg->membarrier, cmd);
 }
 
-bool task_membarrier_registered(struct task *t)
+int task_membarrier_registered(struct task *t)
 {
-    return t->tg->flags & GROUP_MEMBARRIER;
+    return (int)atomic_load(&t->tg->membarrier);
 }
 
 /* Threads outside of guest code passed a barrier on their way out (in_guest is sequentially

@@ -30,8 +30,9 @@ uint64_t task_timer_slack(struct task *t);
 
 /* membarrier(2): every other thread of the process passes a full barrier before the return. */
 void task_membarrier(struct task *t);
-void task_membarrier_register(struct task *t, bool is_private);
-bool task_membarrier_registered(struct task *t);
+/* Registrations are the bits of their commands; exec forgets them. */
+void task_membarrier_register(struct task *t, uint32_t cmd);
+int task_membarrier_registered(struct task *t);
 
 /* Any task; taken under its lock. */
 struct task_sched {

@@ -194,12 +194,27 @@ static long rw_hint(struct file *f, uint32_t cmd, uaddr_t arg)
 static bool fcntl_allowed_on_path(uint32_t cmd)
 {
     return cmd == LX_F_DUPFD || cmd == LX_F_DUPFD_CLOEXEC || cmd == LX_F_GETFD ||
-           cmd == LX_F_SETFD || cmd == LX_F_GETFL;
+           cmd == LX_F_SETFD || cmd == LX_F_GETFL || cmd == LX_F_DUPFD_QUERY;
+}
+
+/* F_DUPFD_QUERY: do both descriptors show one open file description? */
+static long same_file(const struct file *f, int other_fd)
+{
+    struct file *other;
+    int ret = fdtable_lookup_any_get(curr()->files, other_fd, &other);
+
+    if (ret < 0)
+        return ret;
+    ret = other == f;
+    file_put(other);
+    return ret;
 }
 
 static long fcntl_file(struct file *f, int fd, uint32_t cmd, uint64_t arg)
 {
     switch (cmd) {
+    case LX_F_DUPFD_QUERY:
+        return same_file(f, (int)arg);
     case LX_F_GETFL:
         return f->flags;
     case LX_F_SETFL:

@@ -22,15 +22,18 @@ long sys_name_to_handle_at(struct task *t, int dfd, uaddr_t name, uaddr_t uhandl
     struct handle_body body;
     struct fs_attr attr;
     struct path p;
+    uint64_t unique;
     int32_t id;
     int ret;
 
-    if (flag & ~(LX_AT_SYMLINK_FOLLOW | LX_AT_EMPTY_PATH | LX_AT_HANDLE_FID))
+    if (flag &
+        ~(LX_AT_SYMLINK_FOLLOW | LX_AT_EMPTY_PATH | LX_AT_HANDLE_FID | LX_AT_HANDLE_MNT_ID_UNIQUE))
         return -EINVAL;
     ret = path_from_user(dfd, name, flag & LX_AT_SYMLINK_FOLLOW, flag & LX_AT_EMPTY_PATH, &p);
     if (ret < 0)
         return ret;
     id = (int32_t)mount_id(p.mnt);
+    unique = mount_unique_id(p.mnt);
     ret = vfs_getattr(&p, &attr);
     path_put(&p);
     if (ret == 0)
@@ -47,7 +50,7 @@ long sys_name_to_handle_at(struct task *t, int dfd, uaddr_t name, uaddr_t uhandl
     h.handle_bytes = sizeof(body);
     h.handle_type = 1;
     body = (struct handle_body){attr.dev, attr.ino};
-    ret = put_user(&id, mnt_id);
+    ret = flag & LX_AT_HANDLE_MNT_ID_UNIQUE ? put_user(&unique, mnt_id) : put_user(&id, mnt_id);
     if (ret == 0)
         ret = put_user(&h, uhandle);
     if (ret == 0)

@@ -193,8 +193,9 @@ long sys_process_madvise(struct task *t, int pidfd, uaddr_t vec, size_t vlen, in
     ret = madvise_target(t, pidfd, &mm);
     if (ret < 0)
         goto out;
-    if (behavior != LX_MADV_COLD && behavior != LX_MADV_PAGEOUT && behavior != LX_MADV_WILLNEED &&
-        behavior != LX_MADV_COLLAPSE) {
+    /* Linux 6.13: to itself a process may give any advice. */
+    if (mm != t->curr.mm && behavior != LX_MADV_COLD && behavior != LX_MADV_PAGEOUT &&
+        behavior != LX_MADV_WILLNEED && behavior != LX_MADV_COLLAPSE) {
         ret = -EINVAL;
     } else if (mm != t->curr.mm && !cred_capable(t->curr.cred, LX_CAP_SYS_NICE)) {
         ret = -EPERM;

@@ -13,6 +13,7 @@
 #include "sentry/kernel/settings.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_info.h"
+#include "sentry/kernel/user_dispatch.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/uaccess.h"
 #if __has_include("gen/syscall_protos.h")
@@ -284,7 +285,10 @@ static long prctl_hardware(int option, const uint64_t a[4])
     case LX_PR_SET_TSC:
         return a[0] == 1 ? 0 : -EINVAL;
     case LX_PR_MCE_KILL:
-        return a[2] | a[3] ? -EINVAL : 0;
+        /* Clear; or set to late, early or default. */
+        if (a[2] | a[3] || a[0] > 1 || (a[0] ? a[1] > 2 : a[1] != 0))
+            return -EINVAL;
+        return 0;
     case LX_PR_MCE_KILL_GET:
         return a[0] | a[1] | a[2] | a[3] ? -EINVAL : 2;
     case LX_PR_TASK_PERF_EVENTS_DISABLE:
@@ -292,6 +296,9 @@ static long prctl_hardware(int option, const uint64_t a[4])
         return 0;
     case LX_PR_GET_SPECULATION_CTRL:
     case LX_PR_SET_SPECULATION_CTRL:
+        /* All three mitigations: not affected. */
+        if (a[2] | a[3] || (option == LX_PR_GET_SPECULATION_CTRL && a[1]))
+            return -EINVAL;
         return a[0] > 2 ? -ENODEV : option == LX_PR_SET_SPECULATION_CTRL ? -ENXIO : 0;
     default:
         return -EINVAL;
@@ -304,6 +311,8 @@ long sys_prctl(struct task *t, int option, uint64_t arg2, uint64_t arg3, uint64_
     const uint64_t a[4] = {arg2, arg3, arg4, arg5};
 
     switch (option) {
+    case LX_PR_SET_SYSCALL_USER_DISPATCH:
+        return user_dispatch_set(t, arg2, arg3, arg4, arg5);
     case LX_PR_SET_PDEATHSIG:
         return pdeathsig(t, arg2);
     case LX_PR_GET_PDEATHSIG:

@@ -401,15 +401,35 @@ out:
     return ret;
 }
 
+/* Whom the flags of pidfd_send_signal(2) mean: one at most. */
+static int signal_scope(uint32_t flags, enum pid_kind *out)
+{
+    switch (flags) {
+    case 0:
+    case LX_PIDFD_SIGNAL_THREAD_GROUP:
+        *out = PID_TGID;
+        return 0;
+    case LX_PIDFD_SIGNAL_THREAD:
+        *out = PID_TID;
+        return 0;
+    case LX_PIDFD_SIGNAL_PROCESS_GROUP:
+        *out = PID_PGRP;
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
 long sys_pidfd_send_signal(struct task *t, int pidfd, int sig, uaddr_t uinfo, uint32_t flags)
 {
     struct lx_siginfo info;
+    enum pid_kind kind;
     struct file *f;
     struct pid *p;
-    long ret;
+    long ret = signal_scope(flags, &kind);
 
-    if (flags)
-        return -EINVAL;
+    if (ret < 0)
+        return ret;
     ret = fdtable_lookup_get(t->curr.files, pidfd, &f);
     if (ret < 0)
         return ret;
@@ -428,12 +448,12 @@ long sys_pidfd_send_signal(struct task *t, int pidfd, int sig, uaddr_t uinfo, ui
             goto out;
         /* Only to itself may a process claim to be the kernel or kill(2). */
         ret = -EPERM;
-        if (p != t->curr.tgid && (info.code >= 0 || info.code == LX_SI_TKILL))
+        if ((p != t->curr.tgid || kind == PID_PGRP) && (info.code >= 0 || info.code == LX_SI_TKILL))
             goto out;
     } else {
         signal_info_user(&info, sig, LX_SI_USER);
     }
-    ret = signal_pid(p, PID_TGID, sig, &info, /*check=*/true);
+    ret = signal_pid(p, kind, sig, &info, /*check=*/true);
 out:
     file_put(f);
     return ret;

@@ -209,6 +209,9 @@ long sys_membarrier(struct task *t, int cmd, uint32_t flags, int cpu_id)
         REGISTER_GLOBAL_EXPEDITED = 4,
         PRIVATE_EXPEDITED = 8,
         REGISTER_PRIVATE_EXPEDITED = 16,
+        PRIVATE_EXPEDITED_SYNC_CORE = 32,
+        REGISTER_PRIVATE_EXPEDITED_SYNC_CORE = 64,
+        GET_REGISTRATIONS = 512,
     };
 
     (void)cpu_id;
@@ -217,13 +220,18 @@ long sys_membarrier(struct task *t, int cmd, uint32_t flags, int cpu_id)
     switch (cmd) {
     case QUERY:
         return GLOBAL | GLOBAL_EXPEDITED | REGISTER_GLOBAL_EXPEDITED | PRIVATE_EXPEDITED |
-               REGISTER_PRIVATE_EXPEDITED;
+               REGISTER_PRIVATE_EXPEDITED | PRIVATE_EXPEDITED_SYNC_CORE |
+               REGISTER_PRIVATE_EXPEDITED_SYNC_CORE | GET_REGISTRATIONS;
     case REGISTER_GLOBAL_EXPEDITED:
     case REGISTER_PRIVATE_EXPEDITED:
-        task_membarrier_register(t, cmd == REGISTER_PRIVATE_EXPEDITED);
+    case REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
+        task_membarrier_register(t, (uint32_t)cmd);
         return 0;
+    case GET_REGISTRATIONS:
+        return task_membarrier_registered(t);
     case PRIVATE_EXPEDITED:
-        if (!task_membarrier_registered(t))
+    case PRIVATE_EXPEDITED_SYNC_CORE: /* threads come back to guest code by iret: a core barrier */
+        if (!(task_membarrier_registered(t) & (uint32_t)cmd << 1))
             return -EPERM;
         FALLTHROUGH;
     case GLOBAL:

@@ -9,6 +9,8 @@
 #define LANDLOCK_LAYERS_MAX 16u
 /* Of one ruleset. Linux has no such bound; a rule pins a name of the cache here. */
 #define LANDLOCK_RULES_MAX 16384u
+/* Of all rulesets and domains: more is -ENOMEM, so that rules cannot fill the sentry. */
+#define LANDLOCK_ALL_RULES_MAX 262144u
 
 struct landlock_path_rule {
     const struct inode *key; /* of dentry */

@@ -22,8 +22,28 @@ struct landlock_ruleset {
     struct landlock_rules rules; /* r */
 };
 
+static atomic_uint g_rules; /* a: rules of all rulesets and domains */
+
 static struct mutex g_dead_lock = {.rank = RANK_LEAF};
 static struct list g_dead = LIST_INIT(g_dead); /* g_dead_lock: struct landlock_domain.grave */
+
+/* Memory for one rule, counted; NULL. */
+static void *rule_alloc(size_t size)
+{
+    void *rule = NULL;
+
+    if (atomic_fetch_add(&g_rules, 1) < LANDLOCK_ALL_RULES_MAX)
+        rule = calloc(1, size);
+    if (!rule)
+        atomic_fetch_sub(&g_rules, 1);
+    return rule;
+}
+
+static void rule_free(void *rule)
+{
+    atomic_fetch_sub(&g_rules, 1);
+    free(rule);
+}
 
 /* ---- rules ---------------------------------------------------------------------------------- */
 
@@ -39,14 +59,14 @@ int landlock_rules_add_path(struct landlock_rules *r, struct dentry *d, uint32_t
     }
     if (HASH_COUNT(r->paths) >= LANDLOCK_RULES_MAX)
         return -E2BIG;
-    rule = calloc(1, sizeof(*rule));
+    rule = rule_alloc(sizeof(*rule));
     if (!rule)
         return -ENOMEM;
     rule->key = key;
     rule->allowed = allowed;
     HASH_ADD(hh, r->paths, key, sizeof(rule->key), rule);
     if (uthash_oom(rule->hh)) {
-        free(rule);
+        rule_free(rule);
         return -ENOMEM;
     }
     rule->dentry = dentry_get(d);
@@ -62,14 +82,14 @@ int landlock_rules_add_port(struct landlock_rules *r, uint32_t port, uint32_t al
         rule->allowed |= allowed;
         return 0;
     }
-    rule = calloc(1, sizeof(*rule));
+    rule = rule_alloc(sizeof(*rule));
     if (!rule)
         return -ENOMEM;
     rule->key = port;
     rule->allowed = allowed;
     HASH_ADD(hh, r->ports, key, sizeof(rule->key), rule);
     if (uthash_oom(rule->hh)) {
-        free(rule);
+        rule_free(rule);
         return -ENOMEM;
     }
     return 0;
@@ -83,11 +103,11 @@ void landlock_rules_free(struct landlock_rules *r)
     HASH_ITER(hh, r->paths, path, next_path) {
         HASH_DEL(r->paths, path);
         dentry_put(path->dentry);
-        free(path);
+        rule_free(path);
     }
     HASH_ITER(hh, r->ports, port, next_port) {
         HASH_DEL(r->ports, port);
-        free(port);
+        rule_free(port);
     }
 }
 

@@ -23,6 +23,31 @@
 #define MESSAGE_COST  48u
 #define PRIORITY_COST 48u
 #define SIGNO_MAX     64u
+/* Text of the messages of all queues: root may lift every limit of Linux, but not fill the sentry. */
+#define ALL_TEXT_MAX (256u << 20)
+
+static _Atomic uint64_t g_text; /* a: bytes of all messages */
+
+static struct mq_message *message_new(size_t size)
+{
+    struct mq_message *m = NULL;
+
+    if (atomic_fetch_add(&g_text, size) + size <= ALL_TEXT_MAX)
+        m = malloc(sizeof(*m) + size);
+    if (!m) {
+        atomic_fetch_sub(&g_text, size);
+        return NULL;
+    }
+    m->size = size;
+    list_init(&m->node);
+    return m;
+}
+
+static void message_free(struct mq_message *m)
+{
+    atomic_fetch_sub(&g_text, m->size);
+    free(m);
+}
 
 static int64_t min_limit(int64_t a, int64_t b)
 {
@@ -111,7 +136,7 @@ static void mqueue_destroy(struct inode *i)
     struct mq_message *m, *tmp;
 
     list_for_each_entry_safe(m, tmp, &mq->messages, node) {
-        free(m);
+        message_free(m);
     }
     notify_put(&mq->notify);
     atomic_fetch_sub(&mq->user->mq_bytes, mq->charge);
@@ -246,12 +271,10 @@ int mqueue_send(struct file *f, uaddr_t buf, size_t size, uint32_t prio, uint64_
         return ret;
     if (size > (uint64_t)mq->msgsize)
         return -EMSGSIZE;
-    m = malloc(sizeof(*m) + size);
+    m = message_new(size);
     if (!m)
         return -ENOMEM;
     m->prio = prio;
-    m->size = size;
-    list_init(&m->node);
     ret = copy_in(m->text, buf, size);
     if (ret == 0) {
         mutex_lock(&mq->lock);
@@ -259,7 +282,7 @@ int mqueue_send(struct file *f, uaddr_t buf, size_t size, uint32_t prio, uint64_
         mutex_unlock(&mq->lock);
     }
     if (ret < 0)
-        free(m);
+        message_free(m);
     if (wake)
         waitq_wake(&mq->wq, WAKE_IN | WAKE_RDNORM);
     notify_tell(&tell, LX_MQ_WOKENUP);
@@ -319,7 +342,7 @@ ssize_t mqueue_receive(struct file *f, uaddr_t buf, size_t size, uaddr_t out_pri
     ret = (ssize_t)m->size;
     if ((out_prio && put_user(&m->prio, out_prio) < 0) || copy_out(buf, m->text, m->size) < 0)
         ret = -EFAULT;
-    free(m);
+    message_free(m);
     return ret;
 }
 
