@@ -38,6 +38,12 @@ struct cgroupns;
 #define LX_RLIM_COUNT        16
 #define LX_RLIM_INFINITY     (~0ull)
 
+/* What a task read and wrote through files: /proc/PID/io. */
+struct io_counts {
+    uint64_t rchar, wchar; /* bytes */
+    uint64_t syscr, syscw; /* operations */
+};
+
 /* Keys: T own thread only; m written by its own thread under task.lock, others read under it.
  * All pointers hold a reference (+1) unless NULL. */
 struct curr {
@@ -54,6 +60,7 @@ struct curr {
     struct pidns *pidns;       /* m: the namespace its own pid lives in */
     struct pid *tid, *tgid;    /* m; change only in exec of a non-leader */
     struct task *task;         /* I: the task it is embedded in, NULL in service threads */
+    struct io_counts io;       /* T, racy readers */
     /* While io_uring runs a request: the file that FD_OF_REQUEST names, and nobody may sleep. */
     struct file *request_file; /* T, borrowed, or NULL */
     bool nowait;               /* T */

@@ -116,8 +116,12 @@ void file_accessed(struct file *f)
 
 static void after_read(struct file *f, ssize_t ret)
 {
+    struct io_counts *io = &curr()->io;
+
+    io->syscr++;
     if (ret <= 0)
         return;
+    io->rchar += (uint64_t)ret;
     if (f->kind & FILE_SEEKABLE)
         file_accessed(f);
     fs_notify_file(f, LX_IN_ACCESS);
@@ -141,8 +145,12 @@ static int file_remove_privs(struct file *f)
 
 static ssize_t after_write(struct file *f, ssize_t ret)
 {
+    struct io_counts *io = &curr()->io;
+
+    io->syscw++;
     if (ret <= 0)
         return ret;
+    io->wchar += (uint64_t)ret;
     if (f->kind & FILE_SEEKABLE) {
         inode_touch(f->inode, /*atime=*/false, /*mtime=*/true, /*ctime=*/true);
         if (unlikely(f->flags & LX_O_DSYNC) && f->ops->fsync) {

@@ -139,6 +139,14 @@ struct cpu_times group_cpu_times_locked(struct thread_group *tg)
     return sum;
 }
 
+void io_counts_add(struct io_counts *sum, const struct io_counts *one)
+{
+    sum->rchar += one->rchar;
+    sum->wchar += one->wchar;
+    sum->syscr += one->syscr;
+    sum->syscw += one->syscw;
+}
+
 void cputime_process(struct task *t, uint64_t *out_utime, uint64_t *out_stime)
 {
     struct cpu_times times;

@@ -322,6 +322,7 @@ void task_zombie_reap_locked(struct task *t, struct list *out_free)
     mutex_unlock(&tg->lock);
     tg->dead.utime += times.utime;
     tg->dead.stime += times.stime;
+    io_counts_add(&tg->dead_io, &t->curr.io);
     tg->dead_nvcsw += k->nvcsw;
     tg->dead_nivcsw += k->nivcsw;
     task_detach_pid_locked(t, PID_TID);

@@ -104,6 +104,7 @@ struct thread_group {
     struct kcgroup *cgroup;       /* s and g to change, either to read; +1 */
     struct lx_rlimit rlim[LX_RLIM_COUNT];               /* r */
     struct cpu_times dead;                              /* s: of reaped threads */
+    struct io_counts dead_io;                           /* s */
     struct cpu_times cgroup_base;                       /* s: used before it joined ->cgroup */
     struct cpu_times children;                          /* s: of waited-for children */
     uint64_t dead_minflt, dead_nvcsw, dead_nivcsw;      /* s */
@@ -339,6 +340,7 @@ void task_after_call(struct task *t);
 /* cputime.c */
 struct cpu_times task_cpu_times(struct task *t);
 struct cpu_times group_cpu_times_locked(struct thread_group *tg);
+void io_counts_add(struct io_counts *sum, const struct io_counts *one);
 static inline uint64_t cycles_now(void)
 {
     return __builtin_ia32_rdtsc();

@@ -188,7 +188,14 @@ static void fill_signals(struct task *t, struct task_info *out)
 static void fill_times(struct task *t, struct task_info *out)
 {
     struct cpu_times own = task_cpu_times(t), group = group_cpu_times_locked(t->tg);
+    struct task *pos;
 
+    out->io = t->curr.io;
+    out->tg_io = t->tg->dead_io;
+    for_each_thread_locked(pos, t->tg)
+    {
+        io_counts_add(&out->tg_io, &pos->curr.io);
+    }
     out->utime = own.utime;
     out->stime = own.stime;
     out->tg_utime = group.utime;

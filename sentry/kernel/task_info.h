@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "sentry/core/curr.h"
 #include "sentry/core/pidns.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
@@ -56,7 +57,7 @@ struct task_info {
     uint64_t cpu_mask; /* allowed cpus, first 64 */
     uint32_t seccomp_mode, seccomp_filters;
     int oom_score_adj;
-    uint64_t io_rchar, io_wchar, io_syscr, io_syscw; /* of the thread; 0 where not counted */
+    struct io_counts io, tg_io; /* of the thread, of the process */
     uint64_t timer_slack;
     uint64_t rlimit_cur[LX_RLIM_COUNT], rlimit_max[LX_RLIM_COUNT];
     uint64_t syscall_args[6], sp, pc; /* /proc/PID/syscall when blocked */

@@ -45,18 +45,30 @@ static int parse_number(const char *text, long min, long max, long *out)
 
 /* ---- accounting ----------------------------------------------------------------------------- */
 
-static int show_io(struct pseudo_node *n, struct pbuf *b)
+static int show_io(struct pseudo_node *n, struct pbuf *b, bool whole)
 {
+    const struct io_counts *io;
     struct task_info ti;
     int ret = info_of(n, &ti);
 
     if (ret < 0)
         return ret;
+    io = whole ? &ti.tg_io : &ti.io;
     pbuf_printf(b, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\n",
-                (unsigned long long)ti.io_rchar, (unsigned long long)ti.io_wchar,
-                (unsigned long long)ti.io_syscr, (unsigned long long)ti.io_syscw);
+                (unsigned long long)io->rchar, (unsigned long long)io->wchar,
+                (unsigned long long)io->syscr, (unsigned long long)io->syscw);
     pbuf_puts(b, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
     return 0;
+}
+
+int proc_show_io_process(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_io(n, b, /*whole=*/true);
+}
+
+int proc_show_io_thread(struct pseudo_node *n, struct pbuf *b)
+{
+    return show_io(n, b, /*whole=*/false);
 }
 
 static int show_schedstat(struct pseudo_node *n, struct pbuf *b)
@@ -479,7 +491,6 @@ const struct pseudo_entry g_proc_pid_more_table[] = {
     {.name = "net", .mode = 0040555, .children = g_proc_net_table, .access = net_follow_dir},
     PSEUDO_DIR("ns", 0511, g_proc_ns_table),
     PSEUDO_DIR("attr", 0555, attr_table),
-    PSEUDO_FILE("io", 0400, show_io),
     PSEUDO_FILE("schedstat", 0444, show_schedstat),
     PSEUDO_RW("sched", 0644, show_sched, store_ignored),
     PSEUDO_FILE("wchan", 0444, show_wchan),

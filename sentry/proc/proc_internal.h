@@ -41,6 +41,8 @@ extern const struct pseudo_dir g_proc_task_dir;             /* /proc/PID/task */
 
 /* pid_stat.c */
 int proc_show_stat_process(struct pseudo_node *n, struct pbuf *b);
+int proc_show_io_process(struct pseudo_node *n, struct pbuf *b);
+int proc_show_io_thread(struct pseudo_node *n, struct pbuf *b);
 int proc_show_stat_thread(struct pseudo_node *n, struct pbuf *b);
 int proc_show_status(struct pseudo_node *n, struct pbuf *b);
 int proc_show_statm(struct pseudo_node *n, struct pbuf *b);

@@ -288,6 +288,7 @@ const struct pseudo_dir g_proc_task_dir = {
 const struct pseudo_entry g_proc_pid_table[] = {
     {.name = "task", .mode = 0040555, .dir = &g_proc_task_dir},
     ROWS_COMMON,
+    PSEUDO_FILE("io", 0400, proc_show_io_process),
     PSEUDO_FILE("stat", 0444, proc_show_stat_process),
     PSEUDO_FILE("mountstats", 0400, show_mountstats),
     {0},
@@ -295,6 +296,7 @@ const struct pseudo_entry g_proc_pid_table[] = {
 
 static const struct pseudo_entry proc_tid_table[] = {
     ROWS_COMMON,
+    PSEUDO_FILE("io", 0400, proc_show_io_thread),
     PSEUDO_FILE("stat", 0444, proc_show_stat_thread),
     {0},
 };
