@@ -17,6 +17,7 @@
 #define LX_FIDEDUPERANGE     0xc0189436u
 #define LX_FICLONE           0x40049409u
 #define LX_FICLONERANGE      0x4020940du
+#define LX_IOC_SIZE_MASK     0x3fff0000u
 #define LX_FS_IOC_FIEMAP     0xc020660bu
 #define LX_FS_IOC_GETFLAGS   0x80086601u
 #define LX_FS_IOC_SETFLAGS   0x40086602u

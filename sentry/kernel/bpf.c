@@ -198,7 +198,10 @@ static bool jump_taken(uint16_t code, uint32_t a, uint32_t v)
     }
 }
 
-uint32_t bpf_run(const struct lx_sock_filter *f, const struct lx_seccomp_data *data)
+/* The verdict of a program that loads nothing at or beyond `limit` bytes of data on its way; false when
+ * it does. */
+static inline bool run(const struct lx_sock_filter *f, const struct lx_seccomp_data *data,
+                       size_t limit, uint32_t *out)
 {
     uint32_t a = 0, x = 0, mem[MEMWORDS] = {0}, word;
 
@@ -208,6 +211,8 @@ uint32_t bpf_run(const struct lx_sock_filter *f, const struct lx_seccomp_data *d
         case BPF_LDX_:
             switch (f->code & 0xe0) {
             case BPF_ABS_:
+                if (f->k >= limit)
+                    return false;
                 /* SAFETY: bpf_check bounded k to an aligned offset inside the struct. */
                 memcpy(&word, (const char *)data + f->k, sizeof(word));
                 break;
@@ -233,8 +238,10 @@ uint32_t bpf_run(const struct lx_sock_filter *f, const struct lx_seccomp_data *d
             mem[f->k] = x;
             break;
         case BPF_ALU_:
-            if ((f->code & 0xf0) == BPF_DIV_ && (f->code & BPF_X_) && !x)
-                return 0; /* as Linux: the program ends */
+            if ((f->code & 0xf0) == BPF_DIV_ && (f->code & BPF_X_) && !x) {
+                *out = 0; /* as Linux: the program ends */
+                return true;
+            }
             a = alu(f->code, a, f->code & BPF_X_ ? x : f->k);
             break;
         case BPF_JMP_:
@@ -244,7 +251,8 @@ uint32_t bpf_run(const struct lx_sock_filter *f, const struct lx_seccomp_data *d
                 f += jump_taken(f->code, a, f->code & BPF_X_ ? x : f->k) ? f->jt : f->jf;
             break;
         case BPF_RET_:
-            return (f->code & 0x18) == BPF_A_ ? a : f->k;
+            *out = (f->code & 0x18) == BPF_A_ ? a : f->k;
+            return true;
         default:
             if (f->code & BPF_TXA_)
                 a = x;
@@ -253,4 +261,21 @@ uint32_t bpf_run(const struct lx_sock_filter *f, const struct lx_seccomp_data *d
             break;
         }
     }
+}
+
+uint32_t bpf_run(const struct lx_sock_filter *insns, const struct lx_seccomp_data *data)
+{
+    uint32_t verdict = 0;
+
+    (void)run(insns, data, sizeof(*data), &verdict); /* a checked program loads nothing beyond */
+    return verdict;
+}
+
+bool bpf_allows_always(const struct lx_sock_filter *insns, int32_t nr, uint32_t arch)
+{
+    const struct lx_seccomp_data data = {.nr = nr, .arch = arch};
+    uint32_t verdict;
+
+    return run(insns, &data, offsetof(struct lx_seccomp_data, instruction_pointer), &verdict) &&
+           (verdict & LX_SECCOMP_RET_ACTION_FULL) == LX_SECCOMP_RET_ALLOW;
 }

@@ -13,16 +13,23 @@
 #include "sentry/kernel/bpf.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/seccomp_notify.h"
 #include "sentry/mm/uaccess.h"
 
-enum { CHAIN_INSNS_MAX = 32768, PER_FILTER_COST = 4 };
+enum {
+    CHAIN_INSNS_MAX = 32768,
+    PER_FILTER_COST = 4,
+    CACHED_CALLS = 512, /* numbers that have a bit in allowed[] */
+};
 
 struct seccomp_filter {
     struct refs refs;
-    struct seccomp_filter *below;  /* I, +1 */
-    uint32_t count, chain_cost;    /* I */
-    bool log;                      /* I: SECCOMP_FILTER_FLAG_LOG */
-    struct lx_sock_filter insns[]; /* I */
+    struct seccomp_filter *below;        /* I, +1 */
+    uint32_t count, chain_cost;          /* I */
+    bool log;                            /* I: SECCOMP_FILTER_FLAG_LOG */
+    struct seccomp_notifier *notifier;   /* I, +1: SECCOMP_FILTER_FLAG_NEW_LISTENER, or NULL */
+    uint64_t allowed[CACHED_CALLS / 64]; /* I: calls that this filter and all below always allow */
+    struct lx_sock_filter insns[];       /* I */
 };
 
 struct seccomp_filter *seccomp_filter_get(struct seccomp_filter *f)
@@ -37,9 +44,20 @@ void seccomp_filter_put(struct seccomp_filter *f)
     while (f && refs_put(&f->refs)) {
         struct seccomp_filter *below = f->below;
 
+        if (f->notifier)
+            seccomp_notifier_end(f->notifier);
         free(f);
         f = below;
     }
+}
+
+uint32_t seccomp_filter_count(const struct seccomp_filter *f)
+{
+    uint32_t count = 0;
+
+    for (; f; f = f->below)
+        count++;
+    return count;
 }
 
 void seccomp_task_exit(struct task *t)
@@ -110,6 +128,21 @@ bool seccomp_allows(struct task *t, long *out_ret)
     return judge(t, /*traced=*/false, out_ret);
 }
 
+static bool always_allowed(const struct seccomp_filter *f, uint64_t nr)
+{
+    return nr < CACHED_CALLS && (f->allowed[nr / 64] >> (nr % 64) & 1);
+}
+
+/* Which calls need not be run through the chain, as most of a container's profile. */
+static void cache_allowed(struct seccomp_filter *f)
+{
+    for (int32_t nr = 0; nr < CACHED_CALLS; nr++) {
+        if ((!f->below || always_allowed(f->below, (uint64_t)nr)) &&
+            bpf_allows_always(f->insns, nr, LX_AUDIT_ARCH_X86_64))
+            f->allowed[nr / 64] |= 1ull << (nr % 64);
+    }
+}
+
 /* traced: the tracer has had its say, RET_TRACE lets the call pass. */
 static bool judge(struct task *t, bool traced, long *out_ret)
 {
@@ -121,17 +154,23 @@ static bool judge(struct task *t, bool traced, long *out_ret)
         .args = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9},
     };
     struct lx_siginfo info = {.signo = LX_SIGSYS, .code = LX_SYS_SECCOMP};
+    const struct seccomp_filter *match = NULL;
     uint32_t verdict = LX_SECCOMP_RET_ALLOW;
+    bool go_on;
 
     if (t->k->seccomp_mode == LX_SECCOMP_MODE_STRICT)
         return strict_allows(t, out_ret);
+    if (likely(always_allowed(t->k->seccomp, r->orig_rax)))
+        return true;
     for (struct seccomp_filter *f = t->k->seccomp; f; f = f->below) {
         uint32_t one = bpf_run(f->insns, &data);
 
         /* Actions are ordered as signed numbers: KILL_PROCESS is the smallest. */
         if ((int32_t)(one & LX_SECCOMP_RET_ACTION_FULL) <
-            (int32_t)(verdict & LX_SECCOMP_RET_ACTION_FULL))
+            (int32_t)(verdict & LX_SECCOMP_RET_ACTION_FULL)) {
             verdict = one;
+            match = f;
+        }
     }
     info.err = (int32_t)(verdict & LX_SECCOMP_RET_DATA);
     info.sys.call_addr = r->rip;
@@ -154,7 +193,10 @@ static bool judge(struct task *t, bool traced, long *out_ret)
         return traced || ask_tracer(t, verdict & LX_SECCOMP_RET_DATA, out_ret);
     case LX_SECCOMP_RET_USER_NOTIF:
         *out_ret = -ENOSYS; /* nobody listens */
-        return false;
+        go_on = false;
+        if (match->notifier)
+            *out_ret = seccomp_notifier_ask(match->notifier, t, &data, &go_on);
+        return go_on;
     case LX_SECCOMP_RET_KILL_THREAD:
         kill_caller(t, /*process=*/false, &info);
         break;
@@ -243,14 +285,82 @@ static void sync_threads_locked(struct task *self)
     }
 }
 
+static bool chain_has_notifier(const struct seccomp_filter *f)
+{
+    while (f && !f->notifier)
+        f = f->below;
+    return f != NULL;
+}
+
+/* Puts f on top of the caller's chain, and of its siblings' with TSYNC. 0, -errno, or the tid of a
+ * thread that cannot follow; the caller frees f then. */
+static int attach(struct task *t, uint32_t flags, struct seccomp_filter *f)
+{
+    lx_pid_t other = 0;
+    int ret = 0;
+
+    mutex_lock(&t->tg->lock);
+    if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
+        other = sync_conflict_locked(t);
+    f->chain_cost = f->count + PER_FILTER_COST + (t->k->seccomp ? t->k->seccomp->chain_cost : 0);
+    if (f->notifier && chain_has_notifier(t->k->seccomp))
+        ret = -EBUSY;
+    else if (f->chain_cost > CHAIN_INSNS_MAX)
+        ret = -ENOMEM;
+    else if (other)
+        ret = flags & LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : other;
+    if (ret == 0) {
+        f->below = t->k->seccomp; /* the task's reference moves into the new filter */
+        cache_allowed(f);
+        t->k->seccomp = f;
+        t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
+        if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
+            sync_threads_locked(t);
+    }
+    mutex_unlock(&t->tg->lock);
+    return ret;
+}
+
+/* attach, with a listener whose descriptor is returned. */
+static long attach_listener(struct task *t, uint32_t flags, struct seccomp_filter *f)
+{
+    struct file *file;
+    int fd = fdtable_reserve(t->curr.files, 0, /*cloexec=*/true), ret;
+
+    if (fd < 0)
+        return fd;
+    ret = seccomp_notifier_new(flags & LX_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &f->notifier,
+                               &file);
+    if (ret == 0) {
+        ret = attach(t, flags, f);
+        if (ret == 0) {
+            fdtable_publish_take(t->curr.files, fd, file);
+            return fd;
+        }
+        seccomp_notifier_end(f->notifier);
+        file_put(file);
+    }
+    fdtable_cancel(t->curr.files, fd);
+    return ret;
+}
+
 static long set_filter(struct task *t, uint32_t flags, uaddr_t addr)
 {
+    const uint32_t known = LX_SECCOMP_FILTER_FLAG_TSYNC | LX_SECCOMP_FILTER_FLAG_LOG |
+                           LX_SECCOMP_FILTER_FLAG_SPEC_ALLOW | LX_SECCOMP_FILTER_FLAG_NEW_LISTENER |
+                           LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+                           LX_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    bool listen = flags & LX_SECCOMP_FILTER_FLAG_NEW_LISTENER;
     struct seccomp_filter *f;
-    lx_pid_t other = 0;
-    int ret;
+    long ret;
 
-    if (flags & ~(LX_SECCOMP_FILTER_FLAG_TSYNC | LX_SECCOMP_FILTER_FLAG_LOG |
-                  LX_SECCOMP_FILTER_FLAG_SPEC_ALLOW | LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+    if (flags & ~known)
+        return -EINVAL;
+    /* A positive result would be a descriptor or a thread. */
+    if ((flags & LX_SECCOMP_FILTER_FLAG_TSYNC) && listen &&
+        !(flags & LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH))
+        return -EINVAL;
+    if ((flags & LX_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) && !listen)
         return -EINVAL;
     if (t->k->seccomp_mode == LX_SECCOMP_MODE_STRICT)
         return -EINVAL;
@@ -258,23 +368,8 @@ static long set_filter(struct task *t, uint32_t flags, uaddr_t addr)
     if (ret < 0)
         return ret;
     f->log = flags & LX_SECCOMP_FILTER_FLAG_LOG;
-    mutex_lock(&t->tg->lock);
-    if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
-        other = sync_conflict_locked(t);
-    f->chain_cost = f->count + PER_FILTER_COST + (t->k->seccomp ? t->k->seccomp->chain_cost : 0);
-    if (other)
-        ret = flags & LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH ? -ESRCH : other;
-    else if (f->chain_cost > CHAIN_INSNS_MAX)
-        ret = -ENOMEM;
-    if (ret == 0) {
-        f->below = t->k->seccomp; /* the task's reference moves into the new filter */
-        t->k->seccomp = f;
-        t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
-        if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
-            sync_threads_locked(t);
-    }
-    mutex_unlock(&t->tg->lock);
-    if (ret != 0)
+    ret = listen ? attach_listener(t, flags, f) : attach(t, flags, f);
+    if (ret != 0 && t->k->seccomp != f)
         free(f);
     return ret;
 }
@@ -299,6 +394,7 @@ int kernel_process_filter(struct task *t, const void *insns, size_t size)
         free(f);
         return ret;
     }
+    cache_allowed(f);
     mutex_lock(&t->tg->lock);
     t->k->seccomp = f;
     t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
@@ -325,6 +421,7 @@ static long action_available(uaddr_t arg)
     case LX_SECCOMP_RET_KILL_THREAD:
     case LX_SECCOMP_RET_TRAP:
     case LX_SECCOMP_RET_ERRNO:
+    case LX_SECCOMP_RET_USER_NOTIF:
     case LX_SECCOMP_RET_TRACE:
     case LX_SECCOMP_RET_LOG:
     case LX_SECCOMP_RET_ALLOW:
@@ -332,6 +429,17 @@ static long action_available(uaddr_t arg)
     default:
         return -EOPNOTSUPP;
     }
+}
+
+static long notif_sizes(uaddr_t arg)
+{
+    const struct lx_seccomp_notif_sizes sizes = {
+        .notif = sizeof(struct lx_seccomp_notif),
+        .resp = sizeof(struct lx_seccomp_notif_resp),
+        .data = sizeof(struct lx_seccomp_data),
+    };
+
+    return put_user(&sizes, arg) < 0 ? -EFAULT : 0;
 }
 
 long seccomp_op(struct task *t, uint32_t op, uint32_t flags, uaddr_t arg)
@@ -343,6 +451,8 @@ long seccomp_op(struct task *t, uint32_t op, uint32_t flags, uaddr_t arg)
         return set_filter(t, flags, arg);
     case LX_SECCOMP_GET_ACTION_AVAIL:
         return flags ? -EINVAL : action_available(arg);
+    case LX_SECCOMP_GET_NOTIF_SIZES:
+        return flags ? -EINVAL : notif_sizes(arg);
     default:
         return -EINVAL;
     }

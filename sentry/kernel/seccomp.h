@@ -11,6 +11,8 @@ struct seccomp_filter;
 /* Lifetime: refcounted; a filter holds the one below it. NULL is fine. */
 struct seccomp_filter *seccomp_filter_get(struct seccomp_filter *f);
 void seccomp_filter_put(struct seccomp_filter *f);
+/* Filters in the chain. The caller keeps it (its task's group lock, or a reference). */
+uint32_t seccomp_filter_count(const struct seccomp_filter *f);
 
 /* prctl(PR_GET_SECCOMP), prctl(PR_SET_SECCOMP), seccomp(2). */
 long seccomp_mode(struct task *t);

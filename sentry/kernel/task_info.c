@@ -9,6 +9,7 @@
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/security.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
 #include "sentry/net/netns.h"
@@ -167,6 +168,7 @@ static void fill_signals(struct task *t, struct task_info *out)
     struct list *it;
 
     mutex_lock(&tg->lock);
+    out->seccomp_filters = seccomp_filter_count(t->k->seccomp);
     out->pending = t->k->pending.set;
     out->shared_pending = tg->shared.set;
     out->blocked = t->k->blocked;

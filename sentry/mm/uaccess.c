@@ -207,6 +207,25 @@ ssize_t copy_in_str(char *dst, uaddr_t src, size_t size)
     return ret;
 }
 
+int copy_struct_from_user(void *dst, size_t size, uaddr_t src, size_t usize)
+{
+    uint8_t rest[64];
+    size_t off, n;
+    int ret;
+
+    memset(dst, 0, size);
+    ret = copy_in(dst, src, usize < size ? usize : size);
+    for (off = size; ret == 0 && off < usize; off += n) {
+        size_t i;
+
+        n = usize - off < sizeof(rest) ? usize - off : sizeof(rest);
+        ret = copy_in(rest, src + off, n);
+        for (i = 0; ret == 0 && i < n; i++)
+            ret = rest[i] ? -E2BIG : 0;
+    }
+    return ret;
+}
+
 int copy_in_path(uaddr_t src, bool empty_ok, char **out)
 {
     char buf[LX_PATH_MAX];

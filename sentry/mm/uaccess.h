@@ -24,6 +24,9 @@ size_t clear_out_partial(uaddr_t dst, size_t size);
 /* NUL-terminated string; returns its length without NUL, -EFAULT, or -ENAMETOOLONG when there is no
  * NUL within size bytes. */
 ssize_t MUST_CHECK copy_in_str(char *dst, uaddr_t src, size_t size);
+/* Copies a versioned struct of usize bytes: what it lacks is zero, what it has beyond ours must be
+ * (-E2BIG). */
+int MUST_CHECK copy_struct_from_user(void *dst, size_t size, uaddr_t src, size_t usize);
 /* Allocated path string for system calls: -EFAULT, -ENAMETOOLONG (PATH_MAX), -ENOMEM, and -ENOENT
  * for "" unless empty_ok. Free with free(). */
 int MUST_CHECK copy_in_path(uaddr_t src, bool empty_ok, char **out);

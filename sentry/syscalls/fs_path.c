@@ -44,22 +44,3 @@ int path_from_user(int dfd, uaddr_t name, bool follow, bool empty_ok, struct pat
     path_arg_free(&a);
     return ret;
 }
-
-int copy_struct_from_user(void *dst, size_t size, uaddr_t src, size_t usize)
-{
-    uint8_t rest[64];
-    size_t off, n;
-    int ret;
-
-    memset(dst, 0, size);
-    ret = copy_in(dst, src, usize < size ? usize : size);
-    for (off = size; ret == 0 && off < usize; off += n) {
-        size_t i;
-
-        n = usize - off < sizeof(rest) ? usize - off : sizeof(rest);
-        ret = copy_in(rest, src + off, n);
-        for (i = 0; ret == 0 && i < n; i++)
-            ret = rest[i] ? -E2BIG : 0;
-    }
-    return ret;
-}

@@ -22,6 +22,3 @@ void path_arg_free(struct path_arg *a);
 
 /* The usual "walk with AT_* flags": SYMLINK_NOFOLLOW, EMPTY_PATH. default_follow: last link. */
 int MUST_CHECK path_from_user(int dfd, uaddr_t name, bool follow, bool empty_ok, struct path *out);
-/* Copies a versioned struct of usize bytes: what it lacks is zero, what it has beyond ours must be
- * (-E2BIG). */
-int MUST_CHECK copy_struct_from_user(void *dst, size_t size, uaddr_t src, size_t usize);
