@@ -82,7 +82,7 @@ if(cmocka_FOUND)
         if(name MATCHES "^sentry/fs/(gofer|overlay)/" AND TARGET gofer) # client and server together
             target_link_libraries(${target} PRIVATE gofer)
         endif()
-        add_our_test(unit/${name} 120 unit $<TARGET_FILE:${target}>)
+        add_our_test(unit/${name} 600 unit $<TARGET_FILE:${target}>)
     endforeach()
 else()
     message(STATUS "cmocka is missing: no unit tests")

@@ -27,6 +27,11 @@ fail() {
     exit 1
 }
 
+# Is this a build with sanitizers? Their shadow memory counts against a container's limits.
+sanitized() {
+    grep -qE '^RUNSC_SANITIZE:[A-Z]+=.' "${RUNSC_BUILD_DIR:-/none}/CMakeCache.txt" 2>/dev/null
+}
+
 runsc() {
     "$RUNSC" --root "$state" "$@"
 }

@@ -40,7 +40,6 @@ try '.process.rlimits=[{"type":"RLIMIT_NOFILE","soft":1,"hard":1},{"type":"RLIMI
 try '.mounts+=[{"destination":"/x","type":"bind","source":"/no/such/source"}]' '/no/such/source'
 try '.mounts+=[{"destination":"/x","type":"bind"}]' 'needs a source'
 try '.mounts+=[{"destination":"/x","type":"no-such-fs","source":"x"}]' '/x'
-try '.process.terminal=true' 'not a terminal'
 
 expect 1 'invalid container id' runsc run --bundle "$b" ../x
 expect 1 'does not exist' runsc state nobody

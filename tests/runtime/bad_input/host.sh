@@ -31,6 +31,8 @@ if [ "$(id -u)" = 0 ] && id nobody >/dev/null 2>&1; then
     chmod 755 "$b/rootfs"
 fi
 
+sanitized && { echo "the rest ran; sanitizers need more memory than the limit of the last part"; exit 77; }
+
 # 48 MiB for everything: a program that wants more dies or is told; the sandbox says 137 or the
 # program's own code, and the next command in it still works.
 jq '.linux.resources.memory.limit=50331648

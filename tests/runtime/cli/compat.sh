@@ -47,7 +47,7 @@ fi
 grep -q '<script>document' "$work/r.html" && fail "a program's output is markup in the page"
 grep -qE '(src|href)=' <(grep -oE '<[a-z][^>]*>' "$work/r.html") && fail "the page refers to something outside"
 grep -q '^ptrace   3 of 10 pass, 5 differ, 0 fail, 1 skip, 1 timeout (1 expected)' "$work/out" || fail "summary: $(cat "$work/out")"
-[ -z "$(pgrep -f 'sleep 1000' -s 0)" ] || fail "a program was left running"
+[ -z "$(pgrep -fx 'sleep 1000.25')" ] || fail "a program was left running"
 
 # Everything on the list: clean; one entry too many: not.
 mkdir "$work/small" && cp "$work/suite/same" "$work/suite/output_differs" "$work/small/"

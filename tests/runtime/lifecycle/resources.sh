@@ -27,8 +27,10 @@ grep -qi 'no space left' "$work/err" || fail "a full overlay says: $(cat "$work/
 grep -qx 'rc 1' "$work/out" && grep -qx more "$work/out" || fail "after a full overlay: $(cat "$work/out")"
 
 # Above the limit one process is killed, not the sandbox.
+limit=100663296
+sanitized && limit=1073741824
 ln -sf busybox "$b/rootfs/bin/grep"
-jq '.linux.resources={"memory":{"limit":100663296}}
+jq --argjson limit "$limit" '.linux.resources={"memory":{"limit":$limit}}
     | .process.args=["sh","-c","sh -c \"x=0123456789abcdef; while :; do x=\\$x\\$x; done\"; echo rc $?; grep oom_kill /sys/fs/cgroup/memory.events"]' \
     "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
 runsc run --bundle "$b" res5 >"$work/out" 2>"$work/err" </dev/null || fail "res5: $(cat "$work/err")"

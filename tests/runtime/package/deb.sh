@@ -5,6 +5,7 @@
 # with mmdebstrap, and runs a program there.
 . "$(dirname "$0")/../lib.sh"
 cd "$RUNSC_BUILD_DIR" || fail "no build directory"
+sanitized && { echo "packages are made of the release build"; exit 77; }
 [ -x "$(command -v cpack)" ] || { echo "no cpack"; exit 77; }
 cpack -G DEB -B "$work/deb" >"$work/log" 2>&1 || fail "cpack: $(tail -5 "$work/log")"
 deb=$(echo "$work"/deb/*.deb)
