@@ -6,8 +6,8 @@
  *
  * Objects
  *   platform  one per sandbox.
- *   space     one guest address space: a cache of mappings that mm can drop and rebuild at any
- * time. ctx       one guest thread; used by exactly one sentry thread at a time (its owner), except
+ *   space     one guest address space: a cache of mappings that mm can drop and rebuild at any time.
+ *   ctx       one guest thread; used by exactly one sentry thread at a time (its owner), except
  *             ctx_interrupt.
  *
  * Deferred mappings. space_map/unmap/protect append to the space's queue of pending changes and may

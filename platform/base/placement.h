@@ -8,8 +8,8 @@
  *  - both halves are pinned to one CPU;
  *  - a pair starts on the CPU of the thread that created it, because parent and child, or threads,
  *    talk to each other first, and pipe and futex hand-overs between pairs cost the same as above;
- *  - a balancer thread moves a pair that wants to compute but does not get its CPU, be it because
- * of other pairs or of foreign programs on the host. "Wants" is: in guest code or executing calls
+ *  - a balancer thread moves a pair that wants to compute but does not get its CPU, be it because of
+ *    other pairs or of foreign programs on the host. "Wants" is: in guest code or executing calls
  *    without sleeping; "does not get": less than three quarters of the wall time, over several
  * ticks. A pair that sleeps and wakes often is left alone: it is talking to a neighbour.
  *

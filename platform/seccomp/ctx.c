@@ -148,8 +148,7 @@ void seccomp_ctx_interrupt(struct platform_ctx *c)
     }
 }
 
-/* --- registers ----------------------------------------------------------------------------------
- */
+/* --- registers -------------------------------------------------------------------------------- */
 
 /* The thread cannot be trusted or is gone: the next run says DEAD. */
 static void lose(struct platform_ctx *c, int error)
@@ -284,8 +283,7 @@ int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src)
     return ret;
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static bool restart_code(uint64_t rax)
 {

@@ -4,13 +4,14 @@
  * order kill, errno, notify, allow; a notification goes to the newest filter that asked for it, and
  * where nobody listens the call fails with ENOSYS.
  *
- *   control   host.tbl, role control, for calls of the code page; notify for all others. Installed
- * by the master, inherited by every stub. A control stub has no listener, so what is not listed
- * does nothing there. thread    with a listener, installed by each guest thread's process. Allows
- * host.tbl's role thread at the three instructions on the way back to guest code, and the setup
- * range; notify for all others, so every call of guest code reaches the sentry, from whatever
- * address, in whatever entry mode (a filter sees 32-bit entries and legacy vsyscalls too). lock
- * refuses the setup range. Installed last: it makes "thread" strict.
+ *   control   host.tbl, role control, for calls of the code page; notify for all others. Installed by
+ *             the master, inherited by every stub. A control stub has no listener, so what is not
+ *             listed does nothing there.
+ *   thread    with a listener, installed by each guest thread's process. Allows host.tbl's role
+ *             thread at the three instructions on the way back to guest code, and the setup range;
+ *             notify for all others, so every call of guest code reaches the sentry, from whatever
+ *             address, in whatever entry mode (a filter sees 32-bit entries and legacy vsyscalls).
+ *   lock      refuses the setup range. Installed last: it makes "thread" strict.
  *
  * The programs of thread and lock lie in the stub's data pages: a process installs them itself.
  */

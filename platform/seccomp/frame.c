@@ -225,8 +225,7 @@ void seccomp_frame_xstate(const struct platform *p, const struct thread *t, void
     }
 }
 
-/* --- what this host's frames look like ----------------------------------------------------------
- */
+/* --- what this host's frames look like -------------------------------------------------------- */
 
 static struct {
     struct lx_fpx_sw_bytes sw;

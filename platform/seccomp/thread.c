@@ -6,24 +6,25 @@
  * process has three filters (filter.c); of all system calls, from whatever address, they let
  * through:
  *
- *   rt_sigreturn at g_seccomp_sigreturn, arch_prctl(ARCH_SET_FS or _GS) there or at
- * g_seccomp_set_fs/gs. They change the thread's own registers, signal mask and alternate stack,
- * which the host checks as for any program. Registers are the guest's own. A mask that blocks
- * SIGSEGV and the like makes the next fault deadly (the host kills a thread that faults while it
- * blocks the fault's signal); one that blocks the kick makes ctx_interrupt late, and the watchdog
- * ends that thread (watch.c). An alternate stack elsewhere makes the host write frames to memory
- * the guest may write anyway, and the next ring carries a frame outside of the slot: PLATFORM_DEAD.
- * everything else rings or fails. A call in the setup range fails with EPERM; any other call is a
- * notification, which the sentry reads as what it says: call number and arguments at an
- * instruction. Nothing tells the sentry "this is the stub speaking" but the address of the call,
- * so:
- *         - g_seccomp_bell says "my signal handler was entered". A guest that jumps there makes up
- * a fault of its own: number, address and registers come from its slot, are checked (frame.c), and
- * mean what they would mean if the guest had really faulted.
- *         - g_seccomp_start has a meaning only once, before guest code ran. Later it is a call like
- * any other.
- *         - the control stub's instructions are plain notifications in a guest thread's process:
- * mmap, munmap, mprotect and clone there never run, they become guest system calls.
+ *   - rt_sigreturn at g_seccomp_sigreturn, arch_prctl(ARCH_SET_FS or _GS) there or at
+ *     g_seccomp_set_fs/gs. They change the thread's own registers, signal mask and alternate stack,
+ *     which the host checks as for any program. Registers are the guest's own. A mask that blocks
+ *     SIGSEGV and the like makes the next fault deadly (the host kills a thread that faults while it
+ *     blocks the fault's signal); one that blocks the kick makes ctx_interrupt late, and the
+ *     watchdog ends that thread (watch.c). An alternate stack elsewhere makes the host write frames
+ *     to memory the guest may write anyway, and the next ring carries a frame outside of the slot:
+ *     PLATFORM_DEAD.
+ *   - everything else rings or fails. A call in the setup range fails with EPERM; any other call is
+ *     a notification, which the sentry reads as what it says: call number and arguments at an
+ *     instruction. Nothing tells the sentry "this is the stub speaking" but the address of the
+ *     call, so:
+ *       - g_seccomp_bell says "my signal handler was entered". A guest that jumps there makes up a
+ *         fault of its own: number, address and registers come from its slot, are checked
+ *         (frame.c), and mean what they would mean if the guest had really faulted.
+ *       - g_seccomp_start has a meaning only once, before guest code ran. Later it is a call like
+ *         any other.
+ *       - the control stub's instructions are plain notifications in a guest thread's process:
+ *         mmap, munmap, mprotect and clone there never run, they become guest system calls.
  *
  * Nothing the guest can write is trusted. Its slot holds registers, which are its own; the control
  * stub reads only pages that are read-only in the address space, and neither control stub nor

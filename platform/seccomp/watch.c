@@ -4,9 +4,9 @@
  * of its own making that blocks the kick signal. Then
  *
  *   WATCH_KICK  guest code goes on after ctx_interrupt. Ended when the stub used KICK_CPU_NS of CPU
- * time since: CPU time, not wall time, so that a starved machine kills nobody. WATCH_PULL  a stub
- * that waits for the result of a call does not enter its handler. It uses no CPU time, so wall time
- * it is, and plenty.
+ *               time since: CPU time, not wall time, so that a starved machine kills nobody.
+ *   WATCH_PULL  a stub that waits for the result of a call does not enter its handler. It uses no CPU
+ *               time, so wall time it is, and plenty.
  *
  * The end is SIGKILL: the owner gets PLATFORM_DEAD. The thread sleeps while nothing is armed, so an
  * idle sandbox has no wake-ups. Lock: one leaf lock over the list; a pid is cleared under it before

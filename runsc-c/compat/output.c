@@ -48,8 +48,7 @@ json_t *text_visible(const char *data, size_t size, size_t max)
     return v;
 }
 
-/* ---- rules -------------------------------------------------------------------------------------
- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static int text_append(struct text *t, size_t *cap, const char *data, size_t size)
 {
@@ -176,8 +175,7 @@ static int normalise(const struct side_stream *s, const json_t *rules, struct te
     return ret;
 }
 
-/* ---- the difference
- * ------------------------------------------------------------------------------ */
+/* ---- the difference -------------------------------------------------------------------------- */
 
 /* Start of the line WINDOW_BEFORE lines above the one with byte `at`; *out_line: its number,
  * from 1. */

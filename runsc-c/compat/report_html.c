@@ -18,8 +18,7 @@
 
 extern const char g_page_css[], g_page_js[]; /* page_assets.S */
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void put_bytes(FILE *f, const char *s, size_t size)
 {
@@ -84,8 +83,7 @@ static void put_verdict(FILE *f, const json_t *side)
                 json_real_value(json_object_get(side, "seconds")));
 }
 
-/* ---- the parts of a program
- * ------------------------------------------------------------------------ */
+/* ---- the parts of a program ------------------------------------------------------------------ */
 
 /* A window of a stream; lines that are not the other side's are marked. */
 static void put_window(FILE *f, const char *text, const char *other)
@@ -234,8 +232,7 @@ static void put_side(FILE *f, const char *platform, const json_t *side)
     fputs("</section>", f);
 }
 
-/* ---- a program
- * -------------------------------------------------------------------------------------- */
+/* ---- a program ------------------------------------------------------------------------------- */
 
 /* Names of calls are searched for as well: "which programs use io_uring_setup?" */
 static void put_search_text(FILE *f, const json_t *program)
@@ -337,8 +334,7 @@ static void put_program(FILE *f, const json_t *program, size_t index)
     fputs("</div></details>\n", f);
 }
 
-/* ---- the page
- * --------------------------------------------------------------------------------------- */
+/* ---- the page -------------------------------------------------------------------------------- */
 
 static void put_card(FILE *f, const char *platform, const json_t *counts)
 {

@@ -191,8 +191,7 @@ static NORETURN void child(const struct run *r)
     child_native(r);
 }
 
-/* ---- the parent --------------------------------------------------------------------------------
- */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 /* -ENOMEM; beyond the bound bytes are counted only. */
 static int stream_add(struct side_stream *s, const char *data, size_t size)

@@ -128,8 +128,7 @@ static void add_event(struct trace *t, const struct trace_event *event)
     t->count++;
 }
 
-/* ---- ours
- * ---------------------------------------------------------------------------------------- */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 static void add_json_line(struct trace *t, const char *line, size_t size)
 {
@@ -166,8 +165,7 @@ static void add_json_line(struct trace *t, const char *line, size_t size)
     json_decref(v);
 }
 
-/* ---- strace's
- * ------------------------------------------------------------------------------------ */
+/* ---- strace's -------------------------------------------------------------------------------- */
 
 /* A whole call: "name(args) = result". */
 static void add_strace_call(struct trace *t, unsigned thread, char *line)
@@ -224,8 +222,7 @@ static void add_strace_line(struct trace *t, char *line)
         add_strace_call(t, thread, at);
 }
 
-/* ---- both
- * ---------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 static void end_line(struct trace *t)
 {

@@ -341,8 +341,7 @@ int container_create(const struct create_request *rq, struct proxy *out_proxy, s
     return ret;
 }
 
-/* ---- start ------------------------------------------------------------------------------------
- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static int check_created(const struct container *c, struct err *e)
 {
@@ -405,8 +404,7 @@ int container_start(const char *id, struct err *e)
     return ret;
 }
 
-/* ---- delete -----------------------------------------------------------------------------------
- */
+/* ---- delete ---------------------------------------------------------------------------------- */
 
 /* A pod's member: its sentry lives on; it is gone when the sentry does not know it any more. */
 static void wait_until_left(const struct container *c)

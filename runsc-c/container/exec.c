@@ -147,8 +147,7 @@ int exec_run(const struct container *c, const struct exec_call_options *rq, stru
     return ret;
 }
 
-/* ---- startContainer hooks ---------------------------------------------------------------------
- */
+/* ---- startContainer hooks -------------------------------------------------------------------- */
 
 static json_t *hook_process(const json_t *hook)
 {

@@ -37,8 +37,7 @@
 #include "runsc-c/support/json.h"
 #include "runsc-c/support/title.h"
 
-/* ---- signals ----------------------------------------------------------------------------------
- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 /* Job control of the caller's shell, and faults, stay with us. */
 static void forwarded_signals(sigset_t *set)
@@ -68,8 +67,7 @@ int proxy_exit_code(int status)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* ---- the child --------------------------------------------------------------------------------
- */
+/* ---- the child ------------------------------------------------------------------------------- */
 
 struct child {
     const struct proxy_config *config;
@@ -258,8 +256,7 @@ static NORETURN void child_main(struct child *c)
     child_run(c);
 }
 
-/* ---- the parent -------------------------------------------------------------------------------
- */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 /* One NUL byte: ready. Text: why not. */
 static int wait_until_ready(int fd, struct err *e)

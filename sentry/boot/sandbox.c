@@ -535,8 +535,7 @@ int sandbox_container_create(struct boot_config *c, struct sandbox_process **out
     return 0;
 }
 
-/* ---- exec --------------------------------------------------------------------------------------
- */
+/* ---- exec ------------------------------------------------------------------------------------ */
 
 static int exec_in(struct sandbox_process *p, struct boot_config *c, struct boot_error *e)
 {
@@ -628,8 +627,7 @@ void sandbox_drain_console(struct sandbox_process *p)
     console_detach(take_console(p));
 }
 
-/* ---- ps ----------------------------------------------------------------------------------------
- */
+/* ---- ps -------------------------------------------------------------------------------------- */
 
 static json_t *describe(struct task *t, struct pidns *ns, int host_pid)
 {

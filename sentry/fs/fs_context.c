@@ -9,8 +9,7 @@
 
 #include "sentry/fs/vfs_internal.h"
 
-/* ---- detached trees ---------------------------------------------------------------------------
- */
+/* ---- detached trees -------------------------------------------------------------------------- */
 
 struct mount_file {
     struct file file;
@@ -67,8 +66,7 @@ int mount_file_attach(struct file *f, const struct path *where)
     return ret;
 }
 
-/* ---- contexts ---------------------------------------------------------------------------------
- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 #define OPTIONS_MAX 4096u
 

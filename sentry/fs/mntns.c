@@ -141,8 +141,7 @@ int mntns_copy(struct mntns *old, struct userns *owner, struct fs_ctx *fs, struc
     return 0;
 }
 
-/* ---- formats ----------------------------------------------------------------------------------
- */
+/* ---- formats --------------------------------------------------------------------------------- */
 
 struct text {
     char *data;
@@ -313,8 +312,7 @@ int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format f
     return *out ? 0 : -ENOMEM;
 }
 
-/* ---- all file systems of a namespace ------------------------------------------------------------
- */
+/* ---- all file systems of a namespace --------------------------------------------------------- */
 
 /* The n-th mount's super, +1, or NULL. */
 static struct super *nth_super(struct mntns *ns, uint32_t n)

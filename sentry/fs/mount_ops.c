@@ -48,8 +48,7 @@ int fs_type_new_mount(const struct fs_type *type, const char *source, const char
     return ret;
 }
 
-/* ---- copies -----------------------------------------------------------------------------------
- */
+/* ---- copies ---------------------------------------------------------------------------------- */
 
 static int copy_one(struct mount *m, struct dentry *root, struct mount **out)
 {
@@ -140,8 +139,7 @@ int mount_clone_at(const struct path *from, bool recursive, struct mount **out)
     return ret;
 }
 
-/* ---- bind, move, remount ----------------------------------------------------------------------
- */
+/* ---- bind, move, remount --------------------------------------------------------------------- */
 
 static bool path_in_my_ns(const struct path *p)
 {
@@ -293,8 +291,7 @@ int vfs_mount_setattr(const struct path *p, uint32_t set, uint32_t clear, bool r
     return ret;
 }
 
-/* ---- umount -----------------------------------------------------------------------------------
- */
+/* ---- umount ---------------------------------------------------------------------------------- */
 
 /* A plain umount needs the namespace's and the caller's references to be the only ones. */
 static bool busy(struct mount *m)
@@ -352,8 +349,7 @@ int vfs_umount(struct path *p, uint32_t flags)
     return ret;
 }
 
-/* ---- pivot_root -------------------------------------------------------------------------------
- */
+/* ---- pivot_root ------------------------------------------------------------------------------ */
 
 const struct vfs_task_ops *g_vfs_task_ops;
 

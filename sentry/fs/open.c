@@ -39,8 +39,7 @@ static int open_o_path(const struct path *p, uint32_t flags, struct file **out)
     return 0;
 }
 
-/* ---- opening an object ------------------------------------------------------------------------
- */
+/* ---- opening an object ----------------------------------------------------------------------- */
 
 static uint32_t access_mask(uint32_t flags)
 {
@@ -208,8 +207,7 @@ int vfs_open_path(const struct path *p, uint32_t flags, const struct cred *cred,
     return do_open(p, flags, cred, out);
 }
 
-/* ---- O_TMPFILE --------------------------------------------------------------------------------
- */
+/* ---- O_TMPFILE ------------------------------------------------------------------------------- */
 
 static int open_tmpfile(struct walk *w, const struct open_how *how, struct file **out)
 {
@@ -248,8 +246,7 @@ static int open_tmpfile(struct walk *w, const struct open_how *how, struct file 
     return ret;
 }
 
-/* ---- O_CREAT ----------------------------------------------------------------------------------
- */
+/* ---- O_CREAT --------------------------------------------------------------------------------- */
 
 /* The last component with the directory locked: finds or creates. *created tells. */
 static int lookup_or_create(struct walk *w, const struct open_how *how, struct dentry **out,

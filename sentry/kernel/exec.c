@@ -250,8 +250,7 @@ static int unshare_files(struct task *t)
     return 0;
 }
 
-/* ---- past the point of no return --------------------------------------------------------------
- */
+/* ---- past the point of no return ------------------------------------------------------------- */
 
 static int switch_mm(struct task *t)
 {

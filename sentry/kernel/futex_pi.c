@@ -271,8 +271,7 @@ void futex_exit_pi(struct task *t)
     mutex_unlock(&g_pi_lock);
 }
 
-/* ---- condition variables ----------------------------------------------------------------------
- */
+/* ---- condition variables --------------------------------------------------------------------- */
 
 long futex_wait_requeue_pi(struct task *t, uaddr_t cond, uaddr_t mutex, bool is_private,
                            uint32_t val, uint32_t bitset, uint64_t deadline)

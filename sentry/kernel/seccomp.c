@@ -208,8 +208,7 @@ static bool judge(struct task *t, bool traced, long *out_ret)
     return false;
 }
 
-/* ---- installing -------------------------------------------------------------------------------
- */
+/* ---- installing ------------------------------------------------------------------------------ */
 
 static int filter_from_user(struct task *t, uaddr_t addr, struct seccomp_filter **out)
 {

@@ -75,8 +75,7 @@ static void set_pid(struct pid **slot, struct pid *pid)
     pid_put(old);
 }
 
-/* ---- send -------------------------------------------------------------------------------------
- */
+/* ---- send ------------------------------------------------------------------------------------ */
 
 /* 0 sent (m is the queue's), 1 full, -errno. */
 static int try_send(struct task *t, int id, struct message *m, bool again)
@@ -150,8 +149,7 @@ long msg_send(struct task *t, int id, uaddr_t msg, uint64_t size, int flags)
     return ret;
 }
 
-/* ---- receive ------------------------------------------------------------------------------------
- */
+/* ---- receive --------------------------------------------------------------------------------- */
 
 static struct message *pick(struct msg_queue *q, int64_t type, int flags)
 {
@@ -257,8 +255,7 @@ long msg_receive(struct task *t, int id, uaddr_t msg, uint64_t size, int64_t typ
     return ret;
 }
 
-/* ---- control ------------------------------------------------------------------------------------
- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static long msg_stat(struct ipcns *ns, int id, int cmd, uaddr_t buf)
 {

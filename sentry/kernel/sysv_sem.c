@@ -109,8 +109,7 @@ long sem_get(struct task *t, int32_t key, int nsems, int flags)
     return ipc_get(t->curr.ipcns, &g);
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static void sem_touch(struct sem *s, struct pid *pid)
 {
@@ -330,8 +329,7 @@ out:
     return ret;
 }
 
-/* ---- exit ---------------------------------------------------------------------------------------
- */
+/* ---- exit ------------------------------------------------------------------------------------ */
 
 static void undo_apply(struct sem_set *s, struct sem_undo *u)
 {
@@ -363,8 +361,7 @@ void sem_group_exit(struct ipcns *ns, struct thread_group *tg)
     mutex_unlock(&ns->lock);
 }
 
-/* ---- control ------------------------------------------------------------------------------------
- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static long sem_stat(struct ipcns *ns, int id, int cmd, uaddr_t buf)
 {

@@ -141,8 +141,7 @@ long shm_get(struct task *t, int32_t key, uint64_t size, int flags)
     return ipc_get(t->curr.ipcns, &g);
 }
 
-/* ---- attach and detach ------------------------------------------------------------------------
- */
+/* ---- attach and detach ----------------------------------------------------------------------- */
 
 static void touch(struct shm_segment *s, bool attach)
 {
@@ -276,8 +275,7 @@ long shm_detach(struct task *t, uaddr_t addr)
     return any ? 0 : -EINVAL;
 }
 
-/* ---- control ----------------------------------------------------------------------------------
- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static void stat_out(struct shm_segment *s, struct lx_shmid_ds *out)
 {

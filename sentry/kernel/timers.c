@@ -605,8 +605,7 @@ int itimer_set(struct task *t, int which, const struct itimer_value *v, struct i
     return ret;
 }
 
-/* ---- life of the process ----------------------------------------------------------------------
- */
+/* ---- life of the process --------------------------------------------------------------------- */
 
 void group_timers_init(struct thread_group *tg)
 {

@@ -30,8 +30,7 @@ static long setattr_fd(int fd, const struct fs_attr *attr)
     return ret;
 }
 
-/* ---- chmod ------------------------------------------------------------------------------------
- */
+/* ---- chmod ----------------------------------------------------------------------------------- */
 
 static struct fs_attr mode_attr(uint32_t mode)
 {
@@ -75,8 +74,7 @@ long sys_fchmod(struct task *t, int fd, uint32_t mode)
     return setattr_fd(fd, &attr);
 }
 
-/* ---- chown ------------------------------------------------------------------------------------
- */
+/* ---- chown ----------------------------------------------------------------------------------- */
 
 static int owner_attr(uint32_t uid, uint32_t gid, struct fs_attr *out)
 {
@@ -150,8 +148,7 @@ long sys_fchown(struct task *t, int fd, uint32_t user, uint32_t group)
     return ret;
 }
 
-/* ---- times ------------------------------------------------------------------------------------
- */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 struct utime_pair {
     int64_t sec[2], nsec[2]; /* access, modification */
@@ -256,8 +253,7 @@ long sys_utime(struct task *t, uaddr_t filename, uaddr_t utimes)
     return do_utimes(LX_AT_FDCWD, filename, &times, 0);
 }
 
-/* ---- truncate ---------------------------------------------------------------------------------
- */
+/* ---- truncate -------------------------------------------------------------------------------- */
 
 long sys_truncate(struct task *t, uaddr_t path, lx_loff_t length)
 {

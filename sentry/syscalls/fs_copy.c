@@ -134,8 +134,7 @@ long sys_sendfile(struct task *t, int out_fd, int in_fd, uaddr_t offset, size_t 
     return ret;
 }
 
-/* ---- copy_file_range --------------------------------------------------------------------------
- */
+/* ---- copy_file_range ------------------------------------------------------------------------- */
 
 static int range_check(struct file *in, lx_loff_t in_pos, struct file *out, lx_loff_t out_pos,
                        size_t *len)

@@ -151,8 +151,7 @@ long sys_rmdir(struct task *t, uaddr_t pathname)
     return sys_unlinkat(t, LX_AT_FDCWD, pathname, LX_AT_REMOVEDIR);
 }
 
-/* ---- working directory and root ---------------------------------------------------------------
- */
+/* ---- working directory and root -------------------------------------------------------------- */
 
 static int dir_from_user(uaddr_t pathname, struct path *out)
 {
@@ -256,8 +255,7 @@ long sys_umask(struct task *t, int mask)
     return fs_ctx_set_umask(t->curr.fs, (uint32_t)mask & 0777u);
 }
 
-/* ---- getdents ---------------------------------------------------------------------------------
- */
+/* ---- getdents -------------------------------------------------------------------------------- */
 
 #define GETDENTS_MAX 65536u
 

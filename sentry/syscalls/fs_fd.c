@@ -68,8 +68,7 @@ long sys_dup3(struct task *t, int oldfd, int newfd, int flags)
     return dup_to(t, oldfd, newfd, (uint32_t)flags & LX_O_CLOEXEC);
 }
 
-/* ---- fcntl ------------------------------------------------------------------------------------
- */
+/* ---- fcntl ----------------------------------------------------------------------------------- */
 
 static long set_status_flags(struct file *f, int fd, uint32_t want)
 {

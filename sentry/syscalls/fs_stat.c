@@ -150,8 +150,7 @@ long sys_statx(struct task *t, int dfd, uaddr_t filename, uint32_t flags, uint32
     return ret;
 }
 
-/* ---- access -----------------------------------------------------------------------------------
- */
+/* ---- access ---------------------------------------------------------------------------------- */
 
 #define SECBIT_NO_SETUID_FIXUP 4u
 
@@ -243,8 +242,7 @@ long sys_access(struct task *t, uaddr_t filename, int mode)
     return sys_faccessat2(t, LX_AT_FDCWD, filename, mode, 0);
 }
 
-/* ---- readlink ---------------------------------------------------------------------------------
- */
+/* ---- readlink -------------------------------------------------------------------------------- */
 
 long sys_readlinkat(struct task *t, int dfd, uaddr_t pathname, uaddr_t buf, int bufsiz)
 {
@@ -286,8 +284,7 @@ long sys_readlink(struct task *t, uaddr_t path, uaddr_t buf, int bufsiz)
     return sys_readlinkat(t, LX_AT_FDCWD, path, buf, bufsiz);
 }
 
-/* ---- statfs -----------------------------------------------------------------------------------
- */
+/* ---- statfs ---------------------------------------------------------------------------------- */
 
 static int64_t statfs_flags(const struct mount *m)
 {

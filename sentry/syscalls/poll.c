@@ -103,8 +103,7 @@ static int poll_table_wait(struct poll_table *p, uint64_t deadline)
     return ret;
 }
 
-/* ---- times and masks
- * ----------------------------------------------------------------------------- */
+/* ---- times and masks ------------------------------------------------------------------------- */
 
 int event_set_mask(struct task *t, uaddr_t mask_addr, size_t size)
 {
@@ -163,8 +162,7 @@ static long finish_with_time(long ret, uaddr_t addr, uint64_t deadline, bool tim
     return err < 0 && ret == -ERESTARTNOHAND ? -EINTR : ret;
 }
 
-/* ---- poll
- * ---------------------------------------------------------------------------------------- */
+/* ---- poll ------------------------------------------------------------------------------------ */
 
 static int poll_fill(struct task *t, struct poll_table *p, const struct lx_pollfd *fds)
 {
@@ -255,8 +253,7 @@ long sys_ppoll(struct task *t, uaddr_t ufds, uint32_t nfds, uaddr_t tsp, uaddr_t
     return finish_with_time(ret, tsp, deadline, /*timeval=*/false);
 }
 
-/* ---- select
- * -------------------------------------------------------------------------------------- */
+/* ---- select ---------------------------------------------------------------------------------- */
 
 #define SELECT_IN  (WAKE_RDNORM | WAKE_RDBAND | WAKE_IN | WAKE_HUP | WAKE_ERR)
 #define SELECT_OUT (WAKE_WRBAND | WAKE_WRNORM | WAKE_OUT | WAKE_ERR)

@@ -47,8 +47,7 @@ static long get_name(struct task *t, uaddr_t addr)
     return copy_out(addr, name, sizeof(name));
 }
 
-/* ---- securebits, bounding and ambient sets ----------------------------------------------------
- */
+/* ---- securebits, bounding and ambient sets --------------------------------------------------- */
 
 static long commit_securebits(struct task *t, uint32_t bits)
 {
@@ -141,8 +140,7 @@ static long cap_ambient(struct task *t, uint64_t op, uint64_t cap, uint64_t arg4
     return 0;
 }
 
-/* ---- memory layout ----------------------------------------------------------------------------
- */
+/* ---- memory layout --------------------------------------------------------------------------- */
 
 static long set_mm(struct task *t, uint64_t what, uint64_t addr, uint64_t arg4, uint64_t arg5)
 {
@@ -198,8 +196,7 @@ static long put_u32(uint32_t v, uaddr_t addr)
     return put_user(&v, addr);
 }
 
-/* ---- prctl ------------------------------------------------------------------------------------
- */
+/* ---- prctl ----------------------------------------------------------------------------------- */
 
 static long no_new_privs(struct task *t, int option, const uint64_t a[4])
 {
@@ -373,8 +370,7 @@ long sys_prctl(struct task *t, int option, uint64_t arg2, uint64_t arg3, uint64_
     }
 }
 
-/* ---- arch_prctl -------------------------------------------------------------------------------
- */
+/* ---- arch_prctl ------------------------------------------------------------------------------ */
 
 long sys_arch_prctl(struct task *t, int option, uint64_t arg2)
 {

@@ -169,8 +169,7 @@ long sys_setpriority(struct task *t, int which, int who, int niceval)
     return w.error;
 }
 
-/* ---- scheduling policy ------------------------------------------------------------------------
- */
+/* ---- scheduling policy ----------------------------------------------------------------------- */
 
 static bool policy_is_rt(int policy)
 {

@@ -126,8 +126,7 @@ static void sink_break_open_line(struct strace_thread *st)
     sink_write(mark, sizeof(mark) - 1);
 }
 
-/* ---- text -------------------------------------------------------------------------------------
- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 static const char *call_name(const struct strace_thread *st, char buf[32])
 {
@@ -234,8 +233,7 @@ static void write_text_exit(struct task *t, struct strace_thread *st, const stru
     st->open_shown = st->interrupted = false;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------
- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* Decoders write printable ASCII only. */
 static void put_json_text(struct strace_buf *b, const char *s, size_t size)
@@ -302,8 +300,7 @@ static void write_json_exit(struct task *t, struct strace_thread *st, const long
     write_json_line(t, b);
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void finish_call(struct task *t, struct strace_thread *st, const long *ret)
 {

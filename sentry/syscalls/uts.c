@@ -114,8 +114,7 @@ long sys_getrandom(struct task *t, uaddr_t ubuf, size_t len, uint32_t flags)
     return (long)done;
 }
 
-/* ---- administration ---------------------------------------------------------------------------
- */
+/* ---- administration -------------------------------------------------------------------------- */
 
 static long read_kernel_log(uaddr_t buf, size_t len, bool clear)
 {
@@ -197,8 +196,7 @@ long sys_vhangup(struct task *t)
     return 0;
 }
 
-/* ---- membarrier -------------------------------------------------------------------------------
- */
+/* ---- membarrier ------------------------------------------------------------------------------ */
 
 long sys_membarrier(struct task *t, int cmd, uint32_t flags, int cpu_id)
 {

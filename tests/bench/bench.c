@@ -264,8 +264,7 @@ static void bench_touch_64m(long n)
     touch(n, 16 * TOUCH_SIZE);
 }
 
-/* ---- ping-pong: one operation is there and back
- * ---------------------------------------------------- */
+/* ---- ping-pong: one operation is there and back ---------------------------------------------- */
 
 static void futex_wait(atomic_uint *w, unsigned v)
 {

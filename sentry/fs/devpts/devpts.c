@@ -81,8 +81,7 @@ static void devpts_inode_destroy(struct inode *i)
         tty_put(t);
 }
 
-/* ---- ptys
- * --------------------------------------------------------------------------------------------- */
+/* ---- ptys ------------------------------------------------------------------------------------ */
 
 /* Reserves the lowest free number for t. */
 static int devpts_number_take(struct devpts *d, struct tty ***slot, uint32_t *out)
@@ -263,8 +262,7 @@ int devpts_open_peer(struct file *master, uint32_t flags, struct file **out)
     return devpts_open_slave(t, mnt && mnt->super == t->super ? mnt : NULL, flags, out);
 }
 
-/* ---- inodes
- * -------------------------------------------------------------------------------------------- */
+/* ---- inodes ---------------------------------------------------------------------------------- */
 
 static int devpts_parse_number(const char *name, size_t len, uint32_t *out)
 {

@@ -68,8 +68,7 @@ static void ring_put(struct tty_ring *r, uint8_t c)
     r->head++;
 }
 
-/* ---- output -------------------------------------------------------------------------------------
- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 bool ldisc_put_output_locked(struct tty *t, uint8_t c)
 {
@@ -153,8 +152,7 @@ size_t ldisc_write_locked(struct tty *t, const uint8_t *data, size_t size)
     return n;
 }
 
-/* ---- echo ---------------------------------------------------------------------------------------
- */
+/* ---- echo ------------------------------------------------------------------------------------ */
 
 /* Echo that finds no room is lost. */
 static void echo_raw(struct tty *t, uint8_t c)
@@ -211,8 +209,7 @@ static uint32_t edited_column(const struct tty *t)
     return col;
 }
 
-/* ---- editing
- * ------------------------------------------------------------------------------------- */
+/* ---- editing --------------------------------------------------------------------------------- */
 
 /* Shows that the character c (already taken off the ring) is gone. */
 static void echo_erased(struct tty *t, uint8_t c, bool single)
@@ -300,8 +297,7 @@ static void reprint(struct tty *t)
         echo_char(t, t->in.data[RING_AT(i)]);
 }
 
-/* ---- input
- * --------------------------------------------------------------------------------------- */
+/* ---- input ----------------------------------------------------------------------------------- */
 
 static void queue_input(struct tty *t, uint8_t c)
 {
@@ -473,8 +469,7 @@ size_t ldisc_receive_locked(struct tty *t, const uint8_t *data, size_t size)
     return n;
 }
 
-/* ---- reading
- * --------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 size_t ldisc_input_count_locked(struct tty *t)
 {
@@ -533,8 +528,7 @@ size_t ldisc_read_locked(struct tty *t, uint8_t *buf, size_t size, bool *out_end
     return n;
 }
 
-/* ---- control
- * --------------------------------------------------------------------------------------- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 void ldisc_flush_input_locked(struct tty *t)
 {

@@ -238,8 +238,7 @@ static void tty_file_release(struct file *f)
     tty_put(t);
 }
 
-/* ---- opens by other names
- * -------------------------------------------------------------------------- */
+/* ---- opens by other names -------------------------------------------------------------------- */
 
 int tty_open_current(uint32_t flags, struct file **out)
 {

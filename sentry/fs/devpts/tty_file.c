@@ -18,8 +18,7 @@
 
 enum { TTY_BOUNCE = 2048, TENTH_NS = 100000000 };
 
-/* ---- master
- * ----------------------------------------------------------------------------------------- */
+/* ---- master ---------------------------------------------------------------------------------- */
 
 /* What the slave wrote, in packet mode behind a control byte. Bytes, -EAGAIN, -EIO. */
 static ssize_t master_take(struct tty *t, uint8_t *buf, size_t size)
@@ -83,8 +82,7 @@ static ssize_t master_read(struct file *f, struct iov_iter *dst)
     return ret;
 }
 
-/* ---- slave reads
- * -------------------------------------------------------------------------------------- */
+/* ---- slave reads ----------------------------------------------------------------------------- */
 
 /* What one read call waits for. */
 struct slave_read {
@@ -185,8 +183,7 @@ static ssize_t slave_read(struct file *f, struct iov_iter *dst)
     return ret;
 }
 
-/* ---- writes
- * --------------------------------------------------------------------------------------------- */
+/* ---- writes ---------------------------------------------------------------------------------- */
 
 /* Hands bytes to the other end. Bytes taken, -EIO. */
 static ssize_t end_put(struct file *f, const uint8_t *data, size_t size)

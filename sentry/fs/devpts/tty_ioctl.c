@@ -17,8 +17,7 @@
 #include "sentry/fs/devpts/tty_internal.h"
 #include "sentry/mm/uaccess.h"
 
-/* ---- termios
- * ------------------------------------------------------------------------------------------ */
+/* ---- termios --------------------------------------------------------------------------------- */
 
 static long get_termios(struct tty *t, uint32_t cmd, uaddr_t arg)
 {
@@ -88,8 +87,7 @@ static long set_termios(struct tty *t, uint32_t cmd, uaddr_t arg)
     return 0;
 }
 
-/* ---- window, queues, flow
- * -------------------------------------------------------------------------------- */
+/* ---- window, queues, flow -------------------------------------------------------------------- */
 
 void tty_set_winsize(struct tty *t, const struct lx_winsize *ws)
 {
@@ -189,8 +187,7 @@ static long ioctl_simulate_input(struct tty *t, uaddr_t arg)
     return 0;
 }
 
-/* ---- master only
- * ------------------------------------------------------------------------------------------- */
+/* ---- master only ----------------------------------------------------------------------------- */
 
 static long ioctl_set_bool(struct tty *t, uint32_t cmd, uaddr_t arg)
 {
@@ -265,8 +262,7 @@ static long ioctl_master(struct file *f, uint32_t cmd, uaddr_t arg)
     }
 }
 
-/* ---- dispatch
- * ---------------------------------------------------------------------------------------------- */
+/* ---- dispatch -------------------------------------------------------------------------------- */
 
 static bool changes_terminal(uint32_t cmd)
 {

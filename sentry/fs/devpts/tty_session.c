@@ -167,8 +167,7 @@ void tty_vhangup_current(void)
     tty_put(t);
 }
 
-/* ---- signals
- * ------------------------------------------------------------------------------------------ */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 void tty_signal_foreground_locked(struct tty *t, int signo)
 {
@@ -215,8 +214,7 @@ int tty_job_control(struct tty *t, int signo)
     return ret;
 }
 
-/* ---- ioctls
- * --------------------------------------------------------------------------------------------- */
+/* ---- ioctls ---------------------------------------------------------------------------------- */
 
 /* TIOCSCTTY. arg 1: steal it from another session (CAP_SYS_ADMIN). */
 static long ioctl_set_controlling(struct tty *t, uaddr_t arg)

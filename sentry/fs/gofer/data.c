@@ -23,8 +23,7 @@ struct gofer_file {
     struct hostmem *data; /* I, +1 */
 };
 
-/* ---- the kept descriptor ----------------------------------------------------------------------
- */
+/* ---- the kept descriptor --------------------------------------------------------------------- */
 
 static struct hostmem *detach_locked(struct gofer_super *gs, struct gofer_inode *gi)
     REQUIRES(gs->lock)
@@ -199,8 +198,7 @@ bool gi_data_stat(struct gofer_inode *gi)
     return true;
 }
 
-/* ---- mapping ------------------------------------------------------------------------------------
- */
+/* ---- mapping --------------------------------------------------------------------------------- */
 
 static struct gofer_inode *map_owner(struct mappable *m)
 {
@@ -275,8 +273,7 @@ const struct mappable_ops gofer_mappable_ops = {
     .sync = gofer_map_sync,
 };
 
-/* ---- file ops
- * ------------------------------------------------------------------------------------ */
+/* ---- file ops -------------------------------------------------------------------------------- */
 
 static struct gofer_file *gofer_file(struct file *f)
 {

@@ -286,8 +286,7 @@ enum listing_answer gi_listing_find(struct gofer_inode *dir, const char *name, s
     return answer;
 }
 
-/* ---- open directories ---------------------------------------------------------------------------
- */
+/* ---- open directories ------------------------------------------------------------------------ */
 
 static struct gofer_dir_file *dir_file(struct file *f)
 {

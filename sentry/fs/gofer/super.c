@@ -421,8 +421,7 @@ void gi_unnamed(struct gofer_inode *gi, struct gofer_inode *dir, const char *nam
     free(old_name);
 }
 
-/* ---- the super ---------------------------------------------------------------------------------
- */
+/* ---- the super ------------------------------------------------------------------------------- */
 
 static int gofer_statfs(struct super *s, struct fs_statfs *out)
 {
@@ -573,8 +572,7 @@ int gofer_mount(int sock_fd, uint32_t flags, struct super **out)
     return 0;
 }
 
-/* ---- ops tables --------------------------------------------------------------------------------
- */
+/* ---- ops tables ------------------------------------------------------------------------------ */
 
 static int gofer_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct file **out)
 {

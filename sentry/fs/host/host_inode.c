@@ -109,8 +109,7 @@ static int host_inode_permission(struct inode *i, const struct cred *cred, uint3
     return 0;
 }
 
-/* ---- mapping
- * ---------------------------------------------------------------------------------------- */
+/* ---- mapping --------------------------------------------------------------------------------- */
 
 static struct host_inode *host_inode_of_map(struct mappable *m)
 {

@@ -64,8 +64,7 @@ static void bounce_destroy(struct bounce *b)
         free(b->data);
 }
 
-/* ---- streams
- * ------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static int stream_wait(struct hostfd *h, uint32_t events)
 {
@@ -169,8 +168,7 @@ static uint32_t stream_poll(struct file *f)
     return ready & ~WAKE_NVAL;
 }
 
-/* ---- terminals of the host
- * ------------------------------------------------------------------------ */
+/* ---- terminals of the host ------------------------------------------------------------------- */
 
 static long tty_get_termios(struct hostfd *h, uaddr_t arg)
 {
@@ -252,8 +250,7 @@ static long hostfile_ioctl(struct file *f, uint32_t cmd, uaddr_t arg)
     return h->tty ? tty_ioctl(h, cmd, arg) : -ENOTTY;
 }
 
-/* ---- regular files
- * ------------------------------------------------------------------------------- */
+/* ---- regular files --------------------------------------------------------------------------- */
 
 /* The file is neither FILE_SEEKABLE nor FILE_STREAM: the vfs hands in -1 for read and write, which
  * then use the host's position, and a real one for pread and pwrite. */
@@ -354,8 +351,7 @@ static int regular_fsync(struct file *f, bool data_only)
     return data_only ? host_fdatasync(h->fd) : host_fsync(h->fd);
 }
 
-/* ---- file and inode
- * -------------------------------------------------------------------------------- */
+/* ---- file and inode -------------------------------------------------------------------------- */
 
 static void hostfile_release(struct file *f)
 {

@@ -81,8 +81,7 @@ bool file_is_inotify(const struct file *f)
     return f->ops == &inotify_file_ops;
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static bool same_event(const struct inotify_entry *e, int32_t wd, uint32_t mask, uint32_t cookie,
                        const char *name)
@@ -182,8 +181,7 @@ void inotify_inode_destroy(struct inode *inode)
     free(atomic_exchange(&inode->watches, NULL));
 }
 
-/* ---- watches
- * --------------------------------------------------------------------------------------- */
+/* ---- watches --------------------------------------------------------------------------------- */
 
 static int inotify_set_get(struct inode *inode, struct inotify_set **out)
 {
@@ -289,8 +287,7 @@ int inotify_remove(struct file *f, int32_t wd)
     return 0;
 }
 
-/* ---- file
- * ------------------------------------------------------------------------------------------ */
+/* ---- file ------------------------------------------------------------------------------------ */
 
 /* The first event if it fits in room. NULL: the queue is empty or *too_big. */
 static struct inotify_entry *inotify_take(struct inotify *in, size_t room, bool *too_big)

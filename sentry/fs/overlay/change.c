@@ -85,8 +85,7 @@ static void dirs_sync(struct inode *a, struct inode *b)
         ovl_attr_sync(ovl_inode(b));
 }
 
-/* ---- making
- * -------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 /* Makes the upper object in place of the whiteout that may be there. */
 static int make_over(struct dentry *dir, const struct dentry *child, const struct object *o,
@@ -214,8 +213,7 @@ int ovl_tmpfile(struct inode *dir, uint32_t mode, struct inode **out)
     return ret < 0 ? ret : ovl_inode_get(od->os, NULL, "", 0, &f, out);
 }
 
-/* ---- removing
- * ------------------------------------------------------------------------------------- */
+/* ---- removing -------------------------------------------------------------------------------- */
 
 static int remove_name(struct inode *dir, struct dentry *child)
 {
@@ -264,8 +262,7 @@ int ovl_rmdir(struct inode *dir, struct dentry *child)
     return ret < 0 ? ret : remove_name(dir, child);
 }
 
-/* ---- renaming
- * ------------------------------------------------------------------------------------- */
+/* ---- renaming -------------------------------------------------------------------------------- */
 
 /* Place of the directory's topmost lower part in its layer. */
 static int lower_path(const struct ovl_inode *oi, char *buf, size_t size)

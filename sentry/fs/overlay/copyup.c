@@ -33,8 +33,7 @@ int ovl_open_real(struct dentry *d, uint32_t flags, struct file **out)
     return 0;
 }
 
-/* ---- contents
- * ------------------------------------------------------------------------------------ */
+/* ---- contents -------------------------------------------------------------------------------- */
 
 static int copy_range(struct file *from, struct file *to, uint8_t *buf, uint64_t off, uint64_t end)
 {
@@ -181,8 +180,7 @@ static int copy_meta(struct ovl_inode *oi, struct inode *from, struct inode *to)
     return inode_setattr(to, &attr);
 }
 
-/* ---- the twin
- * -------------------------------------------------------------------------------------- */
+/* ---- the twin -------------------------------------------------------------------------------- */
 
 /* The negative upper child by that name, dir lock held. -EEXIST when something is there. */
 static int upper_child(struct dentry *dir, const char *name, struct dentry **out)

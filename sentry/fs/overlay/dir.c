@@ -101,8 +101,7 @@ static bool merged_has(const struct merged *m, const char *name, size_t len)
     return false;
 }
 
-/* ---- filling ----------------------------------------------------------------------------------
- */
+/* ---- filling --------------------------------------------------------------------------------- */
 
 struct filler {
     struct dir_emit emit;
@@ -261,8 +260,7 @@ int ovl_dir_clear_whiteouts(struct ovl_inode *dir)
     return ret;
 }
 
-/* ---- open directories ---------------------------------------------------------------------------
- */
+/* ---- open directories ------------------------------------------------------------------------ */
 
 static struct ovl_dir_file *dir_file(struct file *f)
 {

@@ -15,8 +15,7 @@
 
 #include "sentry/fs/overlay/overlay_internal.h"
 
-/* ---- numbers and marks -------------------------------------------------------------------------
- */
+/* ---- numbers and marks ----------------------------------------------------------------------- */
 
 uint64_t ovl_guest_ino(uint32_t layer, uint64_t ino)
 {
@@ -54,8 +53,7 @@ int ovl_mark_set(struct inode *real, const char *name, const void *value, size_t
     return real->ops->setxattr ? real->ops->setxattr(real, name, value, size, 0) : -EOPNOTSUPP;
 }
 
-/* ---- found -------------------------------------------------------------------------------------
- */
+/* ---- found ----------------------------------------------------------------------------------- */
 
 void ovl_found_free(struct ovl_found *f)
 {
@@ -91,8 +89,7 @@ int ovl_found_add(struct ovl_found *f, struct dentry *take, uint32_t layer)
     return 0;
 }
 
-/* ---- table
- * --------------------------------------------------------------------------------------- */
+/* ---- table ----------------------------------------------------------------------------------- */
 
 static struct ovl_inode **bucket(struct ovl_super *os, const struct inode *key)
 {
@@ -143,8 +140,7 @@ static struct ovl_inode *find_locked(struct ovl_super *os, const struct inode *k
     return NULL;
 }
 
-/* ---- attributes
- * ----------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 static bool newer(struct fs_time a, struct fs_time b)
 {
@@ -241,8 +237,7 @@ static int ovl_readlink(struct inode *inode, char **out)
     return *out ? 0 : -ENOMEM;
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 void ovl_set_name(struct ovl_inode *oi, struct ovl_inode *parent, const char *name, size_t len)
 {

@@ -158,8 +158,7 @@ int overlay_mount(struct super *upper, struct super *const lowers[], size_t coun
     return 0;
 }
 
-/* ---- mount(2)
- * ------------------------------------------------------------------------------------ */
+/* ---- mount(2) -------------------------------------------------------------------------------- */
 
 struct ovl_options {
     char *lower, *upper, *work; /* into text */

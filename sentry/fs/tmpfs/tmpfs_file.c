@@ -34,8 +34,7 @@ static void update_blocks(struct tmpfs_inode *ti)
     ti->inode.attr.blocks = ti->pages.count * (LX_PAGE_SIZE / 512);
 }
 
-/* ---- finding and filling pages ----------------------------------------------------------------
- */
+/* ---- finding and filling pages --------------------------------------------------------------- */
 
 /* Pages [index, +max): *page is the first or MEMFILE_NONE for a hole; returns how many follow of
  * the same kind (consecutive in sentry memory, or all holes). */
@@ -158,8 +157,7 @@ static int zero_within_page(struct tmpfs_inode *ti, uint64_t off, uint64_t len)
     return 0;
 }
 
-/* ---- read and write ---------------------------------------------------------------------------
- */
+/* ---- read and write -------------------------------------------------------------------------- */
 
 static uint32_t run_limit(uint64_t pos, uint64_t bytes)
 {
@@ -296,8 +294,7 @@ static lx_loff_t tmpfs_seek(struct file *f, lx_loff_t off, int whence)
     return ret;
 }
 
-/* ---- size and space ---------------------------------------------------------------------------
- */
+/* ---- size and space -------------------------------------------------------------------------- */
 
 int tmpfs_truncate(struct tmpfs_inode *ti, uint64_t size)
 {
@@ -401,8 +398,7 @@ int tmpfs_fallocate(struct file *f, int mode, lx_loff_t off, lx_loff_t len)
     return ret;
 }
 
-/* ---- mappings ---------------------------------------------------------------------------------
- */
+/* ---- mappings -------------------------------------------------------------------------------- */
 
 static struct tmpfs_inode *of_map(struct mappable *m)
 {
@@ -464,8 +460,7 @@ const struct mappable_ops tmpfs_mappable_ops = {
     .put = tmpfs_map_put,
 };
 
-/* ---- open -------------------------------------------------------------------------------------
- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static int tmpfs_fsync(struct file *f, bool data_only)
 {

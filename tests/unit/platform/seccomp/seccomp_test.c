@@ -35,8 +35,7 @@ uaddr_t backend_stub_end(struct platform *p)
     return p->stub_base + STUB_SLOTS_OFF + SLOT_COUNT * p->stacks.size;
 }
 
-/* --- guests that attack the stub ----------------------------------------------------------------
- */
+/* --- guests that attack the stub -------------------------------------------------------------- */
 
 extern const uint8_t g_seccomp_code[], g_seccomp_code_end[], g_seccomp_setup[],
     g_seccomp_setup_end[];

@@ -612,8 +612,7 @@ static void test_speed(void **state)
     fdtable_close(g_self.files, fd);
 }
 
-/* ---- random names against a model -------------------------------------------------------------
- */
+/* ---- random names against a model ------------------------------------------------------------ */
 
 #define SLOTS 12
 
