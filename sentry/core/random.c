@@ -18,7 +18,7 @@ static struct {
     struct mutex lock;
     size_t left; /* lock: bytes at the start that were not given out */
     uint8_t bytes[POOL_SIZE];
-} g_pool = {.lock = {.rank = RANK_LEAF}};
+} g_pool = {.lock = {.rank = RANK_RANDOM}};
 
 int64_t random_bytes(void *buf, size_t size)
 {
