@@ -139,6 +139,10 @@ foreach(source ${runtime_sources})
         foreach(platform ${RUNSC_TEST_PLATFORMS})
             add_our_test(${platform}/${name} 600 programs ${tests_dir}/support/compare_program
                 ${platform} ${tests_dir}/runtime/${source})
+            if(TEST ${RUNSC_TEST_PREFIX}${platform}/${name}) # its native runs would see each other
+                set_tests_properties(${RUNSC_TEST_PREFIX}${platform}/${name} PROPERTIES
+                    RESOURCE_LOCK ${name})
+            endif()
         endforeach()
     else()
         add_our_test(runtime/${name} 300 runtime ${tests_dir}/runtime/${source})
