@@ -187,9 +187,12 @@ file(GLOB compat_suites CONFIGURE_DEPENDS RELATIVE ${tests_dir}/compat ${tests_d
 if(NOT RUNSC_TEST_REPEAT)
     foreach(unit ${compat_suites})
         get_filename_component(suite ${unit} DIRECTORY)
+        file(STRINGS ${tests_dir}/compat/${unit} quick REGEX "quick") # suites without have to be fetched
         foreach(platform ${RUNSC_TEST_PLATFORMS})
-            add_our_test(${platform}/compat/${suite} 300 compat ${tests_dir}/compat/compare ${suite}
-                --platform ${platform} --tier quick)
+            if(quick)
+                add_our_test(${platform}/compat/${suite} 300 compat ${tests_dir}/compat/compare ${suite}
+                    --platform ${platform} --tier quick)
+            endif()
             if(RUNSC_TEST_FULL)
                 add_our_test(${platform}/compat-full/${suite} 14400 compat
                     ${tests_dir}/compat/compare ${suite} --platform ${platform} --tier full)
