@@ -179,17 +179,23 @@ static bool forgivable(int errnum)
     return errnum == EACCES || errnum == EPERM || errnum == EROFS || errnum == ENOENT;
 }
 
-static int add_dir(struct cgroup *cg, const struct cgroup_hierarchy *h, const char *path,
-                   struct err *e)
+static int name_dir(struct cgroup *cg, const struct cgroup_hierarchy *h, const char *path,
+                    struct err *e)
 {
     struct cgroup_place *d = &cg->dirs[cg->count];
-    int ret;
 
     *d = (struct cgroup_place){.controllers = strdup(h->controllers), .path = dir_for(h, path)};
     if (!d->controllers || !d->path)
         return err_errno(e, ENOMEM, "cgroups");
     cg->count++;
-    ret = make_dirs(h->mountpoint, d->path, h->controllers);
+    return 0;
+}
+
+static int make_dir(struct cgroup *cg, struct cgroup_place *d, const struct cgroup_hierarchy *h,
+                    struct err *e)
+{
+    int ret = make_dirs(h->mountpoint, d->path, h->controllers);
+
     if (ret == 0)
         return 0;
     if (!cg->rootless || !forgivable(-ret))
@@ -254,7 +260,11 @@ int cgroup_create(const struct cgroup_config *config, struct cgroup **out, struc
     if (ret == 0 && count == 0 && !cg->rootless)
         ret = err_set(e, "no cgroup mount found in mountinfo");
     for (size_t i = 0; i < count && ret == 0; i++)
-        ret = add_dir(cg, &all[i], path, e);
+        ret = name_dir(cg, &all[i], path, e);
+    if (ret == 0 && config->named)
+        ret = config->named(config->named_arg, cg, e);
+    for (size_t i = 0; i < count && ret == 0; i++)
+        ret = make_dir(cg, &cg->dirs[i], &all[i], e);
     cgroup_hierarchies_free(all, count);
     if (ret < 0) {
         struct err ignored = {0}; /* the first failure is the one to tell */

@@ -4,8 +4,9 @@
  * hierarchy and one in the v2 tree (a hybrid host has both), or the systemd scope that owns them.
  *
  * Order of use (engines rely on it):
- *   create:  cgroup_create, cgroup_apply, cgroup_join(pid) for every process of the sandbox before
- * it is let go (the Sentry; its stubs inherit; the Gofer; proxies), cgroup_save -> state.json
+ *   create:  cgroup_create (its names go into state.json before anything is made), cgroup_apply,
+ *            cgroup_join(pid) for every process of the sandbox before it is let go (the Sentry; its
+ *            stubs inherit; the Gofer; proxies), cgroup_save -> state.json
  *   update:  cgroup_load, cgroup_apply(new resources)
  *   pause:   cgroup_load, cgroup_freeze(true); resume: false
  *   events:  cgroup_load, cgroup_stats / cgroup_oom_open
@@ -35,6 +36,10 @@ struct cgroup_config {
     const json_t *resources; /* linux.resources or NULL; only asked whether something is wanted */
     bool systemd;            /* --systemd-cgroup: path is slice:prefix:name */
     bool rootless;           /* lack of permission is not an error by itself */
+    /* Called when all names are known and nothing is made yet: a creator that is killed from then on
+     * leaves a record (cgroup_save) of what may exist. NULL: not needed. */
+    int (*named)(void *arg, const struct cgroup *cg, struct err *e);
+    void *named_arg;
 };
 
 /* Makes the directories (existing ones are used: podman makes them first). With systemd the scope

@@ -6,6 +6,16 @@
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
 
+/* Before the directories are made. */
+static int remember(void *arg, const struct cgroup *cg, struct err *e)
+{
+    struct container *c = arg;
+
+    json_decref(c->cgroup);
+    c->cgroup = cgroup_save(cg);
+    return container_save(c, e);
+}
+
 int limits_make(struct container *c, const json_t *spec, struct cgroup **out, struct err *e)
 {
     const json_t *linux_spec = json_object_get(spec, "linux");
@@ -15,10 +25,13 @@ int limits_make(struct container *c, const json_t *spec, struct cgroup **out, st
         .resources = json_object_get(linux_spec, "resources"),
         .systemd = g_options.systemd_cgroup,
         .rootless = g_options.rootless || cgroup_rootless_default(),
+        .named = remember,
+        .named_arg = c,
     };
 
     if (cgroup_create(&config, out, e) < 0)
         return -1;
+    json_decref(c->cgroup);
     c->cgroup = cgroup_save(*out);
     return limits_apply(*out, config.resources, e);
 }
