@@ -183,7 +183,7 @@ static enum verdict take_signal(struct task *t, struct lx_siginfo *info, struct 
         return AGAIN;
     }
     if (unlikely(taskwork_due(t))) {
-        mutex_unlock(&tg->lock);
+        mutex_unlock(&t->tg->lock);
         (void)taskwork_run(t); /* looks again in any case */
         return AGAIN;
     }

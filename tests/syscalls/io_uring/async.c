@@ -442,14 +442,14 @@ static struct test_ring g_shared;
 
 static void *stress_thread(void *arg)
 {
+    struct test_ring r = {0};
     int p[2];
-    char x;
+    char x = 0;
     long me = (long)arg;
 
     if (pipe(p) < 0)
         return (void *)1;
     for (int i = 0; i < 200; i++) {
-        struct test_ring r;
         char out = (char)i;
 
         if (i % 20 == 0) {

@@ -261,17 +261,15 @@ TEST(eventfd_and_poll_tell)
 
 TEST(probe)
 {
-    struct {
-        struct io_uring_probe p;
-        struct io_uring_probe_op ops[64];
-    } b;
+    struct io_uring_probe *p = calloc(1, sizeof(*p) + 64 * sizeof(p->ops[0]));
     RING(4);
 
-    memset(&b, 0, sizeof(b));
-    CHECK_EQ(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_PROBE, &b, 64L), 0);
-    CHECK(b.p.last_op >= IORING_OP_LINKAT);
-    CHECK_EQ(b.ops[IORING_OP_READ].flags, IO_URING_OP_SUPPORTED);
-    CHECK_ERR(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_PROBE, &b, 64L), EINVAL);
+    REQUIRE(p);
+    CHECK_EQ(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_PROBE, p, 64L), 0);
+    CHECK(p->last_op >= IORING_OP_LINKAT);
+    CHECK_EQ(p->ops[IORING_OP_READ].flags, IO_URING_OP_SUPPORTED);
+    CHECK_ERR(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_PROBE, p, 64L), EINVAL);
+    free(p);
     CHECK_ERR(sys(SYS_io_uring_register, r.fd, 77L, 0L, 0L), EINVAL);
     ring_end(&r);
 }
