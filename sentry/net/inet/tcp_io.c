@@ -179,7 +179,8 @@ static int wait_room(struct tcp_sock *t, struct tcp_sock *peer, struct sock_wait
     }
 }
 
-/* MSG_FASTOPEN: connects first. Nobody has a cookie, so the data follows the handshake. */
+/* MSG_FASTOPEN: connects first. Nobody has a cookie, so the data follows the handshake.
+ * Linux (6.18, checked): landlock's rule about TCP connections is not asked on this way. */
 static int fastopen_connect(struct sock *sk, const struct net_msg *m)
 {
     if (m->addr.len >= sizeof(m->addr.family) && m->addr.family == LX_AF_UNSPEC)
