@@ -84,13 +84,13 @@ int ptrace_ctx_new(struct platform_space *s, struct platform_ctx *creator,
         c->fpu_parent = creator;
         c->fpu_parent_seq = atomic_load(&creator->seq);
     }
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     ret = c->stub.pid ? 0 : space_take_stub_locked(s, c);
     if (ret == 0) {
-        list_add_tail(&s->ctxs, &c->node);
-        s->ctx_count++;
+        list_add_tail(&s->base.ctxs, &c->node);
+        s->base.ctx_count++;
     }
-    mutex_unlock(&s->lock);
+    mutex_unlock(&s->base.lock);
     if (ret < 0)
         goto fail;
     c->fpu = CTX_FPU_RESET;
@@ -118,11 +118,11 @@ int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
 
     if (c->space == s)
         return 0;
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     ret = space_take_stub_locked(s, &fresh);
     if (ret == 0)
-        s->ctx_count++; /* keeps the space's stub rules right until c is on the list */
-    mutex_unlock(&s->lock);
+        s->base.ctx_count++; /* keeps the space's stub rules right until c is on the list */
+    mutex_unlock(&s->base.lock);
     if (ret < 0)
         return ret;
     space_leave(c->space, c);
@@ -132,9 +132,9 @@ int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     c->fpu = CTX_FPU_RESET;
     c->fpu_parent = NULL;
     atomic_store(&c->host_pid, c->stub.pid);
-    mutex_lock(&s->lock);
-    list_add_tail(&s->ctxs, &c->node);
-    mutex_unlock(&s->lock);
+    mutex_lock(&s->base.lock);
+    list_add_tail(&s->base.ctxs, &c->node);
+    mutex_unlock(&s->base.lock);
     return 0;
 }
 
@@ -186,8 +186,8 @@ static int enter_guest(struct platform_ctx *c, const struct lx_regs *regs)
             atomic_store(&c->interrupt, 0);
             return 0;
         }
-        if (lazy_must_drain(&c->lazy, atomic_load(&c->space->pending))) {
-            ret = space_drain(c->space, c);
+        if (lazy_must_drain(&c->lazy, atomic_load(&c->space->base.pending))) {
+            ret = stub_space_drain(&c->space->base, c);
             if (ret < 0)
                 return ret;
             c->lazy.runs = 0;
@@ -197,7 +197,7 @@ static int enter_guest(struct platform_ctx *c, const struct lx_regs *regs)
             return ret;
         atomic_fetch_add(&c->seq, 1);
         if (likely(!atomic_load(&c->interrupt) &&
-                   atomic_load(&c->space->pending) != PENDING_FORCED))
+                   atomic_load(&c->space->base.pending) != PENDING_FORCED))
             return 1;
         leave_guest(c);
     }
@@ -242,14 +242,15 @@ static int decode_signal(struct platform_ctx *c, const siginfo_t *si, struct lx_
     if ((sig == SIGSEGV && (code == SEGV_MAPERR || code == SEGV_ACCERR || code == SEGV_PKUERR)) ||
         (sig == SIGBUS && code != BUS_ADRALN && code != SI_KERNEL)) {
         c->lazy.drain_next = true;
-        if (atomic_load(&c->space->pending) != PENDING_NONE && sig == SIGSEGV &&
-            space_addr_pending(c->space, addr)) {
+        if (atomic_load(&c->space->base.pending) != PENDING_NONE && sig == SIGSEGV &&
+            stub_space_addr_pending(&c->space->base, addr)) {
             lazy_missed(&c->lazy);
             return 0;
         }
         *ev = (struct platform_event){.kind = PLATFORM_FAULT,
                                       .fault_addr = addr,
-                                      .fault_bus = sig == SIGBUS || space_addr_bad(c->space, addr),
+                                      .fault_bus = sig == SIGBUS ||
+                                                   stub_space_addr_bad(&c->space->base, addr),
                                       .code = code};
         return 1;
     }

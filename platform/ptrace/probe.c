@@ -3,14 +3,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "platform/base/log.h"
 #include "platform/host/mem.h"
 #include "platform/host/proc.h"
 #include "platform/ptrace/ptrace_internal.h"
 #include "platform/stub/probe.h"
-#include "platform/stub/process.h"
 
 extern const struct platform_ops g_platform_ptrace_ops;
 
@@ -34,19 +31,13 @@ static int start(struct platform **out, const char **out_why)
     if (!p)
         return -ENOMEM;
     mutex_init(&p->master_lock, RANK_STUB_MASTER);
-    mutex_init(&p->pool_lock, RANK_LEAF);
-    list_init(&p->pool);
-    p->low = stub_guest_low();
     *out_why = "make the request file";
-    ret = slots_init(&p->requests, "stub-requests", STUB_PAGE);
+    ret = stub_platform_init(&p->base);
+    if (ret == 0)
+        ret = slots_init(&p->requests, "stub-requests", STUB_PAGE);
     if (ret < 0)
         goto fail;
     p->report_slot = slots_get(&p->requests);
-    /* Stubs that die untraced are reaped by the host kernel. */
-    if (signal(SIGCHLD, SIG_IGN) == SIG_ERR) {
-        ret = -errno;
-        goto fail;
-    }
     ret = master_start(p, out_why);
     if (ret < 0)
         goto fail;
@@ -59,14 +50,7 @@ fail:
 
 int ptrace_start(const struct platform_config *config, struct platform **out)
 {
-    const char *why;
-    int ret = start(out, &why);
-
-    if (ret < 0)
-        log_at(config && config->fallback ? LOG_INFO : LOG_ERROR, LOG_PLATFORM,
-               "ptrace: cannot %s: %s%s", why, strerror(-ret),
-               ret == -EPERM || ret == -EACCES ? MAYBE_FORBIDDEN : "");
-    return ret;
+    return stub_platform_start(config, out, "ptrace", start, MAYBE_FORBIDDEN);
 }
 
 static void ptrace_stop(struct platform *p)
@@ -79,12 +63,6 @@ static void ptrace_stop(struct platform *p)
     platform_release(p);
 }
 
-static void ptrace_range(struct platform *p, uaddr_t *out_low, uaddr_t *out_high)
-{
-    *out_low = p->low;
-    *out_high = p->high;
-}
-
 int ptrace_probe(struct platform_probe *out)
 {
     return stub_probe(&g_platform_ptrace_ops, start, MAYBE_FORBIDDEN, out);
@@ -95,14 +73,14 @@ const struct platform_ops g_platform_ptrace_ops = {
     .probe = ptrace_probe,
     .start = ptrace_start,
     .stop = ptrace_stop,
-    .range = ptrace_range,
+    .range = stub_platform_range,
     .space_new = ptrace_space_new,
     .space_clone = ptrace_space_clone,
     .space_free = ptrace_space_free,
-    .space_map = ptrace_space_map,
-    .space_unmap = ptrace_space_unmap,
-    .space_protect = ptrace_space_protect,
-    .space_clear = ptrace_space_clear,
+    .space_map = stub_space_map,
+    .space_unmap = stub_space_unmap,
+    .space_protect = stub_space_protect,
+    .space_clear = stub_space_clear,
     .space_barrier = ptrace_space_barrier,
     .ctx_new = ptrace_ctx_new,
     .ctx_free = ptrace_ctx_free,

@@ -11,9 +11,8 @@
 #include "platform/partial.h"
 #include "platform/platform.h"
 #include "platform/ptrace/layout.h"
-#include "platform/stub/lazy.h"
-#include "platform/stub/mapping.h"
 #include "platform/stub/slots.h"
+#include "platform/stub/space.h"
 
 /*
  * A host process that lends its address space to guest code. By value: it is moved between ctx,
@@ -32,47 +31,38 @@ enum ctx_fpu {
     CTX_FPU_PENDING, /* xs_pending holds the state to load */
 };
 
-/* Keys: I immutable, p ->pool_lock, M ->master_lock */
+/* Keys: I immutable, M ->master_lock */
 struct platform {
-    uaddr_t low, high;     /* I: what guests may use */
+    struct stub_platform base;
     uaddr_t stub_base;     /* I */
     struct slots requests; /* request pages */
     uint32_t report_slot;  /* I: where the master reports its start */
     struct mutex master_lock;
     struct stub master; /* M: never runs guest code; empty address spaces are cloned from it */
-    struct mutex pool_lock;
-    struct list pool;    /* p: clean spaces */
-    unsigned pool_count; /* p */
 };
+static_assert(offsetof(struct platform, base) == 0, "stub_platform_of");
 
 /*
  * Lifetime: unique (space_new, space_clone .. space_free, which may keep it in the pool).
- * Keys: I immutable, s ->lock, a atomic
+ * Keys: I immutable, s ->base.lock, a atomic
  */
 struct platform_space {
+    struct stub_space base;
     struct platform *platform; /* I */
-    struct list pool_node;     /* platform.pool_lock, while pooled */
-    struct mutex lock;         /* rank SPACE */
-    struct list ctxs;          /* s */
-    unsigned ctx_count;        /* s */
     struct stub spare;         /* s: a parked stub of this address space, for the first ctx */
     struct platform_ctx *spare_parent; /* s: whose FPU state the spare inherited, or NULL */
     unsigned spare_parent_seq;         /* s */
-    bool dirty;                        /* s: the host address space may hold mappings */
-    struct queue queue;                /* s: changes the host has not seen */
-    struct rangeset mapped;            /* s: what the host has mapped; may name too many */
-    atomic_uint pending;               /* a: PENDING_*; written under s */
     uint64_t drain_count;              /* s: times the queue was emptied */
     uint32_t slot;                     /* s: request page; SLOT_NONE until needed */
     bool slot_mapped;                  /* s: the stub sees it */
-    uaddr_t bad_start, bad_end;        /* s: the host refused to map this: guest gets SIGBUS */
     atomic_uint barrier_waiters;       /* a */
     struct cond left_guest;            /* with s */
 };
+static_assert(offsetof(struct platform_space, base) == 0, "stub_space_of");
 
 /*
  * Lifetime: unique (ctx_new .. ctx_free). Keys: I immutable, O owner thread, a atomic,
- * s space->lock
+ * s space->base.lock
  */
 struct platform_ctx {
     struct platform_space *space;    /* O, and s */
@@ -143,28 +133,18 @@ int MUST_CHECK master_clone(struct platform *p, struct stub *out);
 
 /* --- space.c --- */
 
-/* Applies the queue with the stopped stub of c. -ESRCH: the stub died. */
-int MUST_CHECK space_drain(struct platform_space *s, struct platform_ctx *c);
-/* A stub for a first ctx of s. Caller holds s->lock. */
+/* A stub for a first ctx of s. Caller holds s->base.lock. */
 int MUST_CHECK space_take_stub_locked(struct platform_space *s, struct platform_ctx *c)
-    REQUIRES(s->lock);
+    REQUIRES(s->base.lock);
 /* c leaves s for good: its stub is killed, or cleaned and kept when it was the last. */
 void space_leave(struct platform_space *s, struct platform_ctx *c);
 /* Called by an owner whose stub left guest code while somebody waits in space_barrier. */
 void space_left_guest(struct platform_space *s);
-bool space_addr_bad(struct platform_space *s, uaddr_t addr);
-/* Would a fault at addr be helped by applying the queue? */
-bool space_addr_pending(struct platform_space *s, uaddr_t addr);
 
 int ptrace_space_new(struct platform *p, struct platform_space **out);
 int ptrace_space_clone(struct platform_space *from, struct platform_ctx *caller,
                        struct platform_space **out);
 void ptrace_space_free(struct platform_space *s);
-int ptrace_space_map(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
-                     uint64_t offset, uint32_t flags);
-int ptrace_space_unmap(struct platform_space *s, uaddr_t addr, size_t size);
-int ptrace_space_protect(struct platform_space *s, uaddr_t addr, size_t size, int prot);
-int ptrace_space_clear(struct platform_space *s);
 void ptrace_space_barrier(struct platform_space *s);
 /* Frees pooled spaces (stop). */
 void space_pool_drop(struct platform *p);

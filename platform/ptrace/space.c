@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Address spaces: the queue of pending changes, who applies it, and reuse.
+ * Address spaces: who applies pending changes (stub/space.h), and reuse.
  *
- * space->pending is not zero from the first queued change until the host has all of them. A ctx may
- * enter guest code only after it saw pending == 0 with its seq already odd (ctx.c); therefore, when
- * a change is queued, every thread that is in guest code has an odd seq that was set before, and a
- * barrier has to bring out exactly those. Changes are made in the shared host address space, so one
- * drain, by any thread of the space, is enough for all.
- *
- * A queue is kept until all of it was applied. If the stub that applies it dies, another one starts
- * from the beginning; every change is idempotent and order is kept.
+ * Changes are made by a stopped stub of the space, so only by its owner. A barrier has to bring out
+ * exactly the threads whose seq is odd, unless the caller's own stub is one of the space's: changes
+ * are made in the shared host address space, and one drain, by any thread of it, is enough for all.
+ * If the stub that applies a queue dies, another one starts from the beginning.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +18,6 @@
 #include "platform/stub/call.h"
 
 enum {
-    POOL_MAX = 8,        /* parked, empty spaces kept for exec */
-    QUEUE_SOFT_MAX = 96, /* drain early above this */
     BATCH_MAX = STUB_PAGE / REQUEST_SIZE,
 };
 
@@ -37,7 +31,7 @@ static_assert(offsetof(struct stub_call, off) == REQUEST_OFF, "layout.h");
 
 /* --- life --- */
 
-static int drain_locked(struct platform_space *s, struct platform_ctx *c) REQUIRES(s->lock);
+static const struct stub_space_ops g_space_ops;
 
 static struct platform_space *space_alloc(struct platform *p)
 {
@@ -46,9 +40,7 @@ static struct platform_space *space_alloc(struct platform *p)
     if (!s)
         return NULL;
     s->platform = p;
-    mutex_init(&s->lock, RANK_SPACE);
-    list_init(&s->pool_node);
-    list_init(&s->ctxs);
+    stub_space_init(&s->base, &p->base, &g_space_ops);
     cond_init(&s->left_guest);
     s->slot = SLOT_NONE;
     return s;
@@ -58,24 +50,22 @@ static void space_destroy(struct platform_space *s)
 {
     stub_kill(&s->spare);
     slots_put(&s->platform->requests, s->slot);
-    queue_destroy(&s->queue);
-    rangeset_destroy(&s->mapped);
-    mutex_destroy(&s->lock);
+    stub_space_destroy(&s->base);
     free(s);
+}
+
+static struct platform_space *pool_get(struct platform *p)
+{
+    struct stub_space *base = stub_pool_get(&p->base);
+
+    return base ? container_of(base, struct platform_space, base) : NULL;
 }
 
 int ptrace_space_new(struct platform *p, struct platform_space **out)
 {
-    struct platform_space *s = NULL;
+    struct platform_space *s = pool_get(p);
     int ret;
 
-    mutex_lock(&p->pool_lock);
-    if (!list_empty(&p->pool)) {
-        s = list_first_entry(&p->pool, struct platform_space, pool_node);
-        list_del(&s->pool_node);
-        p->pool_count--;
-    }
-    mutex_unlock(&p->pool_lock);
     if (!s) {
         s = space_alloc(p);
         if (!s)
@@ -102,20 +92,20 @@ int ptrace_space_clone(struct platform_space *from, struct platform_ctx *caller,
     if (ret < 0)
         goto fail;
     /* One hold of the lock: the copy must have nothing that the queue was about to take away. */
-    mutex_lock(&from->lock);
-    if (atomic_load(&from->pending))
-        ret = drain_locked(from, caller);
+    mutex_lock(&from->base.lock);
+    if (atomic_load(&from->base.pending))
+        ret = stub_space_drain_locked(&from->base, caller);
     if (ret == 0)
-        ret = rangeset_copy(&to->mapped, &from->mapped);
+        ret = rangeset_copy(&to->base.mapped, &from->base.mapped);
     if (ret == 0)
         ret = stub_clone(&caller->stub, /*share_memory=*/false, &to->spare);
     caller->hw_valid = false;
-    to->bad_start = from->bad_start;
-    to->bad_end = from->bad_end;
-    mutex_unlock(&from->lock);
+    to->base.bad_start = from->base.bad_start;
+    to->base.bad_end = from->base.bad_end;
+    mutex_unlock(&from->base.lock);
     if (ret < 0)
         goto fail;
-    to->dirty = true;
+    to->base.dirty = true;
     to->spare_parent = caller;
     to->spare_parent_seq = atomic_load(&caller->seq);
     *out = to;
@@ -125,71 +115,35 @@ fail:
     return ret == -ESRCH ? -EAGAIN : ret;
 }
 
-static bool pool_put(struct platform_space *s)
-{
-    struct platform *p = s->platform;
-    bool kept = false;
-
-    if (!s->spare.pid || s->dirty)
-        return false;
-    mutex_lock(&p->pool_lock);
-    if (p->pool_count < POOL_MAX) {
-        list_add(&p->pool, &s->pool_node);
-        p->pool_count++;
-        kept = true;
-    }
-    mutex_unlock(&p->pool_lock);
-    return kept;
-}
-
-static void space_forget_mappings(struct platform_space *s)
-{
-    queue_reset(&s->queue);
-    rangeset_reset(&s->mapped);
-    s->bad_start = s->bad_end = 0;
-    s->drain_count++;
-    atomic_store(&s->pending, PENDING_NONE);
-}
-
 void ptrace_space_free(struct platform_space *s)
 {
-    ASSERT(s->ctx_count == 0);
-    space_forget_mappings(s);
+    ASSERT(s->base.ctx_count == 0);
+    stub_space_forget(&s->base);
     s->spare_parent = NULL;
-    if (!pool_put(s))
+    if (!s->spare.pid || s->base.dirty || !stub_pool_put(&s->platform->base, &s->base))
         space_destroy(s);
 }
 
 void space_pool_drop(struct platform *p)
 {
-    for (;;) {
-        struct platform_space *s = NULL;
+    struct platform_space *s;
 
-        mutex_lock(&p->pool_lock);
-        if (!list_empty(&p->pool)) {
-            s = list_first_entry(&p->pool, struct platform_space, pool_node);
-            list_del(&s->pool_node);
-            p->pool_count--;
-        }
-        mutex_unlock(&p->pool_lock);
-        if (!s)
-            return;
+    while ((s = pool_get(p)))
         space_destroy(s);
-    }
 }
 
 int space_take_stub_locked(struct platform_space *s, struct platform_ctx *c)
 {
     int ret;
 
-    ASSERT_HELD(&s->lock);
+    ASSERT_HELD(&s->base.lock);
     if (!s->spare.pid) {
-        if (s->ctx_count)
+        if (s->base.ctx_count)
             return -EAGAIN; /* another thread's stub cannot be used for a clone */
         /* The address space died with its last thread: begin with an empty one. */
-        rangeset_reset(&s->mapped);
+        rangeset_reset(&s->base.mapped);
         s->slot_mapped = false;
-        s->dirty = false;
+        s->base.dirty = false;
         ret = master_clone(s->platform, &s->spare);
         if (ret < 0)
             return ret;
@@ -204,26 +158,16 @@ int space_take_stub_locked(struct platform_space *s, struct platform_ctx *c)
     return 0;
 }
 
-static bool pool_has_room(struct platform *p)
-{
-    bool room;
-
-    mutex_lock(&p->pool_lock);
-    room = p->pool_count < POOL_MAX;
-    mutex_unlock(&p->pool_lock);
-    return room;
-}
-
 /* Unmaps all, so that the stub can serve another program. */
-static bool space_clean_locked(struct platform_space *s, struct stub *stub) REQUIRES(s->lock)
+static bool space_clean_locked(struct platform_space *s, struct stub *stub) REQUIRES(s->base.lock)
 {
     const struct platform *p = s->platform;
     const uint64_t args[6] = {0, p->stub_base};
 
-    if (s->dirty && stub_syscall(stub, SYS_munmap, args) != 0)
+    if (s->base.dirty && stub_syscall(stub, SYS_munmap, args) != 0)
         return false;
-    s->dirty = false;
-    space_forget_mappings(s);
+    s->base.dirty = false;
+    stub_space_forget(&s->base);
     return true;
 }
 
@@ -231,110 +175,31 @@ void space_leave(struct platform_space *s, struct platform_ctx *c)
 {
     bool last;
 
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     list_del(&c->node);
-    last = --s->ctx_count == 0;
+    last = --s->base.ctx_count == 0;
     if (!last || !c->stub.pid) {
         stub_kill(&c->stub);
     } else if (!c->stub.seized) {
         s->spare = c->stub; /* it never ran */
-    } else if (pool_has_room(s->platform) && space_clean_locked(s, &c->stub)) {
+    } else if (stub_pool_has_room(&s->platform->base) && space_clean_locked(s, &c->stub)) {
         stub_park(&c->stub);
         s->spare = c->stub;
     } else {
         stub_kill(&c->stub);
     }
     if (last && !s->spare.pid) {
-        space_forget_mappings(s);
-        s->dirty = s->slot_mapped = false;
+        stub_space_forget(&s->base);
+        s->base.dirty = s->slot_mapped = false;
     }
     c->stub = (struct stub){0};
     atomic_store(&c->host_pid, 0);
     if (atomic_load(&s->barrier_waiters))
         cond_wake_all(&s->left_guest);
-    mutex_unlock(&s->lock);
+    mutex_unlock(&s->base.lock);
 }
 
 /* --- pending changes --- */
-
-static bool range_ok(const struct platform_space *s, uaddr_t addr, size_t size)
-{
-    uaddr_t end;
-
-    return size != 0 && ((addr | size) & (LX_PAGE_SIZE - 1)) == 0 &&
-           !add_overflows(addr, size, &end) && addr >= s->platform->low && end <= s->platform->high;
-}
-
-/* After every change of the queue. */
-static void queue_changed_locked(struct platform_space *s) REQUIRES(s->lock)
-{
-    struct platform_ctx *c = ctx_current();
-
-    atomic_store(&s->pending, s->queue.forced  ? PENDING_FORCED
-                              : s->queue.count ? PENDING_LAZY
-                                               : PENDING_NONE);
-    /* A stopped stub of this space is at hand: keep the queue short. A failed drain is met again
-     * before the next run. */
-    if (s->queue.count > QUEUE_SOFT_MAX && c && c->space == s && c->stub.seized)
-        IGNORE_RESULT(drain_locked(s, c));
-}
-
-int ptrace_space_map(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
-                     uint64_t offset, uint32_t flags)
-{
-    const struct change ch = {CHANGE_MAP, prot, fd, flags, addr, size, offset};
-    int ret;
-
-    if (!range_ok(s, addr, size))
-        return -EINVAL;
-    mutex_lock(&s->lock);
-    if (addr < s->bad_end && addr + size > s->bad_start)
-        s->bad_start = s->bad_end = 0;
-    ret = queue_map(&s->queue, &s->mapped, &ch);
-    queue_changed_locked(s);
-    mutex_unlock(&s->lock);
-    return ret;
-}
-
-int ptrace_space_unmap(struct platform_space *s, uaddr_t addr, size_t size)
-{
-    int ret;
-
-    if (!range_ok(s, addr, size))
-        return -EINVAL;
-    mutex_lock(&s->lock);
-    ret = queue_unmap(&s->queue, &s->mapped, addr, size);
-    queue_changed_locked(s);
-    mutex_unlock(&s->lock);
-    return ret;
-}
-
-int ptrace_space_protect(struct platform_space *s, uaddr_t addr, size_t size, int prot)
-{
-    int ret;
-
-    if (!range_ok(s, addr, size))
-        return -EINVAL;
-    mutex_lock(&s->lock);
-    ret = queue_protect(&s->queue, &s->mapped, addr, size, prot);
-    queue_changed_locked(s);
-    mutex_unlock(&s->lock);
-    return ret;
-}
-
-int ptrace_space_clear(struct platform_space *s)
-{
-    const struct platform *p = s->platform;
-    int ret;
-
-    mutex_lock(&s->lock);
-    queue_reset(&s->queue);
-    s->bad_start = s->bad_end = 0;
-    ret = queue_unmap(&s->queue, &s->mapped, p->low, p->high - p->low);
-    queue_changed_locked(s);
-    mutex_unlock(&s->lock);
-    return ret;
-}
 
 static struct stub_args request_args(const struct stub_call *r)
 {
@@ -351,7 +216,7 @@ static long request_call(struct stub *stub, const struct stub_call *r)
 
 /* Makes the space's request page visible in the stub. Not inherited by forks: a child would read
  * its parent's requests. */
-static int slot_map_locked(struct platform_space *s, struct stub *stub) REQUIRES(s->lock)
+static int slot_map_locked(struct platform_space *s, struct stub *stub) REQUIRES(s->base.lock)
 {
     const struct platform *p = s->platform;
     const uaddr_t at = p->stub_base + STUB_REQUEST_OFF;
@@ -396,7 +261,7 @@ static int run_registers(struct stub *stub, const struct change *ch, uint32_t co
 
 /* Runs up to count requests in one go. Returns as run_registers. */
 static int run_batch_locked(struct platform_space *s, struct stub *stub, const struct change *ch,
-                            uint32_t count, int *out_error) REQUIRES(s->lock)
+                            uint32_t count, int *out_error) REQUIRES(s->base.lock)
 {
     const struct platform *p = s->platform;
     uaddr_t base = p->stub_base + STUB_REQUEST_OFF;
@@ -434,110 +299,42 @@ static int run_batch_locked(struct platform_space *s, struct stub *stub, const s
     return (int)MIN(done, count);
 }
 
-/* What to do with a change the host refused. Never leaves an old mapping behind. */
-static int change_failed_locked(struct platform_space *s, struct stub *stub,
-                                const struct change *ch, int error, bool *dropped) REQUIRES(s->lock)
+static int apply(struct stub_space *base, struct platform_ctx *by, const struct change *ch,
+                 uint32_t count, int *out_error)
 {
-    const struct platform *p = s->platform;
-    const struct stub_call all = {.nr = SYS_munmap, .size = p->stub_base, .fd = -1};
-    struct stub_call one = {.nr = SYS_munmap, .addr = ch->addr, .size = ch->size, .fd = -1};
-    long ret;
+    struct platform_space *s = container_of(base, struct platform_space, base);
 
-    if (error == -ENOMEM && ch->kind != CHANGE_PROTECT && !*dropped) {
-        /* Too many host mappings, most likely: the cache is dropped, pages come back by faults. */
-        *dropped = true;
-        log_debug(LOG_PLATFORM, "ptrace: dropping all mappings of a space: out of memory");
-        ret = request_call(stub, &all);
-        return ret < 0 ? (int)ret : -EAGAIN;
-    }
-    if (ch->kind == CHANGE_UNMAP)
-        return -EIO;
-    ret = request_call(stub, &one);
-    if (ret == -ENOMEM)
-        ret = request_call(stub, &all);
-    if (ret < 0)
-        return ret == -ESRCH ? -ESRCH : -EIO;
-    if (ch->kind == CHANGE_MAP) {
-        log_debug(LOG_PLATFORM, "ptrace: the host refuses to map fd %d: %s", ch->fd,
-                  strerror(-error));
-        s->bad_start = ch->addr;
-        s->bad_end = ch->addr + ch->size;
-    }
-    return 0;
+    by->hw_valid = false;
+    return run_batch_locked(s, &by->stub, ch, count, out_error);
 }
 
-static int drain_locked(struct platform_space *s, struct platform_ctx *c)
+/* The caller's own stub, stopped in this space. */
+static bool at_hand(struct stub_space *base, struct platform_ctx **out_by)
 {
-    bool dropped = false;
-    uint32_t i = 0;
+    struct platform_ctx *c = *out_by = ctx_current();
 
-    c->hw_valid = false;
-    s->dirty = true;
-    queue_applying(&s->queue, &s->mapped);
-    atomic_store(&s->pending, PENDING_FORCED);
-    while (i < s->queue.count) {
-        int error, ret;
+    return c && &c->space->base == base && c->stub.seized;
+}
 
-        ret = run_batch_locked(s, &c->stub, &s->queue.items[i], s->queue.count - i, &error);
-        if (ret < 0)
-            return ret;
-        i += (uint32_t)ret;
-        if (error == 0)
-            continue;
-        ret = change_failed_locked(s, &c->stub, &s->queue.items[i], error, &dropped);
-        if (ret == 0)
-            i++;
-        else if (ret != -EAGAIN)
-            return ret;
-    }
-    queue_applied(&s->queue, &s->mapped);
+static void applied(struct stub_space *base)
+{
+    struct platform_space *s = container_of(base, struct platform_space, base);
+
     s->drain_count++;
-    atomic_store(&s->pending, PENDING_NONE);
     if (atomic_load(&s->barrier_waiters))
         cond_wake_all(&s->left_guest);
-    return 0;
 }
 
-int space_drain(struct platform_space *s, struct platform_ctx *c)
-{
-    int ret = 0;
-
-    if (!atomic_load(&s->pending))
-        return 0;
-    mutex_lock(&s->lock);
-    if (atomic_load(&s->pending))
-        ret = drain_locked(s, c);
-    mutex_unlock(&s->lock);
-    return ret;
-}
-
-bool space_addr_pending(struct platform_space *s, uaddr_t addr)
-{
-    bool maps;
-
-    mutex_lock(&s->lock);
-    maps = queue_maps(&s->queue, addr);
-    mutex_unlock(&s->lock);
-    return maps;
-}
-
-bool space_addr_bad(struct platform_space *s, uaddr_t addr)
-{
-    bool bad;
-
-    mutex_lock(&s->lock);
-    bad = addr >= s->bad_start && addr < s->bad_end;
-    mutex_unlock(&s->lock);
-    return bad;
-}
+static const struct stub_space_ops g_space_ops = {
+    .apply = apply, .at_hand = at_hand, .applied = applied, .name = "ptrace"};
 
 /* --- barrier --- */
 
 void space_left_guest(struct platform_space *s)
 {
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     cond_wake_all(&s->left_guest);
-    mutex_unlock(&s->lock);
+    mutex_unlock(&s->base.lock);
 }
 
 void ptrace_space_barrier(struct platform_space *s)
@@ -545,15 +342,15 @@ void ptrace_space_barrier(struct platform_space *s)
     struct platform_ctx *self = ctx_current(), *c;
     uint64_t target;
 
-    if (atomic_load(&s->pending) != PENDING_FORCED)
+    if (atomic_load(&s->base.pending) != PENDING_FORCED)
         return;
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     target = s->drain_count + 1;
     atomic_fetch_add(&s->barrier_waiters, 1);
-    while (atomic_load(&s->pending) == PENDING_FORCED && s->drain_count < target) {
+    while (atomic_load(&s->base.pending) == PENDING_FORCED && s->drain_count < target) {
         bool inside = false;
 
-        list_for_each_entry(c, &s->ctxs, node) {
+        list_for_each_entry(c, &s->base.ctxs, node) {
             if (!(atomic_load(&c->seq) & 1))
                 continue;
             inside = true;
@@ -564,10 +361,11 @@ void ptrace_space_barrier(struct platform_space *s)
         }
         if (!inside)
             break;
-        if (self && self->space == s && self->stub.seized && drain_locked(s, self) == 0)
+        if (self && self->space == s && self->stub.seized &&
+            stub_space_drain_locked(&s->base, self) == 0)
             break;
-        cond_wait(&s->left_guest, &s->lock);
+        cond_wait(&s->left_guest, &s->base.lock);
     }
     atomic_fetch_sub(&s->barrier_waiters, 1);
-    mutex_unlock(&s->lock);
+    mutex_unlock(&s->base.lock);
 }

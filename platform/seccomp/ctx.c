@@ -56,14 +56,14 @@ static int enter_space(struct platform_ctx *c, struct platform_space *s)
 {
     int ret;
 
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     ret = seccomp_space_take_thread_locked(s, &c->thread);
     if (ret == 0) {
         c->space = s;
-        list_add_tail(&s->ctxs, &c->node);
-        s->ctx_count++;
+        list_add_tail(&s->base.ctxs, &c->node);
+        s->base.ctx_count++;
     }
-    mutex_unlock(&s->lock);
+    mutex_unlock(&s->base.lock);
     if (ret < 0)
         return ret == -ESRCH ? -EAGAIN : ret;
     c->fpu = CTX_FPU_RESET;
@@ -108,11 +108,11 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     if (c->space == s)
         return 0;
     /* The new thread first: the old one must be there when it cannot be had. */
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     ret = seccomp_space_take_thread_locked(s, &next);
     if (ret == 0)
-        s->ctx_count++; /* keeps the space's rules right until c is on the list */
-    mutex_unlock(&s->lock);
+        s->base.ctx_count++; /* keeps the space's rules right until c is on the list */
+    mutex_unlock(&s->base.lock);
     if (ret < 0)
         return ret == -ESRCH ? -EAGAIN : ret;
     seccomp_space_leave(old, c);
@@ -124,9 +124,9 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     c->all_regs = true;
     c->attached = false;
     seccomp_watch_begin(&c->watch, c->thread.pid);
-    mutex_lock(&s->lock);
-    list_add_tail(&s->ctxs, &c->node);
-    mutex_unlock(&s->lock);
+    mutex_lock(&s->base.lock);
+    list_add_tail(&s->base.ctxs, &c->node);
+    mutex_unlock(&s->base.lock);
     return 0;
 }
 
@@ -158,9 +158,9 @@ static void lose(struct platform_ctx *c, int error)
     if (error != -ESRCH)
         log_info(LOG_PLATFORM, "seccomp: guest thread lost: error %d", -error);
     seccomp_watch_end(&c->watch);
-    mutex_lock(&c->space->lock);
+    mutex_lock(&c->space->base.lock);
     seccomp_thread_kill_locked(c->space, &c->thread);
-    mutex_unlock(&c->space->lock);
+    mutex_unlock(&c->space->base.lock);
 }
 
 /* The frame of a ring that came instead of the call's end: *full is the state after the call, but
@@ -340,8 +340,8 @@ static int enter_guest(struct platform_ctx *c, struct lx_regs *regs)
             }
             return 0;
         }
-        if (lazy_must_drain(&c->lazy, atomic_load(&c->space->pending))) {
-            ret = seccomp_space_drain(c->space);
+        if (lazy_must_drain(&c->lazy, atomic_load(&c->space->base.pending))) {
+            ret = stub_space_drain(&c->space->base, c);
             if (ret < 0)
                 return ret;
             c->lazy.runs = 0;
@@ -351,7 +351,7 @@ static int enter_guest(struct platform_ctx *c, struct lx_regs *regs)
             return ret;
         atomic_fetch_add(&c->seq, 1);
         if (likely(!atomic_load(&c->interrupt) &&
-                   atomic_load(&c->space->pending) != PENDING_FORCED))
+                   atomic_load(&c->space->base.pending) != PENDING_FORCED))
             return 1;
         leave_guest(c);
     }
@@ -376,11 +376,11 @@ static int decode_signal(struct platform_ctx *c, const struct lx_rt_sigframe *fr
         return 0; /* a kick, or sent by somebody outside */
     if ((sig == LX_SIGSEGV && code <= SEGV_PKUERR_CODE && code != LX_SI_KERNEL) ||
         (sig == LX_SIGBUS && code != LX_BUS_ADRALN && code != LX_SI_KERNEL)) {
-        bool bus = sig == LX_SIGBUS || seccomp_space_addr_bad(c->space, addr);
+        bool bus = sig == LX_SIGBUS || stub_space_addr_bad(&c->space->base, addr);
 
         c->lazy.drain_next = true;
-        if (atomic_load(&c->space->pending) != PENDING_NONE && sig == LX_SIGSEGV &&
-            seccomp_space_addr_pending(c->space, addr)) {
+        if (atomic_load(&c->space->base.pending) != PENDING_NONE && sig == LX_SIGSEGV &&
+            stub_space_addr_pending(&c->space->base, addr)) {
             lazy_missed(&c->lazy);
             return 0;
         }

@@ -185,7 +185,7 @@ static int choose_base(struct platform *p)
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0,
                       &at) == 0) {
             p->stub_base = base;
-            p->high = GUEST_HIGH;
+            p->base.high = GUEST_HIGH;
             return 0;
         }
     }

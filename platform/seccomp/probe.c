@@ -3,16 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/auxv.h>
-#include <unistd.h>
 
-#include "platform/base/log.h"
 #include "platform/host/mem.h"
 #include "platform/host/proc.h"
 #include "platform/seccomp/seccomp_internal.h"
 #include "platform/stub/probe.h"
-#include "platform/stub/process.h"
 
 extern const struct platform_ops g_platform_seccomp_ops;
 
@@ -52,10 +48,10 @@ static int start_thread(struct platform *p)
 
     if (ret < 0)
         return ret;
-    mutex_lock(&s->lock);
+    mutex_lock(&s->base.lock);
     ret = seccomp_thread_new_locked(s, &s->spares[0]);
     s->spare_count = ret == 0;
-    mutex_unlock(&s->lock);
+    mutex_unlock(&s->base.lock);
     seccomp_space_free(s);
     return ret;
 }
@@ -70,12 +66,11 @@ static int start(struct platform **out, const char **out_why)
     if (!p)
         return -ENOMEM;
     mutex_init(&p->master_lock, RANK_STUB_MASTER);
-    mutex_init(&p->pool_lock, RANK_LEAF);
-    list_init(&p->pool);
     p->master = (struct control){.report_fd = -1, .page = SLOT_NONE};
-    p->low = stub_guest_low();
     *out_why = "look at a signal frame";
-    ret = seccomp_frame_init(p);
+    ret = stub_platform_init(&p->base);
+    if (ret == 0)
+        ret = seccomp_frame_init(p);
     if (ret < 0)
         goto fail;
     *out_why = "make the request file";
@@ -87,11 +82,6 @@ static int start(struct platform **out, const char **out_why)
                          align_up(MAX(frame, (size_t)FRAME_MIN) + FRAME_EXTRA, STUB_PAGE)));
     if (ret < 0)
         goto fail;
-    /* Stubs that die are reaped by the host kernel. */
-    if (signal(SIGCHLD, SIG_IGN) == SIG_ERR) {
-        ret = -errno;
-        goto fail;
-    }
     ret = seccomp_master_start(p, out_why);
     if (ret < 0)
         goto fail;
@@ -110,20 +100,7 @@ fail:
 
 int seccomp_start(const struct platform_config *config, struct platform **out)
 {
-    const char *why;
-    int ret = start(out, &why);
-
-    if (ret < 0)
-        log_at(config && config->fallback ? LOG_INFO : LOG_ERROR, LOG_PLATFORM,
-               "seccomp: cannot %s: %s%s", why, strerror(-ret),
-               ret == -EPERM || ret == -EACCES || ret == -EINVAL ? MAYBE_FORBIDDEN : "");
-    return ret;
-}
-
-static void seccomp_range(struct platform *p, uaddr_t *out_low, uaddr_t *out_high)
-{
-    *out_low = p->low;
-    *out_high = p->high;
+    return stub_platform_start(config, out, "seccomp", start, MAYBE_FORBIDDEN);
 }
 
 int seccomp_probe(struct platform_probe *out)
@@ -139,14 +116,14 @@ const struct platform_ops g_platform_seccomp_ops = {
     .probe = seccomp_probe,
     .start = seccomp_start,
     .stop = seccomp_stop,
-    .range = seccomp_range,
+    .range = stub_platform_range,
     .space_new = seccomp_space_new,
     .space_clone = seccomp_space_clone,
     .space_free = seccomp_space_free,
-    .space_map = seccomp_space_map,
-    .space_unmap = seccomp_space_unmap,
-    .space_protect = seccomp_space_protect,
-    .space_clear = seccomp_space_clear,
+    .space_map = stub_space_map,
+    .space_unmap = stub_space_unmap,
+    .space_protect = stub_space_protect,
+    .space_clear = stub_space_clear,
     .space_barrier = seccomp_space_barrier,
     .ctx_new = seccomp_ctx_new,
     .ctx_free = seccomp_ctx_free,

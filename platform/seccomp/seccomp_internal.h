@@ -12,9 +12,8 @@
 #include "platform/platform.h"
 #include "platform/seccomp/layout.h"
 #include "platform/stub/call.h"
-#include "platform/stub/lazy.h"
-#include "platform/stub/mapping.h"
 #include "platform/stub/slots.h"
+#include "platform/stub/space.h"
 #include "sentry/abi/signal.h"
 
 /* Where a guest thread's stub is. */
@@ -62,9 +61,9 @@ struct stub_address {
     uaddr_t first, setup, setup_end, handler, bell, start, set_fs, set_gs, sigreturn;
 };
 
-/* Keys: I immutable, p ->pool_lock, M ->master_lock */
+/* Keys: I immutable, M ->master_lock */
 struct platform {
-    uaddr_t low, high;         /* I: what guests may use */
+    struct stub_platform base;
     uaddr_t stub_base;         /* I */
     struct stub_address at;    /* I */
     struct slots requests;     /* request pages of control stubs */
@@ -77,34 +76,25 @@ struct platform {
     uint32_t mxcsr_mask;       /* I */
     struct mutex master_lock;
     struct control master; /* M: what empty address spaces are copied from */
-    struct mutex pool_lock;
-    struct list pool;    /* p: clean spaces */
-    unsigned pool_count; /* p */
 };
+static_assert(offsetof(struct platform, base) == 0, "stub_platform_of");
 
 enum { SPARE_MAX = 4 };
 
 /*
  * Lifetime: unique (space_new, space_clone .. space_free, which may keep it in the pool).
- * Keys: I immutable, s ->lock, a atomic
+ * Keys: I immutable, s ->base.lock
  */
 struct platform_space {
+    struct stub_space base;
     struct platform *platform;       /* I */
-    struct list pool_node;           /* platform.pool_lock, while pooled */
-    struct mutex lock;               /* rank SPACE */
     struct control control;          /* s */
-    struct list ctxs;                /* s */
-    unsigned ctx_count;              /* s */
     struct thread spares[SPARE_MAX]; /* s: threads without a ctx, of this address space */
     unsigned spare_count;            /* s */
     uint16_t *slots;                 /* s: slots mapped here that no thread has */
     unsigned slot_count, slot_room;  /* s */
-    bool dirty;                      /* s: the host address space may hold mappings */
-    struct queue queue;              /* s: changes the host has not seen */
-    struct rangeset mapped;          /* s: what the host has mapped; may name too many */
-    atomic_uint pending;             /* a: PENDING_*; written under s */
-    uaddr_t bad_start, bad_end;      /* s: the host refused to map this: guest gets SIGBUS */
 };
+static_assert(offsetof(struct platform_space, base) == 0, "stub_space_of");
 
 /* What the watchdog looks at; see watch.c. Keys: a atomic, w its lock */
 struct watch {
@@ -116,7 +106,7 @@ struct watch {
     uint64_t start_cpu_ns;           /* w */
 };
 
-/* Lifetime: unique (ctx_new .. ctx_free). Keys: O owner thread, a atomic, s space->lock */
+/* Lifetime: unique (ctx_new .. ctx_free). Keys: O owner thread, a atomic, s space->base.lock */
 struct platform_ctx {
     struct platform_space *space; /* O, and s */
     struct list node;             /* s */
@@ -165,11 +155,11 @@ int MUST_CHECK seccomp_data_build(const struct platform *p, uint8_t data[STUB_DA
 
 /* --- thread.c --- */
 
-/* A new process for a guest thread of s, in state FRAME without a frame. Caller holds s->lock. */
+/* A new process for a guest thread of s, in state FRAME without a frame. Caller holds s->base.lock. */
 int MUST_CHECK seccomp_thread_new_locked(struct platform_space *s, struct thread *out)
-    REQUIRES(s->lock);
+    REQUIRES(s->base.lock);
 /* Ends it. *t becomes none, its slot goes back to s. */
-void seccomp_thread_kill_locked(struct platform_space *s, struct thread *t) REQUIRES(s->lock);
+void seccomp_thread_kill_locked(struct platform_space *s, struct thread *t) REQUIRES(s->base.lock);
 /* CALL, FRAME -> GUEST: value is the result of the pending notification. -ENOENT: a signal was
  * faster, the thread will ring again from its handler. -ESRCH: it is dead. */
 int MUST_CHECK seccomp_thread_reply(struct thread *t, int64_t value);
@@ -198,13 +188,9 @@ int MUST_CHECK seccomp_frame_init(struct platform *p);
 
 /* --- space.c --- */
 
-int MUST_CHECK seccomp_space_drain(struct platform_space *s);
-bool seccomp_space_addr_bad(struct platform_space *s, uaddr_t addr);
-/* Would a fault at addr be helped by applying the queue? */
-bool seccomp_space_addr_pending(struct platform_space *s, uaddr_t addr);
-/* A thread for a ctx of s, fresh or used. Caller holds s->lock. */
+/* A thread for a ctx of s, fresh or used. Caller holds s->base.lock. */
 int MUST_CHECK seccomp_space_take_thread_locked(struct platform_space *s, struct thread *out)
-    REQUIRES(s->lock);
+    REQUIRES(s->base.lock);
 /* c leaves s for good; its thread is kept or killed. */
 void seccomp_space_leave(struct platform_space *s, struct platform_ctx *c);
 
@@ -212,11 +198,6 @@ int seccomp_space_new(struct platform *p, struct platform_space **out);
 int seccomp_space_clone(struct platform_space *from, struct platform_ctx *caller,
                         struct platform_space **out);
 void seccomp_space_free(struct platform_space *s);
-int seccomp_space_map(struct platform_space *s, uaddr_t addr, size_t size, int prot, int fd,
-                      uint64_t offset, uint32_t flags);
-int seccomp_space_unmap(struct platform_space *s, uaddr_t addr, size_t size);
-int seccomp_space_protect(struct platform_space *s, uaddr_t addr, size_t size, int prot);
-int seccomp_space_clear(struct platform_space *s);
 void seccomp_space_barrier(struct platform_space *s);
 /* Frees pooled spaces (stop). */
 void seccomp_pool_drop(struct platform *p);

@@ -99,7 +99,7 @@ int seccomp_thread_new_locked(struct platform_space *s, struct thread *out)
     bool map;
     int ret;
 
-    ASSERT_HELD(&s->lock);
+    ASSERT_HELD(&s->base.lock);
     ret = take_slot(s, &t.slot, &map);
     if (ret < 0)
         return ret;
@@ -139,7 +139,7 @@ int seccomp_thread_new_locked(struct platform_space *s, struct thread *out)
 
 void seccomp_thread_kill_locked(struct platform_space *s, struct thread *t)
 {
-    ASSERT_HELD(&s->lock);
+    ASSERT_HELD(&s->base.lock);
     if (t->state == THREAD_NONE)
         return;
     if (t->pid)

@@ -77,7 +77,7 @@ void test_hostile(void)
         assert_int_equal(ev.fault_access, PLATFORM_ACCESS_WRITE);
     }
     assert_int_equal(ops->space_map(s, g_p->stub_base, PAGE, PROT_READ, g_mem, 0, 0), -EINVAL);
-    assert_int_equal(ops->space_unmap(s, g_p->high - PAGE, 2 * PAGE), -EINVAL);
+    assert_int_equal(ops->space_unmap(s, g_p->base.high - PAGE, 2 * PAGE), -EINVAL);
     assert_int_equal(ops->space_unmap(s, DATA, (size_t)-PAGE), -EINVAL);
     ops->ctx_free(c);
     ops->space_free(s);
