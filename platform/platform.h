@@ -27,6 +27,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <signal.h>
 
 #include "platform/base/compiler.h"
@@ -132,6 +133,11 @@ struct platform_ops {
     /* From any thread, any time: the current ctx_run, or else the next one, returns INTERRUPTED
      * soon. Never lost, idempotent until delivered. May hold locks up to TASK. */
     void (*ctx_interrupt)(struct platform_ctx *c);
+
+    /* Where guest code of c may run from its next run on; empty intersections with what the host
+     * allows are ignored. From any thread that knows c to live; may hold locks up to TASK. NULL:
+     * the back end runs guest code where the host puts it. */
+    void (*ctx_set_cpus)(struct platform_ctx *c, const cpu_set_t *cpus);
 
     /* The host clock (clock_gettime) of whatever runs guest code for c: counts CPU time while guest
      * code runs for it, possibly from before c had it. 0: there is none now. Owner only; may change

@@ -119,12 +119,17 @@ static bool sample(struct placement *p, uint64_t wall_ns, struct cpu_load *load)
     return true;
 }
 
-static int least_loaded(const struct cpu_load *load)
+static bool may_use(const struct placement *p, int cpu)
+{
+    return CPU_ISSET(cpu, &g.allowed) && (!p->limited || CPU_ISSET(cpu, &p->cpus));
+}
+
+static int least_loaded(const struct placement *p, const struct cpu_load *load)
 {
     int best = -1;
 
     for (int i = 0; i < CPU_SETSIZE; i++) {
-        if (!CPU_ISSET(i, &g.allowed))
+        if (!may_use(p, i))
             continue;
         if (best < 0 || load[i].pairs < load[best].pairs ||
             (load[i].pairs == load[best].pairs && load[i].ns < load[best].ns))
@@ -133,13 +138,19 @@ static int least_loaded(const struct cpu_load *load)
     return best;
 }
 
-static bool should_move(const struct placement *p, const struct cpu_load *load, int to,
-                        uint64_t wall_ns)
+/* *out_to: where to. */
+static bool should_move(const struct placement *p, const struct cpu_load *load, uint64_t wall_ns,
+                        int *out_to)
 {
     unsigned here, there;
+    int to;
 
-    if (p->starved < STARVED_TICKS || p->hold || to < 0 || to == p->cpu || p->cpu < 0)
+    if (p->starved < STARVED_TICKS || p->hold || p->cpu < 0)
         return false;
+    to = least_loaded(p, load);
+    if (to < 0 || to == p->cpu)
+        return false;
+    *out_to = to;
     here = load[p->cpu].pairs;
     there = load[to].pairs;
     if (there + 1 < here)
@@ -156,17 +167,18 @@ static bool balance(uint64_t wall_ns)
     static struct cpu_load load[CPU_SETSIZE];
     struct placement *p, *mover = NULL;
     bool active = false;
-    int to;
+    int to = -1, target;
 
     for (int i = 0; i < CPU_SETSIZE; i++)
         load[i] = (struct cpu_load){0};
     mutex_lock(&g.lock);
     list_for_each_entry(p, &g.pairs, node)
         active |= sample(p, wall_ns, load);
-    to = least_loaded(load);
     list_for_each_entry(p, &g.pairs, node) {
-        if (should_move(p, load, to, wall_ns) && (!mover || p->starved > mover->starved))
+        if (should_move(p, load, wall_ns, &target) && (!mover || p->starved > mover->starved)) {
             mover = p;
+            to = target;
+        }
     }
     if (mover) {
         mover->cpu = to;
@@ -230,6 +242,18 @@ static void start_balancer(void)
     pthread_attr_destroy(&attr);
 }
 
+/* cpu, or the next one that p may use. */
+static int allowed_near(const struct placement *p, int cpu)
+{
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        int at = (cpu + i) % CPU_SETSIZE;
+
+        if (may_use(p, at))
+            return at;
+    }
+    return cpu;
+}
+
 void placement_init(struct placement *p)
 {
     *p = (struct placement){.cpu = -1};
@@ -257,10 +281,28 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
     p->last_cpu_ns = 0;
     p->starved = p->hold = 0;
     p->backoff = HOLD_MIN;
-    p->cpu = g.cpu_count > 1 && cpu >= 0 && cpu < CPU_SETSIZE ? cpu : -1;
+    p->cpu = g.cpu_count > 1 && cpu >= 0 && cpu < CPU_SETSIZE ? allowed_near(p, cpu) : -1;
     if (p->cpu >= 0) {
+        pin(p->thread, p->cpu);
+        pin(partner, p->cpu);
+    }
+    mutex_unlock(&g.lock);
+}
+
+void placement_limit(struct placement *p, const cpu_set_t *cpus)
+{
+    int cpu;
+
+    pthread_once(&g_once, init);
+    mutex_lock(&g.lock);
+    p->cpus = *cpus;
+    p->limited = true;
+    cpu = p->attached && p->cpu >= 0 ? allowed_near(p, p->cpu) : p->cpu;
+    if (cpu != p->cpu) {
+        p->cpu = cpu;
+        p->starved = p->hold = 0;
         pin(p->thread, cpu);
-        pin(partner, cpu);
+        pin(p->partner, cpu);
     }
     mutex_unlock(&g.lock);
 }

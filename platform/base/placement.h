@@ -8,6 +8,8 @@
  *  - both halves are pinned to one CPU;
  *  - a pair starts on the CPU of the thread that created it, because parent and child, or threads,
  *    talk to each other first, and pipe and futex hand-overs between pairs cost the same as above;
+ *  - a pair whose guest may use some CPUs only (sched_setaffinity, cpusets) starts on one of them
+ *    and moves among them;
  *  - a balancer thread moves a pair that wants to compute but does not get its CPU, be it because of
  *    other pairs or of foreign programs on the host. "Wants" is: in guest code or executing calls
  *    without sleeping; "does not get": less than three quarters of the wall time, over several
@@ -18,6 +20,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -30,6 +33,8 @@ struct placement {
     struct list node;                /* L; on no list while detached */
     pid_t thread, partner;           /* L */
     int cpu;                         /* L: -1 when unpinned */
+    cpu_set_t cpus;                  /* L: where it may run, if limited */
+    bool limited;                    /* L */
     const atomic_uint *runs;         /* I: odd while guest code runs; changes with every run */
     atomic_uint *sleeps;             /* I: the thread's count of sleeps */
     unsigned last_runs, last_sleeps; /* L: at the last tick */
@@ -46,6 +51,9 @@ void placement_init(struct placement *p);
 void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs);
 /* Any thread may end a pair; the thread keeps its CPU until it attaches again. */
 void placement_detach(struct placement *p);
+
+/* Where the pair may run, now and after later attaches. Any thread. */
+void placement_limit(struct placement *p, const cpu_set_t *cpus);
 
 /* Brings another process to the calling thread's CPU, for a short exchange with it. */
 void placement_follow(pid_t partner);

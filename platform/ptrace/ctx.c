@@ -138,6 +138,11 @@ int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     return 0;
 }
 
+void ptrace_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus)
+{
+    placement_limit(&c->place, cpus);
+}
+
 int ptrace_ctx_cpu_clock(struct platform_ctx *c)
 {
     pid_t pid = atomic_load(&c->host_pid);

@@ -90,6 +90,7 @@ const struct platform_ops g_platform_ptrace_ops = {
     .ctx_interrupt = ptrace_ctx_interrupt,
     .ctx_xstate_get = ptrace_ctx_xstate_get,
     .ctx_xstate_set = ptrace_ctx_xstate_set,
+    .ctx_set_cpus = ptrace_ctx_set_cpus,
     .ctx_cpu_clock = ptrace_ctx_cpu_clock,
     .ctx_xstate_copy = ptrace_ctx_xstate_copy,
 };

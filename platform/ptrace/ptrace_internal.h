@@ -173,6 +173,7 @@ int MUST_CHECK ctx_regs_commit(struct platform_ctx *c, const struct lx_regs *wan
 int ptrace_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
 int ptrace_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
 int ptrace_ctx_cpu_clock(struct platform_ctx *c);
+void ptrace_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus);
 int ptrace_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
 int MUST_CHECK ctx_xstate_load(struct platform_ctx *c);
 

@@ -130,6 +130,11 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     return 0;
 }
 
+void seccomp_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus)
+{
+    placement_limit(&c->place, cpus);
+}
+
 int seccomp_ctx_cpu_clock(struct platform_ctx *c)
 {
     return c->thread.pid ? host_cpu_clock(c->thread.pid, /*thread=*/false) : 0;

@@ -133,6 +133,7 @@ const struct platform_ops g_platform_seccomp_ops = {
     .ctx_interrupt = seccomp_ctx_interrupt,
     .ctx_xstate_get = seccomp_ctx_xstate_get,
     .ctx_xstate_set = seccomp_ctx_xstate_set,
+    .ctx_set_cpus = seccomp_ctx_set_cpus,
     .ctx_cpu_clock = seccomp_ctx_cpu_clock,
     .ctx_xstate_copy = seccomp_ctx_xstate_copy,
 };

@@ -214,6 +214,7 @@ void seccomp_ctx_interrupt(struct platform_ctx *c);
 int seccomp_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
 int seccomp_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
 int seccomp_ctx_cpu_clock(struct platform_ctx *c);
+void seccomp_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus);
 int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
 
 /* --- watch.c --- */

@@ -106,7 +106,7 @@ static int step_subsystems(const struct boot_config *c)
 
     if ((ret = uaccess_fault_init()) < 0 || (ret = memfile_init(/*limit=*/0)) < 0 ||
         (ret = start_platform(c, &ops, &p)) < 0 || (ret = mm_subsystem_init(ops, p)) < 0 ||
-        (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p, 0)) < 0 || (ret = vfs_init()) < 0 ||
+        (ret = vdso_init()) < 0 || (ret = kernel_init(ops, p)) < 0 || (ret = vfs_init()) < 0 ||
         (ret = shmem_init()) < 0)
         return ret;
     signalfd_init();

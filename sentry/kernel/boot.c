@@ -6,7 +6,6 @@
 #include "sentry/kernel/kernel.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -24,13 +23,6 @@
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
 #include "sentry/net/netns.h"
-
-static uint32_t g_cpu_count = 1;
-
-uint32_t kernel_cpu_count(void)
-{
-    return g_cpu_count;
-}
 
 static uint64_t g_host_memory;
 
@@ -96,16 +88,13 @@ static void for_each_fs(void (*fn)(struct fs_ctx *, void *), void *arg)
 
 static const struct vfs_task_ops g_kernel_vfs_task_ops = {.for_each_fs = for_each_fs};
 
-int kernel_init(const struct platform_ops *ops, struct platform *p, uint32_t cpu_count)
+int kernel_init(const struct platform_ops *ops, struct platform *p)
 {
     struct sysinfo host;
-    cpu_set_t set;
 
     g_platform_ops = ops;
     g_platform = p;
-    if (!cpu_count && sched_getaffinity(0, sizeof(set), &set) == 0)
-        cpu_count = (uint32_t)CPU_COUNT(&set);
-    g_cpu_count = cpu_count ? MIN(cpu_count, 1024u) : 1;
+    cpus_init();
     if (!g_curr)
         g_curr = service_curr();
     g_curr_ops = &g_kernel_curr_ops;
@@ -248,8 +237,7 @@ static int set_up_task(struct task *t, const struct process_args *args)
     k->exit_signal = LX_SIGCHLD;
     k->timer_slack = k->timer_slack_default = 50000;
     k->start_boottime = clock_boottime();
-    for (uint32_t i = 0; i < g_cpu_count; i++)
-        k->affinity[i / 64] |= 1ull << (i % 64);
+    memset(k->affinity, 0xff, sizeof(k->affinity));
     ret = pid_new(c->pidns, NULL, 0, &c->tid);
     if (ret < 0)
         return ret;

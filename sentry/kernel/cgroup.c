@@ -65,6 +65,7 @@ void cgroup_subsystem_init(void)
     init_group(&g_root);
     g_root.memcg = MEMCG_ROOT;
     g_root.subtree_control = CGROUP_ALL;
+    memcpy(g_root.cpus_effective, kernel_cpus(), sizeof(g_root.cpus_effective));
 }
 
 struct kcgroup *cgroup_root(void)
@@ -176,7 +177,9 @@ int cgroup_mkdir(struct kcgroup *parent, const char *name, size_t len, lx_uid_t 
     mutex_lock(&g_cgroup_lock);
     ret = may_add_locked(parent, name, len);
     if (ret == 0) {
-        cg->parent = cgroup_get(parent);
+        refs_get(&parent->refs);
+        cg->parent = parent;
+        memcpy(cg->cpus_effective, parent->cpus_effective, sizeof(cg->cpus_effective));
         cg->serial = ++g_serial;
         list_add_tail(&parent->children, &cg->sibling);
         for (struct kcgroup *p = parent; p; p = p->parent)
@@ -355,6 +358,20 @@ uint32_t cgroup_subtree_control(struct kcgroup *cg)
     return mask;
 }
 
+/* Linux: CPUs that the parent does not have are remembered and left out; if none is left, the
+ * parent's count. */
+static void update_cpus_locked(struct kcgroup *cg)
+{
+    const uint64_t *above = cg->parent ? cg->parent->cpus_effective : kernel_cpus();
+    struct kcgroup *c;
+
+    if (!cpus_and(cg->cpus_effective, cg->cpus, above))
+        memcpy(cg->cpus_effective, above, sizeof(cg->cpus_effective));
+    list_for_each_entry(c, &cg->children, sibling) {
+        update_cpus_locked(c);
+    }
+}
+
 /* The children lose these controllers, and the limits with them. */
 static void reset_children_locked(struct kcgroup *cg, uint32_t gone)
 {
@@ -369,8 +386,13 @@ static void reset_children_locked(struct kcgroup *cg, uint32_t gone)
             memcg_set_max(c->memcg, MEMCG_UNLIMITED);
             memcg_set_high(c->memcg, MEMCG_UNLIMITED);
         }
-        if (gone & CGROUP_CPUSET)
+        if (gone & CGROUP_CPUSET) {
             memset(c->cpus, 0, sizeof(c->cpus));
+            mutex_lock(&g_taskset.lock);
+            update_cpus_locked(c);
+            cgroup_cpus_changed_locked(c);
+            mutex_unlock(&g_taskset.lock);
+        }
     }
 }
 
@@ -439,37 +461,21 @@ void cgroup_set_value(struct kcgroup *cg, enum cgroup_value v, uint64_t value)
     __atomic_store_n(&cg->value[v], value, __ATOMIC_RELAXED);
 }
 
-static void effective_cpus_locked(struct kcgroup *cg, uint64_t mask[CGROUP_CPU_WORDS])
-{
-    bool any = false;
-
-    if (!cg->parent) {
-        memset(mask, 0, CGROUP_CPU_WORDS * sizeof(mask[0]));
-        for (uint32_t i = 0; i < kernel_cpu_count(); i++)
-            mask[i / 64] |= 1ull << (i % 64);
-        return;
-    }
-    effective_cpus_locked(cg->parent, mask);
-    for (int i = 0; i < CGROUP_CPU_WORDS; i++)
-        any |= (mask[i] & cg->cpus[i]) != 0;
-    for (int i = 0; any && i < CGROUP_CPU_WORDS; i++)
-        mask[i] &= cg->cpus[i];
-}
-
-void cgroup_cpus(struct kcgroup *cg, bool effective, uint64_t mask[CGROUP_CPU_WORDS])
+void cgroup_cpus(struct kcgroup *cg, bool effective, uint64_t mask[CPU_WORDS])
 {
     mutex_lock(&g_cgroup_lock);
-    if (effective)
-        effective_cpus_locked(cg, mask);
-    else
-        memcpy(mask, cg->cpus, sizeof(cg->cpus));
+    memcpy(mask, effective ? cg->cpus_effective : cg->cpus, sizeof(cg->cpus));
     mutex_unlock(&g_cgroup_lock);
 }
 
-void cgroup_set_cpus(struct kcgroup *cg, const uint64_t mask[CGROUP_CPU_WORDS])
+void cgroup_set_cpus(struct kcgroup *cg, const uint64_t mask[CPU_WORDS])
 {
     mutex_lock(&g_cgroup_lock);
     memcpy(cg->cpus, mask, sizeof(cg->cpus));
+    mutex_lock(&g_taskset.lock);
+    update_cpus_locked(cg);
+    cgroup_cpus_changed_locked(cg);
+    mutex_unlock(&g_taskset.lock);
     mutex_unlock(&g_cgroup_lock);
 }
 

@@ -15,6 +15,7 @@
 
 #include "sentry/core/pid.h"
 #include "sentry/core/sleep.h"
+#include "sentry/kernel/cpus.h"
 #include "sentry/mm/memcg.h"
 
 struct kcgroup;
@@ -81,10 +82,9 @@ enum cgroup_value {
 };
 uint64_t cgroup_value(struct kcgroup *cg, enum cgroup_value v);
 void cgroup_set_value(struct kcgroup *cg, enum cgroup_value v, uint64_t value);
-/* CPU lists: mask words of 1024 CPUs; effective: after the ancestors had their say. */
-#define CGROUP_CPU_WORDS 16
-void cgroup_cpus(struct kcgroup *cg, bool effective, uint64_t mask[CGROUP_CPU_WORDS]);
-void cgroup_set_cpus(struct kcgroup *cg, const uint64_t mask[CGROUP_CPU_WORDS]);
+/* cpuset.cpus as it was written; effective: after the ancestors had their say. */
+void cgroup_cpus(struct kcgroup *cg, bool effective, uint64_t mask[CPU_WORDS]);
+void cgroup_set_cpus(struct kcgroup *cg, const uint64_t mask[CPU_WORDS]);
 /* memory.max: kills until the group fits, as Linux does when nothing can be reclaimed. */
 void cgroup_set_memory_max(struct kcgroup *cg, uint64_t bytes);
 

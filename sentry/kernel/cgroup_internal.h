@@ -23,7 +23,8 @@ struct kcgroup {
     struct list sibling;                 /* c */
     uint32_t subtree_control;            /* c */
     uint64_t value[CGROUP_VALUE_COUNT];  /* a: single aligned words */
-    uint64_t cpus[CGROUP_CPU_WORDS];     /* c: all 0: as the parent */
+    uint64_t cpus[CPU_WORDS];            /* c: all 0: as the parent */
+    uint64_t cpus_effective[CPU_WORDS];  /* changed under c and s */
     void *file_data;                     /* proc/'s own lock */
     atomic_bool dead;                    /* changed under c and s */
     atomic_bool freeze;                  /* changed under s */
@@ -66,6 +67,17 @@ bool cgroup_wants_frozen(const struct thread_group *tg);
 void cgroup_park(struct task *t);
 /* A sleep that counts as frozen (vfork's parent). */
 void cgroup_set_parked(struct task *t, bool parked);
+
+/* Tells everybody inside of a new cpus_effective. TASKSET is held. */
+void cgroup_cpus_changed_locked(struct kcgroup *cg);
+
+/* cpus.c */
+void cpus_init(void);
+/* mask = a & b, if the two have anything in common; else mask stays and the answer is false. */
+bool cpus_and(uint64_t mask[CPU_WORDS], const uint64_t a[CPU_WORDS], const uint64_t b[CPU_WORDS]);
+/* Tells the platform where t may run. TASKSET is held; new: t is not published yet. */
+void cpus_apply_locked(struct task *t);
+void cpus_apply_new_locked(struct task *t);
 
 /* oom.c */
 void oom_init(void);

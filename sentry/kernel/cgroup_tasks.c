@@ -317,10 +317,13 @@ int cgroup_publish_locked(struct task *child, struct task *parent, struct kcgrou
         return -ENODEV;
     move_charge_locked(child, cg);
     memcg_task_set(&child->curr, cg->memcg);
+    if (!thread) {
+        tg->cgroup = cgroup_get(cg);
+        populate_locked(cg, 1);
+    }
+    cpus_apply_new_locked(child);
     if (thread)
         return 0;
-    tg->cgroup = cgroup_get(cg);
-    populate_locked(cg, 1);
     if (freeze_above(cg)) {
         sleeper_interrupt(&child->curr.sleeper, SLEEP_INTERRUPT_SIGNAL);
         for (struct kcgroup *c = cg; c; c = c->parent)
@@ -362,6 +365,22 @@ void cgroup_for_each(struct kcgroup *cg, bool threads, void (*fn)(struct pid *p,
     mutex_unlock(&g_taskset.lock);
 }
 
+void cgroup_cpus_changed_locked(struct kcgroup *cg)
+{
+    struct thread_group *tg;
+    struct task *t;
+
+    ASSERT_HELD(&g_taskset.lock);
+    list_for_each_entry(tg, &g_processes, all_node) {
+        if (!cgroup_is_below(tg->cgroup, cg))
+            continue;
+        for_each_thread_locked(t, tg)
+        {
+            cpus_apply_locked(t);
+        }
+    }
+}
+
 /* ---- moving --------------------------------------------------------------------------------- */
 
 static const struct kcgroup *common_ancestor(const struct kcgroup *a, const struct kcgroup *b)
@@ -400,6 +419,7 @@ static void move_locked(struct thread_group *tg, struct kcgroup *to)
     {
         move_charge_locked(t, to);
         memcg_task_set(&t->curr, to->memcg);
+        cpus_apply_locked(t);
     }
     if (freeze_above(from) || freeze_above(to)) {
         kick_process_locked(tg);

@@ -17,9 +17,9 @@ struct task;
 struct thread_group;
 
 /* Before any other call; after clocks and mm_subsystem_init. Gives the calling thread a curr with
- * kernel credentials if it has none, installs g_curr_ops and g_pid_ops. cpu_count: CPUs that guests
- * see (0: those of the host's affinity mask). */
-int MUST_CHECK kernel_init(const struct platform_ops *ops, struct platform *p, uint32_t cpu_count);
+ * kernel credentials if it has none, installs g_curr_ops and g_pid_ops. The calling thread's
+ * affinity says which CPUs the sandbox has. */
+int MUST_CHECK kernel_init(const struct platform_ops *ops, struct platform *p);
 
 /*
  * A container: the processes that started from one init, wherever their pids live. Lifetime:

@@ -207,7 +207,8 @@ struct ktask_private {
     bool reset_on_fork;                        /* m */
     int ioprio;                                /* m */
     uint64_t timer_slack, timer_slack_default; /* m */
-    uint64_t affinity[16];                     /* m: 1024 cpus */
+    uint64_t affinity[CPU_WORDS];              /* m: asked for; all ones: nothing */
+    bool cpus_limited;                         /* g: the platform was told of fewer than all CPUs */
     bool thp_disable, io_flusher;              /* T */
     struct pidns *child_pidns;      /* T, +1: where children go (setns, unshare), or NULL: own */
     int64_t syscall_nr;             /* T, racy: -1 when not in a call */

@@ -103,20 +103,6 @@ void task_sched_set(struct task *t, const struct task_sched *s)
     mutex_unlock(&t->lock);
 }
 
-void task_affinity_get(struct task *t, uint64_t mask[TASK_CPU_WORDS])
-{
-    mutex_lock(&t->lock);
-    memcpy(mask, t->k->affinity, sizeof(t->k->affinity));
-    mutex_unlock(&t->lock);
-}
-
-void task_affinity_set(struct task *t, const uint64_t mask[TASK_CPU_WORDS])
-{
-    mutex_lock(&t->lock);
-    memcpy(t->k->affinity, mask, sizeof(t->k->affinity));
-    mutex_unlock(&t->lock);
-}
-
 void task_membarrier_register(struct task *t, uint32_t cmd)
 {
     atomic_fetch_or(&t->tg->membarrier, cmd);

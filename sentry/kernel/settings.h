@@ -41,6 +41,3 @@ struct task_sched {
 };
 void task_sched_get(struct task *t, struct task_sched *out);
 void task_sched_set(struct task *t, const struct task_sched *s);
-enum { TASK_CPU_WORDS = 16 };
-void task_affinity_get(struct task *t, uint64_t mask[TASK_CPU_WORDS]);
-void task_affinity_set(struct task *t, const uint64_t mask[TASK_CPU_WORDS]);

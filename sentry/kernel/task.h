@@ -8,6 +8,7 @@
 #include "platform/platform.h"
 #include "sentry/core/clock.h"
 #include "sentry/core/curr.h"
+#include "sentry/kernel/cpus.h"
 #include "sentry/kernel/signal.h"
 
 struct file;
@@ -83,5 +84,3 @@ struct lx_rlimit;
 void task_rlimit(struct task *t, int resource, struct lx_rlimit *out);
 void task_set_rlimit(struct task *t, int resource, const struct lx_rlimit *lim);
 uint64_t task_rlimit_cur(struct task *t, int resource);
-/* CPU affinity, capability and cpuset free: how many CPUs guests may use. */
-uint32_t kernel_cpu_count(void);

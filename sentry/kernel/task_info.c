@@ -245,13 +245,13 @@ void task_info_get(struct task *t, struct pidns *ns, struct task_info *out)
     mutex_unlock(&g_taskset.lock);
     fill_signals(t, out);
     fill_call(t, out);
+    task_affinity_get(t, out->cpus);
     mutex_lock(&t->lock);
     memcpy(out->comm, t->comm, sizeof(out->comm));
     out->nice = k->nice;
     out->policy = k->policy;
     out->rt_priority = k->rt_priority;
     out->timer_slack = k->timer_slack;
-    out->cpu_mask = k->affinity[0];
     if (t->curr.mm)
         out->min_faults = mm_minor_faults(t->curr.mm);
     mutex_unlock(&t->lock);

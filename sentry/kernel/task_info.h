@@ -54,7 +54,7 @@ struct task_info {
     int nice, policy, rt_priority, cpu, exit_signal, exit_code;
     lx_sigset_t pending, shared_pending, blocked, ignored, caught;
     uint32_t sigq_count;
-    uint64_t cpu_mask; /* allowed cpus, first 64 */
+    uint64_t cpus[CPU_WORDS]; /* where it may run */
     uint32_t seccomp_mode, seccomp_filters;
     int oom_score_adj;
     struct io_counts io, tg_io; /* of the thread, of the process */

@@ -365,44 +365,29 @@ static int store_cpu_burst(struct kcgroup *cg, char *data)
 
 /* ---- cpuset --------------------------------------------------------------------------------- */
 
-static void put_cpu_list(struct pbuf *b, const uint64_t mask[CGROUP_CPU_WORDS])
-{
-    const char *comma = "";
-    int i, end;
-
-    for (i = 0; i < CGROUP_CPU_WORDS * 64; i = end) {
-        end = i + 1;
-        if (!(mask[i / 64] >> (i % 64) & 1))
-            continue;
-        while (end < CGROUP_CPU_WORDS * 64 && (mask[end / 64] >> (end % 64) & 1))
-            end++;
-        pbuf_printf(b, end - i > 1 ? "%s%d-%d" : "%s%d", comma, i, end - 1);
-        comma = ",";
-    }
-    pbuf_putc(b, '\n');
-}
-
 static int show_cpus(struct kcgroup *cg, struct pbuf *b)
 {
-    uint64_t mask[CGROUP_CPU_WORDS];
+    uint64_t mask[CPU_WORDS];
 
     cgroup_cpus(cg, /*effective=*/false, mask);
-    put_cpu_list(b, mask);
+    pbuf_put_cpu_list(b, mask);
+    pbuf_putc(b, '\n');
     return 0;
 }
 
 static int show_cpus_effective(struct kcgroup *cg, struct pbuf *b)
 {
-    uint64_t mask[CGROUP_CPU_WORDS];
+    uint64_t mask[CPU_WORDS];
 
     cgroup_cpus(cg, /*effective=*/true, mask);
-    put_cpu_list(b, mask);
+    pbuf_put_cpu_list(b, mask);
+    pbuf_putc(b, '\n');
     return 0;
 }
 
 static int store_cpus(struct kcgroup *cg, char *data)
 {
-    uint64_t mask[CGROUP_CPU_WORDS] = {0};
+    uint64_t mask[CPU_WORDS] = {0};
     char *save, *range;
 
     for (range = strtok_r(data, ",", &save); range; range = strtok_r(NULL, ",", &save)) {
@@ -415,7 +400,7 @@ static int store_cpus(struct kcgroup *cg, char *data)
             hi = strtoul(end + 1, &end, 10);
         if (*end || hi < lo)
             return -EINVAL;
-        if (hi >= CGROUP_CPU_WORDS * 64)
+        if (hi >= CPU_MAX)
             return -ERANGE;
         for (; lo <= hi; lo++)
             mask[lo / 64] |= 1ull << (lo % 64);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sentry/core/clock.h"
+#include "sentry/kernel/cpus.h"
 #include "sentry/proc/cpuinfo.h"
 
 struct feature {
@@ -227,12 +228,15 @@ static void cpu_identify(struct cpu_id *id)
     }
 }
 
-void cpuinfo_format(struct pbuf *b, uint32_t cpus)
+void cpuinfo_format(struct pbuf *b)
 {
+    const uint32_t cpus = kernel_cpu_count();
     struct cpu_id id;
 
     cpu_identify(&id);
-    for (uint32_t i = 0; i < cpus; i++) {
+    for (uint32_t i = 0; i < kernel_cpu_limit(); i++) {
+        if (!kernel_cpu_usable(i))
+            continue;
         pbuf_printf(b, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", i,
                     id.vendor, id.family, id.model);
         pbuf_printf(b, "model name\t: %s\nstepping\t: %u\nmicrocode\t: 0x1\ncpu MHz\t\t: %.3f\n",

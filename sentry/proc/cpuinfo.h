@@ -3,5 +3,5 @@
 
 #include "sentry/proc/pbuf.h"
 
-/* The text of /proc/cpuinfo for cpus equal CPUs. */
-void cpuinfo_format(struct pbuf *b, uint32_t cpus);
+/* The text of /proc/cpuinfo for the CPUs of the sandbox. */
+void cpuinfo_format(struct pbuf *b);

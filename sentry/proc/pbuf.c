@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/kernel/cpus.h"
+
 #define PBUF_MAX ((size_t)64 << 20)
 
 static bool pbuf_reserve(struct pbuf *b, size_t more)
@@ -87,4 +89,32 @@ void pbuf_destroy(struct pbuf *b)
 {
     free(b->data);
     *b = (struct pbuf){0};
+}
+
+void pbuf_put_cpu_list(struct pbuf *b, const uint64_t *mask)
+{
+    const char *comma = "";
+    int i, end;
+
+    for (i = 0; i < CPU_MAX; i = end) {
+        end = i + 1;
+        if (!(mask[i / 64] >> (i % 64) & 1))
+            continue;
+        while (end < CPU_MAX && (mask[end / 64] >> (end % 64) & 1))
+            end++;
+        pbuf_printf(b, end - i > 1 ? "%s%d-%d" : "%s%d", comma, i, end - 1);
+        comma = ",";
+    }
+}
+
+void pbuf_put_cpu_mask(struct pbuf *b, const uint64_t *mask, uint32_t limit)
+{
+    for (uint32_t group = (limit + 31) / 32; group-- > 0;) {
+        uint32_t bits = (uint32_t)(mask[group / 2] >> (group % 2 * 32));
+        uint32_t width = limit - group * 32;
+
+        if (width < 32)
+            bits &= (1u << width) - 1;
+        pbuf_printf(b, "%0*x%s", width >= 32 ? 8 : (int)(width + 3) / 4, bits, group ? "," : "");
+    }
 }

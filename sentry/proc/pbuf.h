@@ -14,6 +14,9 @@ struct pbuf {
 
 void pbuf_put(struct pbuf *b, const void *data, size_t size);
 void pbuf_puts(struct pbuf *b, const char *s);
+/* CPUs of a mask of CPU_WORDS words: "0-2,5"; and "3" or "7,00000001" for limit of them. */
+void pbuf_put_cpu_list(struct pbuf *b, const uint64_t *mask);
+void pbuf_put_cpu_mask(struct pbuf *b, const uint64_t *mask, uint32_t limit);
 void pbuf_putc(struct pbuf *b, char c);
 void pbuf_printf(struct pbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* s with the characters of esc (and backslash) as \ooo, as seq_escape does. */

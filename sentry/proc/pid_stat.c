@@ -249,29 +249,10 @@ static void status_signals(struct pbuf *b, const struct view *v)
                 (unsigned long long)ti->caught);
 }
 
-/* Comma lists and 32-bit hex groups of a CPU mask of up to 64 CPUs. */
-static void put_cpu_list(struct pbuf *b, uint64_t mask)
-{
-    bool first = true;
-
-    for (int i = 0; i < 64; i++) {
-        int from = i;
-
-        if (!(mask >> i & 1))
-            continue;
-        while (i < 63 && (mask >> (i + 1) & 1))
-            i++;
-        pbuf_printf(b, from == i ? "%s%d" : "%s%d-%d", first ? "" : ",", from, i);
-        first = false;
-    }
-}
-
 static void status_tail(struct pbuf *b, const struct view *v)
 {
     const struct task_info *ti = &v->ti;
     const struct cred *c = v->cred;
-    uint64_t mask = ti->cpu_mask ? ti->cpu_mask : 1;
-    uint32_t cpus = kernel_cpu_count();
 
     if (c)
         pbuf_printf(b,
@@ -283,12 +264,10 @@ static void status_tail(struct pbuf *b, const struct view *v)
     pbuf_printf(b, "NoNewPrivs:\t%d\nSeccomp:\t%u\nSeccomp_filters:\t%u\n", ti->no_new_privs,
                 ti->seccomp_mode, ti->seccomp_filters);
     pbuf_puts(b, "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\tunknown\n");
-    if (cpus > 32)
-        pbuf_printf(b, "Cpus_allowed:\t%08x,%08x\n", (uint32_t)(mask >> 32), (uint32_t)mask);
-    else
-        pbuf_printf(b, "Cpus_allowed:\t%0*x\n", (int)((cpus + 3) / 4), (uint32_t)mask);
-    pbuf_puts(b, "Cpus_allowed_list:\t");
-    put_cpu_list(b, mask);
+    pbuf_puts(b, "Cpus_allowed:\t");
+    pbuf_put_cpu_mask(b, ti->cpus, kernel_cpu_limit());
+    pbuf_puts(b, "\nCpus_allowed_list:\t");
+    pbuf_put_cpu_list(b, ti->cpus);
     pbuf_puts(b, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
     pbuf_printf(b, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
                 (unsigned long long)ti->voluntary_switches,

@@ -74,9 +74,12 @@ static int show_stat(struct pseudo_node *n, struct pbuf *b)
     idle = up * cpus > user + system ? up * cpus - user - system : 0;
     pbuf_printf(b, "cpu  %llu 0 %llu %llu 0 0 0 0 0 0\n", (unsigned long long)user,
                 (unsigned long long)system, (unsigned long long)idle);
-    for (uint32_t i = 0; i < cpus; i++)
-        pbuf_printf(b, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i, (unsigned long long)(user / cpus),
-                    (unsigned long long)(system / cpus), (unsigned long long)(idle / cpus));
+    for (uint32_t i = 0; i < kernel_cpu_limit(); i++) {
+        if (kernel_cpu_usable(i))
+            pbuf_printf(b, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i,
+                        (unsigned long long)(user / cpus), (unsigned long long)(system / cpus),
+                        (unsigned long long)(idle / cpus));
+    }
     pbuf_printf(b, "intr 0\nctxt %llu\nbtime %llu\nprocesses %llu\n",
                 (unsigned long long)ks.switches, (unsigned long long)ks.boot_realtime,
                 (unsigned long long)ks.forks);
@@ -156,7 +159,7 @@ static int show_meminfo(struct pseudo_node *n, struct pbuf *b)
 
 static int show_cpuinfo(struct pseudo_node *n, struct pbuf *b)
 {
-    cpuinfo_format(b, kernel_cpu_count());
+    cpuinfo_format(b);
     return 0;
 }
 
@@ -235,8 +238,10 @@ static int show_cgroups(struct pseudo_node *n, struct pbuf *b)
 static int show_interrupts(struct pseudo_node *n, struct pbuf *b)
 {
     pbuf_puts(b, "     ");
-    for (uint32_t i = 0; i < kernel_cpu_count(); i++)
-        pbuf_printf(b, "      CPU%-5u", i);
+    for (uint32_t i = 0; i < kernel_cpu_limit(); i++) {
+        if (kernel_cpu_usable(i))
+            pbuf_printf(b, "      CPU%-5u", i);
+    }
     pbuf_putc(b, '\n');
     return 0;
 }
@@ -245,7 +250,7 @@ static int show_softirqs(struct pseudo_node *n, struct pbuf *b)
 {
     static const char *const names[] = {"HI",       "TIMER",   "NET_TX", "NET_RX",  "BLOCK",
                                         "IRQ_POLL", "TASKLET", "SCHED",  "HRTIMER", "RCU"};
-    uint32_t cpus = kernel_cpu_count();
+    uint32_t cpus = kernel_cpu_limit(); /* Linux: all possible ones */
 
     pbuf_puts(b, "                    ");
     for (uint32_t i = 0; i < cpus; i++)

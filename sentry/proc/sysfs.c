@@ -15,42 +15,72 @@
 
 /* ---- devices/system/cpu ---------------------------------------------------------------------- */
 
-static int show_cpu_range(struct pseudo_node *n, struct pbuf *b)
+static int put_cpus(struct pbuf *b, const uint64_t *mask)
 {
-    uint32_t cpus = kernel_cpu_count();
-
-    if (cpus > 1)
-        pbuf_printf(b, "0-%u\n", cpus - 1);
-    else
-        pbuf_puts(b, "0\n");
+    pbuf_put_cpu_list(b, mask);
+    pbuf_putc(b, '\n');
     return 0;
 }
 
-void sysfs_put_mask(struct pbuf *b, uint32_t first, uint32_t count, uint32_t cpus)
+static int show_online(struct pseudo_node *n, struct pbuf *b)
 {
-    for (int word = (int)((cpus + 31) / 32) - 1; word >= 0; word--) {
-        uint32_t bits = 0, width = cpus - (uint32_t)word * 32;
+    return put_cpus(b, kernel_cpus());
+}
 
-        for (uint32_t i = 0; i < 32; i++) {
-            uint32_t cpu = (uint32_t)word * 32 + i;
+static void possible_mask(uint64_t mask[CPU_WORDS])
+{
+    memset(mask, 0, CPU_WORDS * sizeof(mask[0]));
+    for (uint32_t i = 0; i < kernel_cpu_limit(); i++)
+        mask[i / 64] |= 1ull << (i % 64);
+}
 
-            if (cpu >= first && cpu < first + count)
-                bits |= 1u << i;
-        }
-        width = width >= 32 ? 8 : (width + 3) / 4;
-        pbuf_printf(b, "%0*x%s", (int)width, bits, word ? "," : "\n");
-    }
+static int show_possible(struct pseudo_node *n, struct pbuf *b)
+{
+    uint64_t mask[CPU_WORDS];
+
+    possible_mask(mask);
+    return put_cpus(b, mask);
+}
+
+static int show_offline(struct pseudo_node *n, struct pbuf *b)
+{
+    uint64_t mask[CPU_WORDS];
+
+    possible_mask(mask);
+    for (int i = 0; i < CPU_WORDS; i++)
+        mask[i] &= ~kernel_cpus()[i];
+    return put_cpus(b, mask);
+}
+
+void sysfs_put_cpu_mask(struct pbuf *b, const uint64_t *mask)
+{
+    pbuf_put_cpu_mask(b, mask, kernel_cpu_limit());
+    pbuf_putc(b, '\n');
+}
+
+void sysfs_put_one_cpu(struct pbuf *b, uint32_t cpu)
+{
+    uint64_t mask[CPU_WORDS] = {0};
+
+    mask[cpu / 64] = 1ull << (cpu % 64);
+    sysfs_put_cpu_mask(b, mask);
 }
 
 static int show_all_mask(struct pseudo_node *n, struct pbuf *b)
 {
-    sysfs_put_mask(b, 0, kernel_cpu_count(), kernel_cpu_count());
+    sysfs_put_cpu_mask(b, kernel_cpus());
     return 0;
 }
 
 static int show_own_mask(struct pseudo_node *n, struct pbuf *b)
 {
-    sysfs_put_mask(b, (uint32_t)n->arg, 1, kernel_cpu_count());
+    sysfs_put_one_cpu(b, (uint32_t)n->arg);
+    return 0;
+}
+
+static int show_own_online(struct pseudo_node *n, struct pbuf *b)
+{
+    pbuf_puts(b, kernel_cpu_usable((uint32_t)n->arg) ? "1\n" : "0\n");
     return 0;
 }
 
@@ -70,18 +100,18 @@ static const struct pseudo_entry topology_table[] = {
     PSEUDO_FILE("core_cpus", 0444, show_own_mask),
     PSEUDO_FILE("core_cpus_list", 0444, show_own_number),
     PSEUDO_FILE("core_siblings", 0444, show_all_mask),
-    PSEUDO_FILE("core_siblings_list", 0444, show_cpu_range),
+    PSEUDO_FILE("core_siblings_list", 0444, show_online),
     PSEUDO_FILE("package_cpus", 0444, show_all_mask),
-    PSEUDO_FILE("package_cpus_list", 0444, show_cpu_range),
+    PSEUDO_FILE("package_cpus_list", 0444, show_online),
     PSEUDO_FILE("die_cpus", 0444, show_all_mask),
-    PSEUDO_FILE("die_cpus_list", 0444, show_cpu_range),
+    PSEUDO_FILE("die_cpus_list", 0444, show_online),
     {0},
 };
 
 static const struct pseudo_entry cpu_table[] = {
     {.name = "cache", .mode = 0040755, .dir = &sysfs_cache_dir},
     PSEUDO_DIR("topology", 0755, topology_table),
-    PSEUDO_TEXT("online", 0444, "1\n"),
+    PSEUDO_FILE("online", 0444, show_own_online),
     PSEUDO_LINK_TO("subsystem", "../../../../bus/cpu"),
     PSEUDO_LINK_TO("node0", "../../node/node0"),
     {0},
@@ -101,7 +131,7 @@ static int cpu_lookup(struct pseudo_node *dir, const char *name, size_t len,
     int ret;
 
     *out = NULL;
-    if (nr < 0 || nr >= (int64_t)kernel_cpu_count())
+    if (nr < 0 || nr >= (int64_t)kernel_cpu_limit())
         return 0;
     ret = pseudo_node_new(dir, &cpu_entry, name, len, out);
     if (ret == 0)
@@ -111,7 +141,7 @@ static int cpu_lookup(struct pseudo_node *dir, const char *name, size_t len,
 
 static int cpu_next(struct pseudo_node *dir, uint64_t *cookie, struct pseudo_name *out)
 {
-    if (*cookie >= kernel_cpu_count())
+    if (*cookie >= kernel_cpu_limit())
         return 0;
     snprintf(out->name, sizeof(out->name), "cpu%u", (uint32_t)*cookie);
     out->mode = 0040755;
@@ -128,10 +158,10 @@ static const struct pseudo_entry smt_table[] = {
 };
 
 static const struct pseudo_entry cpus_table[] = {
-    PSEUDO_FILE("online", 0444, show_cpu_range),  PSEUDO_FILE("possible", 0444, show_cpu_range),
-    PSEUDO_FILE("present", 0444, show_cpu_range), PSEUDO_TEXT("offline", 0444, "\n"),
-    PSEUDO_TEXT("isolated", 0444, "\n"),          PSEUDO_TEXT("kernel_max", 0444, "8191\n"),
-    PSEUDO_DIR("smt", 0755, smt_table),           {0},
+    PSEUDO_FILE("online", 0444, show_online),    PSEUDO_FILE("possible", 0444, show_possible),
+    PSEUDO_FILE("present", 0444, show_possible), PSEUDO_FILE("offline", 0444, show_offline),
+    PSEUDO_TEXT("isolated", 0444, "\n"),         PSEUDO_TEXT("kernel_max", 0444, "8191\n"),
+    PSEUDO_DIR("smt", 0755, smt_table),          {0},
 };
 
 /* ---- devices/system/node --------------------------------------------------------------------- */
@@ -150,7 +180,7 @@ static int show_node_meminfo(struct pseudo_node *n, struct pbuf *b)
 }
 
 static const struct pseudo_entry node0_table[] = {
-    PSEUDO_FILE("cpulist", 0444, show_cpu_range),
+    PSEUDO_FILE("cpulist", 0444, show_online),
     PSEUDO_FILE("cpumap", 0444, show_all_mask),
     PSEUDO_FILE("meminfo", 0444, show_node_meminfo),
     PSEUDO_TEXT("distance", 0444, "10\n"),

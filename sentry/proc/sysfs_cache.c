@@ -121,20 +121,20 @@ static int show_id(struct pseudo_node *n, struct pbuf *b)
 
 static int show_shared_map(struct pseudo_node *n, struct pbuf *b)
 {
-    bool all = cache_of(n).level >= SHARED_LEVEL;
-
-    sysfs_put_mask(b, all ? 0 : cpu_of(n), all ? kernel_cpu_count() : 1, kernel_cpu_count());
+    if (cache_of(n).level >= SHARED_LEVEL)
+        sysfs_put_cpu_mask(b, kernel_cpus());
+    else
+        sysfs_put_one_cpu(b, cpu_of(n));
     return 0;
 }
 
 static int show_shared_list(struct pseudo_node *n, struct pbuf *b)
 {
-    uint32_t cpus = kernel_cpu_count();
-
-    if (cache_of(n).level >= SHARED_LEVEL && cpus > 1)
-        pbuf_printf(b, "0-%u\n", cpus - 1);
+    if (cache_of(n).level >= SHARED_LEVEL)
+        pbuf_put_cpu_list(b, kernel_cpus());
     else
-        pbuf_printf(b, "%u\n", cpu_of(n));
+        pbuf_printf(b, "%u", cpu_of(n));
+    pbuf_putc(b, '\n');
     return 0;
 }
 

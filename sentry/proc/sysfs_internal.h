@@ -6,5 +6,6 @@
 
 /* cpuN/cache; the directory's arg is the CPU. */
 extern const struct pseudo_dir sysfs_cache_dir;
-/* Linux's bitmap format: CPUs first .. first + count - 1 of cpus. */
-void sysfs_put_mask(struct pbuf *b, uint32_t first, uint32_t count, uint32_t cpus);
+/* Linux's bitmap format, with a newline. */
+void sysfs_put_cpu_mask(struct pbuf *b, const uint64_t *mask);
+void sysfs_put_one_cpu(struct pbuf *b, uint32_t cpu);

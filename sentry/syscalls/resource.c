@@ -397,11 +397,9 @@ long sys_sched_yield(struct task *t)
 
 long sys_sched_setaffinity(struct task *t, lx_pid_t pid, uint32_t len, uaddr_t user_mask_ptr)
 {
-    uint64_t mask[TASK_CPU_WORDS] = {0};
-    uint32_t cpus = kernel_cpu_count();
+    uint64_t mask[CPU_WORDS] = {0};
     struct task *target;
     struct cred *their;
-    uint64_t any = 0;
     bool allowed;
     long ret;
 
@@ -414,28 +412,18 @@ long sys_sched_setaffinity(struct task *t, lx_pid_t pid, uint32_t len, uaddr_t u
     allowed = t->curr.cred->euid == their->euid || t->curr.cred->euid == their->ruid ||
               cred_ns_capable(t->curr.cred, their->userns, LX_CAP_SYS_NICE);
     cred_put(their);
-    for (uint32_t i = 0; i < TASK_CPU_WORDS; i++) {
-        uint64_t have = cpus >= (i + 1) * 64 ? ~0ull
-                        : cpus > i * 64      ? (1ull << (cpus - i * 64)) - 1
-                                             : 0;
-
-        mask[i] &= have;
-        any |= mask[i];
-    }
-    ret = !allowed ? -EPERM : !any ? -EINVAL : 0;
-    if (ret == 0)
-        task_affinity_set(target, mask);
+    ret = allowed ? task_affinity_set(target, mask) : -EPERM;
     task_put(target);
     return ret;
 }
 
 long sys_sched_getaffinity(struct task *t, lx_pid_t pid, uint32_t len, uaddr_t user_mask_ptr)
 {
-    uint64_t mask[TASK_CPU_WORDS];
-    uint32_t size = (kernel_cpu_count() + 63) / 64 * 8;
+    uint64_t mask[CPU_WORDS];
+    uint32_t size = (kernel_cpu_limit() + 63) / 64 * 8;
     struct task *target;
 
-    if (len * 8ull < kernel_cpu_count() || (len & 7))
+    if (len * 8ull < kernel_cpu_limit() || (len & 7))
         return -EINVAL;
     if (find_target(t, pid, &target) < 0)
         return -ESRCH;
@@ -449,7 +437,7 @@ long sys_sched_getaffinity(struct task *t, lx_pid_t pid, uint32_t len, uaddr_t u
 
 long sys_getcpu(struct task *t, uaddr_t cpup, uaddr_t nodep, uaddr_t unused)
 {
-    uint32_t cpu = 0, node = 0;
+    uint32_t cpu = kernel_cpu_now(), node = 0;
 
     (void)t;
     (void)unused;

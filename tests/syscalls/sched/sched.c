@@ -104,6 +104,71 @@ TEST(affinity)
     CHECK_EQ(sysp(SYS_sched_setaffinity, 0, 128u, mask), 0);
 }
 
+/* Every CPU of the affinity mask can be chosen, and is where the thread then runs. */
+TEST(affinity_is_enforced)
+{
+    unsigned long all[16] = {0}, one[16] = {0}, back[16];
+    unsigned cpu;
+
+    CHECK(sys(SYS_sched_getaffinity, 0, sizeof(all), all) > 0);
+    for (int round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < 64; i++) {
+            if (!(all[0] >> i & 1))
+                continue;
+            one[0] = 1ul << i;
+            CHECK_EQ(sys(SYS_sched_setaffinity, 0, sizeof(one), one), 0);
+            memset(back, 0, sizeof(back));
+            CHECK(sys(SYS_sched_getaffinity, 0, sizeof(back), back) > 0);
+            CHECK_EQ(back[0], one[0]);
+            CHECK_EQ(sys(SYS_getcpu, &cpu, NULL, NULL), 0);
+            CHECK_EQ(cpu, i);
+            CHECK_EQ(sched_getcpu(), (int)i);
+        }
+    }
+    /* CPUs that do not exist are left out. */
+    memset(one, 0xff, sizeof(one));
+    CHECK_EQ(sys(SYS_sched_setaffinity, 0, sizeof(one), one), 0);
+    memset(back, 0, sizeof(back));
+    CHECK(sys(SYS_sched_getaffinity, 0, sizeof(back), back) > 0);
+    CHECK_EQ(back[0] & all[0], all[0]);
+    CHECK_EQ(sys(SYS_sched_setaffinity, 0, sizeof(all), all), 0);
+}
+
+static void affinity_child(void)
+{
+    unsigned long mask[16] = {0}, want = 0;
+    char line[256];
+    FILE *f = fopen("/proc/self/status", "re");
+
+    REQUIRE(f != NULL);
+    CHECK(sys(SYS_sched_getaffinity, 0, sizeof(mask), mask) > 0);
+    while (fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "Cpus_allowed: %lx", &want) == 1)
+            CHECK_EQ(want, mask[0]);
+        if (strncmp(line, "Cpus_allowed_list:", 18) == 0)
+            CHECK_EQ(atol(line + 18), __builtin_ctzl(mask[0]));
+    }
+    fclose(f);
+    CHECK_EQ(want, mask[0]);
+    CHECK_EQ(__builtin_popcountl(mask[0]), 1);
+    CHECK_EQ(1ul << sched_getcpu(), mask[0]);
+}
+
+TEST(affinity_is_inherited)
+{
+    unsigned long all[16] = {0}, one[16] = {0};
+
+    CHECK(sys(SYS_sched_getaffinity, 0, sizeof(all), all) > 0);
+    for (unsigned i = 0; i < 64; i++) {
+        if (!(all[0] >> i & 1))
+            continue;
+        one[0] = 1ul << i;
+        CHECK_EQ(sys(SYS_sched_setaffinity, 0, sizeof(one), one), 0);
+        CHECK_EQ(test_in_child(affinity_child), 0);
+    }
+    CHECK_EQ(sys(SYS_sched_setaffinity, 0, sizeof(all), all), 0);
+}
+
 TEST(memory_barriers)
 {
     long supported = sysp(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0u, 0);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See cpus.h. Two masks decide: kcgroup.cpus_effective, changed under CGROUP and TASKSET, and
+ * ktask_private.affinity, what was asked for (all ones: nothing). What follows from them is
+ * computed when somebody asks, and told to the platform whenever one of the two changes.
+ */
+#include "sentry/kernel/cpus.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "sentry/kernel/cgroup_internal.h"
+#include "sentry/kernel/kernel_internal.h"
+
+static_assert(sizeof(cpu_set_t) == CPU_WORDS * sizeof(uint64_t), "a mask is the host's set");
+
+static uint64_t g_cpus[CPU_WORDS] = {1};
+static uint32_t g_count = 1, g_limit = 1;
+
+void cpus_init(void)
+{
+    uint64_t mask[CPU_WORDS] = {0};
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) == 0)
+        return;
+    memcpy(mask, &set, sizeof(mask));
+    memcpy(g_cpus, mask, sizeof(g_cpus));
+    g_count = (uint32_t)CPU_COUNT(&set);
+    for (uint32_t i = 0; i < CPU_MAX; i++) {
+        if (kernel_cpu_usable(i))
+            g_limit = i + 1;
+    }
+}
+
+const uint64_t *kernel_cpus(void)
+{
+    return g_cpus;
+}
+
+uint32_t kernel_cpu_count(void)
+{
+    return g_count;
+}
+
+uint32_t kernel_cpu_limit(void)
+{
+    return g_limit;
+}
+
+bool kernel_cpu_usable(uint32_t nr)
+{
+    return nr < CPU_MAX && (g_cpus[nr / 64] >> (nr % 64) & 1);
+}
+
+uint32_t kernel_cpu_now(void)
+{
+    int cpu = sched_getcpu();
+
+    return cpu < 0 ? 0 : (uint32_t)cpu;
+}
+
+bool cpus_and(uint64_t mask[CPU_WORDS], const uint64_t a[CPU_WORDS], const uint64_t b[CPU_WORDS])
+{
+    bool any = false;
+
+    for (int i = 0; i < CPU_WORDS; i++)
+        any |= (a[i] & b[i]) != 0;
+    for (int i = 0; any && i < CPU_WORDS; i++)
+        mask[i] = a[i] & b[i];
+    return any;
+}
+
+/* Linux: a wish that has nothing in common with the cpuset is kept, and waits for better times. */
+static void effective_locked(struct task *t, uint64_t mask[CPU_WORDS])
+{
+    const uint64_t *group;
+
+    ASSERT_HELD(&g_taskset.lock);
+    group = t->tg->cgroup ? t->tg->cgroup->cpus_effective : g_cpus;
+    mutex_lock(&t->lock);
+    if (!cpus_and(mask, group, t->k->affinity))
+        memcpy(mask, group, sizeof(g_cpus));
+    mutex_unlock(&t->lock);
+}
+
+void cpus_apply_new_locked(struct task *t)
+{
+    uint64_t mask[CPU_WORDS];
+    cpu_set_t set;
+    bool all;
+
+    effective_locked(t, mask);
+    all = !memcmp(mask, g_cpus, sizeof(mask));
+    if (!t->ctx || !g_platform_ops->ctx_set_cpus || (all && !t->k->cpus_limited))
+        return;
+    memcpy(&set, mask, sizeof(set));
+    g_platform_ops->ctx_set_cpus(t->ctx, &set);
+    t->k->cpus_limited = !all;
+}
+
+void cpus_apply_locked(struct task *t)
+{
+    mutex_lock(&t->tg->lock); /* keeps t->ctx */
+    cpus_apply_new_locked(t);
+    mutex_unlock(&t->tg->lock);
+}
+
+void task_affinity_get(struct task *t, uint64_t mask[CPU_WORDS])
+{
+    mutex_lock(&g_taskset.lock);
+    effective_locked(t, mask);
+    mutex_unlock(&g_taskset.lock);
+}
+
+int task_affinity_set(struct task *t, const uint64_t mask[CPU_WORDS])
+{
+    uint64_t both[CPU_WORDS];
+    int ret = 0;
+
+    mutex_lock(&g_taskset.lock);
+    if (cpus_and(both, t->tg->cgroup ? t->tg->cgroup->cpus_effective : g_cpus, mask)) {
+        mutex_lock(&t->lock);
+        memcpy(t->k->affinity, mask, sizeof(t->k->affinity));
+        mutex_unlock(&t->lock);
+        cpus_apply_locked(t);
+    } else {
+        ret = -EINVAL;
+    }
+    mutex_unlock(&g_taskset.lock);
+    return ret;
+}
