@@ -24,6 +24,13 @@
  *    *regs. It also opens all of them for changes.
  *  - Without it the next ctx_run takes rax from *regs and nothing else. With it, after any other
  *    event, on the first run and after ctx_switch_space it takes all of *regs.
+ *
+ * Call sites (optional: NULL where a back end has no use for it). Where guest code often makes calls
+ * from one place, a back end may show another version of that page, in which the instruction before
+ * the system call leads to code of its own; what it does there is a call like any other, and the page
+ * in mm stays what it is. The version is part of the cache that a space is: any space_map,
+ * space_unmap or space_protect for writing takes it away. It needs room in the guest's address
+ * space near the site, which mm keeps free.
  */
 #pragma once
 
@@ -53,6 +60,7 @@ enum platform_access {
 
 struct platform_event {
     enum platform_event_kind kind;
+    bool hot_site; /* SYSCALL: space_site for this call would pay; see "Call sites" */
     /* FAULT */
     uaddr_t fault_addr;
     uint32_t fault_access; /* PLATFORM_ACCESS_* bits; 0: the platform cannot tell (ptrace) */
@@ -62,6 +70,22 @@ struct platform_event {
     int signo;
     int code;
     uaddr_t addr;
+};
+
+/* A call site, offered to space_site. */
+struct platform_site {
+    uaddr_t page;         /* where the byte before the system call instruction is */
+    const uint8_t *bytes; /* LX_PAGE_SIZE: what guest code sees there; nobody can write to it */
+    uaddr_t ip;           /* regs->rip of the call */
+    uint32_t nr;          /* and its number */
+};
+/* Bytes of room, page aligned, within 2 GiB of a site. */
+#define PLATFORM_ROOM_SIZE 0x2000u
+
+/* What a call without arguments returns to one thread, until told otherwise. */
+struct platform_answer {
+    uint32_t nr;
+    uint32_t value;
 };
 
 #define PLATFORM_MAP_POPULATE 1u /* the pages will be touched soon: fill host page tables */
@@ -138,6 +162,17 @@ struct platform_ops {
      * allows are ignored. From any thread that knows c to live; may hold locks up to TASK. NULL:
      * the back end runs guest code where the host puts it. */
     void (*ctx_set_cpus)(struct platform_ctx *c, const cpu_set_t *cpus);
+
+    /* See "Call sites". The caller makes sure that the page is what it says until this returns. 0:
+     * done, or done before. -ENOSPC: give it room first. Others: leave it. Never blocks for long. */
+    int (*space_site)(struct platform_space *s, const struct platform_site *site);
+    int (*space_room)(struct platform_space *s, uaddr_t addr);
+    /* Takes all versions back, and makes none in this space any more. */
+    void (*space_sites_off)(struct platform_space *s);
+    /* The guest thread may know these without asking. count 0 takes all back: any thread, as
+     * ctx_interrupt; else owner only, and gone with ctx_switch_space. */
+    void (*ctx_answers)(struct platform_ctx *c, const struct platform_answer *answers,
+                        unsigned count);
 
     /* The host clock (clock_gettime) of whatever runs guest code for c: counts CPU time while guest
      * code runs for it, possibly from before c had it. 0: there is none now. Owner only; may change

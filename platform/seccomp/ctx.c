@@ -45,6 +45,7 @@ static struct platform_ctx *ctx_alloc(struct platform_space *s)
 
     if (!c)
         return NULL;
+    c->platform = s->platform;
     c->space = s;
     c->thread = (struct thread){.state = THREAD_NONE, .listener = -1};
     list_init(&c->node);
@@ -69,6 +70,8 @@ static int enter_space(struct platform_ctx *c, struct platform_space *s)
     c->fpu = CTX_FPU_RESET;
     c->all_regs = true;
     c->attached = false;
+    atomic_store(&c->slot, c->thread.slot);
+    seccomp_ctx_answers(c, NULL, 0); /* the slot may have been another thread's */
     seccomp_watch_begin(&c->watch, c->thread.pid);
     return 0;
 }
@@ -123,6 +126,8 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     c->fpu = CTX_FPU_RESET;
     c->all_regs = true;
     c->attached = false;
+    atomic_store(&c->slot, c->thread.slot);
+    seccomp_ctx_answers(c, NULL, 0); /* the slot may have been another thread's */
     seccomp_watch_begin(&c->watch, c->thread.pid);
     mutex_lock(&s->base.lock);
     list_add_tail(&s->base.ctxs, &c->node);
@@ -320,6 +325,8 @@ static int prepare(struct platform_ctx *c, struct lx_regs *regs)
         *regs = c->held;
         c->all_regs = true;
     }
+    if (unlikely(regs->gs_base)) /* lane code would look for its slot there */
+        seccomp_space_sites_off(c->space);
     seccomp_frame_commit(c->space->platform, c, regs);
     return 0;
 }
@@ -409,6 +416,7 @@ static int event_ring(struct platform_ctx *c, const struct seccomp_notif *n, str
 {
     struct lx_rt_sigframe frame;
     int ret = seccomp_frame_take(c->space->platform, &c->thread, n, &frame);
+    bool settled;
 
     if (ret < 0)
         return ret;
@@ -416,6 +424,12 @@ static int event_ring(struct platform_ctx *c, const struct seccomp_notif *n, str
     c->thread.id = n->id;
     seccomp_frame_regs(&c->thread, &frame, regs);
     c->all_regs = true;
+    settled = seccomp_site_settle(c, regs);
+    if (unlikely(settled && (frame.info.signo == LX_SIGSEGV || frame.info.signo == LX_SIGBUS))) {
+        /* Its pages are gone, or gs is the guest's: the call goes the plain way. */
+        seccomp_space_sites_off(c->space);
+        return 0;
+    }
     return decode_signal(c, &frame, ev);
 }
 
@@ -440,6 +454,7 @@ static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, str
     regs->cs = USER64_CS;
     regs->ss = USER_SS;
     ev->kind = PLATFORM_SYSCALL;
+    ev->hot_site = seccomp_site_hot(&c->hot, regs->rip);
     if (likely(d->arch == AUDIT_ARCH_X86_64 && d->instruction_pointer < VSYSCALL_START))
         return 1;
     if (pull_frame(c) < 0)

@@ -79,6 +79,8 @@ int seccomp_frame_take(const struct platform *p, struct thread *t, const struct 
     if (p->reads_bases) {
         t->fs_base = n->data.args[3];
         t->gs_base = n->data.args[4];
+        if (t->gs_base == seccomp_slot_addr(p, t->slot))
+            t->gs_base = 0; /* the guest has none of its own */
     }
     return 0;
 }
@@ -169,9 +171,9 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
     struct thread *t = &c->thread;
     uint8_t *memory = slot_memory(p, t);
     const uaddr_t slot = seccomp_slot_addr(p, t->slot);
-    const uint32_t how = p->slot_how;
+    const uint32_t how = p->slot_how, magic = LANE_MAGIC;
     struct lx_rt_sigframe frame = {0};
-    uint64_t sp;
+    uint64_t sp, gs;
 
     if (c->fpu == CTX_FPU_RESET) {
         /* Another program may have used this stub: registers of it lie in the slot. */
@@ -200,7 +202,9 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
     t->fs_base = regs->fs_base < LX_TASK_SIZE ? regs->fs_base : 0;
     t->gs_base = regs->gs_base < LX_TASK_SIZE ? regs->gs_base : 0;
     memcpy(memory + SLOT_FS, &t->fs_base, sizeof(t->fs_base));
-    memcpy(memory + SLOT_GS, &t->gs_base, sizeof(t->gs_base));
+    gs = t->gs_base ? t->gs_base : slot; /* lane_code.S finds its slot there */
+    memcpy(memory + SLOT_GS, &gs, sizeof(gs));
+    memcpy(memory + SLOT_MAGIC, &magic, sizeof(magic));
     sp = slot + t->frame + sizeof(frame.pretcode);
     memcpy(memory + SLOT_SP, &sp, sizeof(sp));
     memcpy(memory + SLOT_HOW, &how, sizeof(how));

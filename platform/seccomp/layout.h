@@ -60,13 +60,34 @@
 #define CALL_SIZE  40
 #define CALL_MAX   ((STUB_PAGE - REQ_CALLS) / CALL_SIZE)
 
-/* First words of a slot, read by the stub when it goes back to guest code. The rest of the slot is
- * the alternate signal stack. */
-#define SLOT_FS    0  /* u64: segment bases */
-#define SLOT_GS    8  /* u64 */
-#define SLOT_SP    16 /* u64: where rt_sigreturn finds its frame */
-#define SLOT_HOW   24 /* u32: SLOT_HOW_* */
-#define SLOT_STACK 64
+/* First words of a slot, read by the stub when it goes back to guest code. Then what the lanes use
+ * (lane_code.S), a cache line each for requests and for answers. The rest of the slot is the
+ * alternate signal stack. */
+#define SLOT_FS      0   /* u64: segment bases */
+#define SLOT_GS      8   /* u64 */
+#define SLOT_SP      16  /* u64: where rt_sigreturn finds its frame */
+#define SLOT_HOW     24  /* u32: SLOT_HOW_* */
+#define SLOT_MAGIC   32  /* u32: LANE_MAGIC; tells that gs is a slot */
+#define SLOT_SPINS   36  /* u32: how often the stub looks before it sleeps */
+#define SLOT_LANE    64  /* u32: LANE_* */
+#define SLOT_NR      68  /* u32 */
+#define SLOT_ARGS    72  /* u64[6]; the first becomes the result */
+#define SLOT_RIP     120 /* u64: after the system call instruction */
+#define SLOT_ANSWERS 128 /* u64[ANSWER_COUNT]: complements of results; 0: ask */
+#define SLOT_STACK   192
+
+#define LANE_MAGIC   0x656e616c
+#define LANE_CLOSED  0 /* also: a request is being written */
+#define LANE_OPEN    1 /* the sentry looks for a request */
+#define LANE_REQUEST 2 /* the stub looks for the result */
+#define LANE_SLEEP   4 /* the stub rings for it */
+
+#define ANSWER_COUNT 8
+
+/* What a space has for its changed call sites ("room"): a page of lane code, then one of entries. */
+#define ROOM_ENTRIES_OFF 0x1000
+#define ENTRY_SIZE       64
+#define ENTRY_COUNT      64
 
 #define SLOT_HOW_WRBASE 1 /* bases by instruction */
 #define SLOT_HOW_PRCTL  2 /* bases by arch_prctl */

@@ -24,6 +24,7 @@ static void platform_release(struct platform *p)
 {
     slots_destroy(&p->requests);
     slots_destroy(&p->stacks);
+    seccomp_sites_destroy(p);
     if (p->stub_base)
         (void)host_munmap((void *)p->stub_base, STUB_FIXED_SIZE); /* SAFETY: our reservation */
     free(p);
@@ -82,6 +83,10 @@ static int start(struct platform **out, const char **out_why)
                          align_up(MAX(frame, (size_t)FRAME_MIN) + FRAME_EXTRA, STUB_PAGE)));
     if (ret < 0)
         goto fail;
+    *out_why = "make the file of call sites";
+    ret = seccomp_sites_init(p);
+    if (ret < 0)
+        goto fail;
     ret = seccomp_master_start(p, out_why);
     if (ret < 0)
         goto fail;
@@ -129,6 +134,10 @@ const struct platform_ops g_platform_seccomp_ops = {
     .ctx_free = seccomp_ctx_free,
     .ctx_switch_space = seccomp_ctx_switch_space,
     .ctx_run = seccomp_ctx_run,
+    .space_site = seccomp_space_site,
+    .space_room = seccomp_space_room,
+    .space_sites_off = seccomp_space_sites_off,
+    .ctx_answers = seccomp_ctx_answers,
     .ctx_regs_pull = seccomp_ctx_regs_pull,
     .ctx_interrupt = seccomp_ctx_interrupt,
     .ctx_xstate_get = seccomp_ctx_xstate_get,

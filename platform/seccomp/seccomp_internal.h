@@ -20,6 +20,7 @@
 enum thread_state {
     THREAD_NONE,  /* no process */
     THREAD_CALL,  /* rang with a system call, waits for its result */
+    THREAD_LANE,  /* asked with a system call in its slot, looks or rings for its result */
     THREAD_FRAME, /* rang from start or signal handler; its registers are in its slot's frame */
     THREAD_GUEST, /* runs guest code */
 };
@@ -33,8 +34,9 @@ struct thread {
     pid_t pid;
     int listener;  /* its own seccomp notifications */
     uint32_t slot; /* of platform.stacks: alternate signal stack, shared with the sentry */
-    uint64_t id;   /* CALL, FRAME: the notification that waits */
-    struct seccomp_data call;  /* CALL */
+    uint64_t id;   /* CALL, FRAME, LANE that rang: the notification that waits */
+    bool rang;     /* LANE: the notification is here */
+    struct seccomp_data call;  /* CALL, LANE */
     uint32_t frame;            /* FRAME: offset in the slot of a struct lx_rt_sigframe; 0: none */
     uint32_t fpstate;          /* FRAME: offset in the slot of its XSAVE image; 0: none */
     uint64_t fs_base, gs_base; /* what the thread has, as far as the sentry can know */
@@ -68,6 +70,8 @@ struct platform {
     struct stub_address at;    /* I */
     struct slots requests;     /* request pages of control stubs */
     struct slots stacks;       /* slots of guest threads */
+    struct slots code;         /* pages of lane code, entries and changed guest code */
+    struct pages *pages;       /* I: who uses them; sites.c */
     uint32_t slot_how;         /* I: SLOT_HOW_*: how segment bases are set */
     bool reads_bases;          /* I: the signal handler tells the segment bases */
     bool recv_ends;            /* I: receiving ends when the stub does (6.11) */
@@ -81,6 +85,38 @@ static_assert(offsetof(struct platform, base) == 0, "stub_platform_of");
 
 enum { SPARE_MAX = 4 };
 
+enum { ROOM_MAX = 4, SITE_MAX = ROOM_MAX * ENTRY_COUNT };
+
+/* A changed call site; its entry is the one of the same index. */
+struct site {
+    uaddr_t start;  /* the instruction that was replaced */
+    uaddr_t ip;     /* after the system call instruction */
+    uint32_t nr;    /* the call that was seen there */
+    bool sets_nr;   /* the replaced instruction sets rax to it */
+    uint8_t length; /* of the replaced instruction */
+};
+
+/* Changed call sites of one space. Keys: s space->base.lock, a atomic */
+struct sites {
+    bool off; /* s */
+    struct room {
+        uaddr_t addr;     /* I once counted */
+        uint32_t entries; /* s: page of platform.code */
+        bool mapped;      /* s: false: to be mapped again before use */
+    } rooms[ROOM_MAX];
+    atomic_uint room_count; /* a: written under s */
+    struct site *all;       /* s: ENTRY_COUNT for each room */
+    unsigned count;         /* s */
+    struct version {
+        uaddr_t page;
+        uint32_t copy;                    /* page of platform.code */
+    } * versions;                         /* s: changed pages that are mapped */
+    unsigned version_count, version_room; /* s */
+    uint16_t
+        *dead; /* s: pages of platform.code that the host may have mapped until the next drain */
+    unsigned dead_count, dead_room; /* s */
+};
+
 /*
  * Lifetime: unique (space_new, space_clone .. space_free, which may keep it in the pool).
  * Keys: I immutable, s ->base.lock
@@ -93,6 +129,7 @@ struct platform_space {
     unsigned spare_count;            /* s */
     uint16_t *slots;                 /* s: slots mapped here that no thread has */
     unsigned slot_count, slot_room;  /* s */
+    struct sites sites;              /* s; rooms also a, see there */
 };
 static_assert(offsetof(struct platform_space, base) == 0, "stub_space_of");
 
@@ -106,11 +143,21 @@ struct watch {
     uint64_t start_cpu_ns;           /* w */
 };
 
+/* How often calls came from where, lately. */
+struct hot_calls {
+    struct {
+        uaddr_t ip;
+        uint32_t count;
+    } at[64];
+};
+
 /* Lifetime: unique (ctx_new .. ctx_free). Keys: O owner thread, a atomic, s space->base.lock */
 struct platform_ctx {
+    struct platform *platform;    /* I */
     struct platform_space *space; /* O, and s */
     struct list node;             /* s */
     struct thread thread;         /* O */
+    atomic_uint slot;             /* a: thread.slot, for others */
     bool attached;                /* O: paired with the owner by placement */
     bool all_regs;                /* O: the next run takes all registers, see platform.h */
     struct lx_regs held;          /* O: FRAME without all_regs: what the caller has not pulled */
@@ -120,6 +167,7 @@ struct platform_ctx {
     atomic_uint interrupt;        /* a */
     struct lazy lazy;             /* O */
     struct placement place;       /* O */
+    struct hot_calls hot;         /* O */
     struct watch watch;
 };
 
@@ -216,6 +264,36 @@ int seccomp_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size)
 int seccomp_ctx_cpu_clock(struct platform_ctx *c);
 void seccomp_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus);
 int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
+
+/* --- sites.c --- */
+
+int MUST_CHECK seccomp_sites_init(struct platform *p);
+void seccomp_sites_destroy(struct platform *p);
+/* Counts a call; true when its site should be offered. */
+bool seccomp_site_hot(struct hot_calls *h, uaddr_t ip);
+int seccomp_space_site(struct platform_space *s, const struct platform_site *site);
+int seccomp_space_room(struct platform_space *s, uaddr_t addr);
+void seccomp_space_sites_off(struct platform_space *s);
+void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *answers,
+                         unsigned count);
+/* The caller maps or unmaps the range: versions in it go with what was there. */
+int MUST_CHECK seccomp_sites_changed_locked(struct platform_space *s, uaddr_t addr, size_t size)
+    REQUIRES(s->base.lock);
+/* Versions in the range are unmapped (queue); the guest's own pages come back by faults. */
+int MUST_CHECK seccomp_sites_hide_locked(struct platform_space *s, uaddr_t addr, size_t size)
+    REQUIRES(s->base.lock);
+/* The host has applied all changes: pages that only old mappings used are free. */
+void seccomp_sites_drained_locked(struct platform_space *s) REQUIRES(s->base.lock);
+/* The host's mappings below the stub are gone. all: the guest's program too (exec, exit). */
+void seccomp_sites_dropped_locked(struct platform_space *s, bool all) REQUIRES(s->base.lock);
+int MUST_CHECK seccomp_sites_clone_locked(struct platform_space *to, struct platform_space *from)
+    REQUIRES(from->base.lock);
+void seccomp_sites_free(struct platform_space *s);
+/* Is ip where lane code rings for the result of a request? */
+bool seccomp_site_rings(const struct platform_space *s, uaddr_t ip);
+/* Registers of a frame whose rip may be in entries or lane code: makes them those before or after
+ * the call. True: it was there. */
+bool seccomp_site_settle(struct platform_ctx *c, struct lx_regs *regs);
 
 /* --- watch.c --- */
 

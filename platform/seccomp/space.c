@@ -46,8 +46,36 @@ static bool at_hand(struct stub_space *base, struct platform_ctx **out_by)
     return true;
 }
 
-static const struct stub_space_ops g_space_ops = {
-    .apply = apply, .at_hand = at_hand, .name = "seccomp"};
+static void applied(struct stub_space *base)
+{
+    seccomp_sites_drained_locked(container_of(base, struct platform_space, base));
+}
+
+static int changing(struct stub_space *base, enum change_kind kind, bool writable, uaddr_t addr,
+                    uint64_t size)
+{
+    struct platform_space *s = container_of(base, struct platform_space, base);
+
+    if (addr == 0) {
+        seccomp_sites_dropped_locked(s, /*all=*/true);
+        return 0;
+    }
+    if (kind != CHANGE_PROTECT)
+        return seccomp_sites_changed_locked(s, addr, size);
+    return writable ? seccomp_sites_hide_locked(s, addr, size) : 0;
+}
+
+static void dropped(struct stub_space *base)
+{
+    seccomp_sites_dropped_locked(container_of(base, struct platform_space, base), /*all=*/false);
+}
+
+static const struct stub_space_ops g_space_ops = {.apply = apply,
+                                                  .at_hand = at_hand,
+                                                  .applied = applied,
+                                                  .changing = changing,
+                                                  .dropped = dropped,
+                                                  .name = "seccomp"};
 
 static struct platform_space *space_alloc(struct platform *p)
 {
@@ -69,6 +97,8 @@ static void kill_processes_locked(struct platform_space *s) REQUIRES(s->base.loc
     seccomp_control_kill(s->platform, &s->control);
     while (s->slot_count)
         slots_put(&s->platform->stacks, s->slots[--s->slot_count]);
+    seccomp_sites_dropped_locked(s, /*all=*/true);
+    seccomp_sites_drained_locked(s);
     rangeset_reset(&s->base.mapped);
     s->base.dirty = false;
 }
@@ -78,6 +108,7 @@ static void space_destroy(struct platform_space *s)
     mutex_lock(&s->base.lock);
     kill_processes_locked(s);
     mutex_unlock(&s->base.lock);
+    seccomp_sites_free(s);
     free(s->slots);
     stub_space_destroy(&s->base);
     free(s);
@@ -134,6 +165,8 @@ int seccomp_space_clone(struct platform_space *from, struct platform_ctx *caller
         ret = stub_space_drain_locked(&from->base, NULL);
     if (ret == 0)
         ret = rangeset_copy(&to->base.mapped, &from->base.mapped);
+    if (ret == 0)
+        ret = seccomp_sites_clone_locked(to, from);
     if (ret == 0)
         ret = seccomp_control_fork(from->platform, &from->control, &to->control);
     to->base.bad_start = from->base.bad_start;
@@ -197,6 +230,8 @@ static bool clean_locked(struct platform_space *s) REQUIRES(s->base.lock)
     if (s->base.dirty && seccomp_control_unmap(p, &s->control, 0, p->base.high) < 0)
         return false;
     s->base.dirty = false;
+    seccomp_sites_dropped_locked(s, /*all=*/true);
+    seccomp_sites_drained_locked(s);
     stub_space_forget(&s->base);
     return true;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "platform/base/log.h"
 #include "platform/stub/process.h"
@@ -122,6 +123,12 @@ static bool range_ok(const struct stub_space *s, uaddr_t addr, size_t size)
            !add_overflows(addr, size, &end) && addr >= s->low && end <= s->high;
 }
 
+static int changing_locked(struct stub_space *s, enum change_kind kind, int prot, uaddr_t addr,
+                           uint64_t size) REQUIRES(s->lock)
+{
+    return s->ops->changing ? s->ops->changing(s, kind, prot & PROT_WRITE, addr, size) : 0;
+}
+
 /* After every change of the queue. */
 static void queue_changed_locked(struct stub_space *s) REQUIRES(s->lock)
 {
@@ -147,7 +154,9 @@ int stub_space_map(struct platform_space *space, uaddr_t addr, size_t size, int 
     mutex_lock(&s->lock);
     if (addr < s->bad_end && addr + size > s->bad_start)
         s->bad_start = s->bad_end = 0;
-    ret = queue_map(&s->queue, &s->mapped, &ch);
+    ret = changing_locked(s, CHANGE_MAP, prot, addr, size);
+    if (ret == 0)
+        ret = queue_map(&s->queue, &s->mapped, &ch);
     queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
@@ -161,7 +170,9 @@ int stub_space_unmap(struct platform_space *space, uaddr_t addr, size_t size)
     if (!range_ok(s, addr, size))
         return -EINVAL;
     mutex_lock(&s->lock);
-    ret = queue_unmap(&s->queue, &s->mapped, addr, size);
+    ret = changing_locked(s, CHANGE_UNMAP, 0, addr, size);
+    if (ret == 0)
+        ret = queue_unmap(&s->queue, &s->mapped, addr, size);
     queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
@@ -175,7 +186,9 @@ int stub_space_protect(struct platform_space *space, uaddr_t addr, size_t size, 
     if (!range_ok(s, addr, size))
         return -EINVAL;
     mutex_lock(&s->lock);
-    ret = queue_protect(&s->queue, &s->mapped, addr, size, prot);
+    ret = changing_locked(s, CHANGE_PROTECT, prot, addr, size);
+    if (ret == 0)
+        ret = queue_protect(&s->queue, &s->mapped, addr, size, prot);
     queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
@@ -189,7 +202,9 @@ int stub_space_clear(struct platform_space *space)
     mutex_lock(&s->lock);
     queue_reset(&s->queue);
     s->bad_start = s->bad_end = 0;
-    ret = queue_unmap(&s->queue, &s->mapped, s->low, s->high - s->low);
+    ret = changing_locked(s, CHANGE_UNMAP, 0, 0, s->high);
+    if (ret == 0)
+        ret = queue_unmap(&s->queue, &s->mapped, s->low, s->high - s->low);
     queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
@@ -204,6 +219,13 @@ static int unmap_locked(struct stub_space *s, struct platform_ctx *by, uaddr_t a
     return ret < 0 ? ret : error;
 }
 
+static int drop_all_locked(struct stub_space *s, struct platform_ctx *by) REQUIRES(s->lock)
+{
+    if (s->ops->dropped)
+        s->ops->dropped(s);
+    return unmap_locked(s, by, 0, s->high);
+}
+
 /* What to do with a change the host refused. Never leaves an old mapping behind. -EAGAIN: try it
  * once more. */
 static int change_failed_locked(struct stub_space *s, struct platform_ctx *by,
@@ -216,14 +238,14 @@ static int change_failed_locked(struct stub_space *s, struct platform_ctx *by,
         *dropped = true;
         log_debug(LOG_PLATFORM, "%s: dropping all mappings of a space: out of memory",
                   s->ops->name);
-        ret = unmap_locked(s, by, 0, s->high);
+        ret = drop_all_locked(s, by);
         return ret < 0 ? ret : -EAGAIN;
     }
     if (ch->kind == CHANGE_UNMAP)
         return -EIO;
     ret = unmap_locked(s, by, ch->addr, ch->size);
     if (ret == -ENOMEM)
-        ret = unmap_locked(s, by, 0, s->high);
+        ret = drop_all_locked(s, by);
     if (ret < 0)
         return ret == -ESRCH ? -ESRCH : -EIO;
     if (ch->kind == CHANGE_MAP) {

@@ -47,6 +47,14 @@ struct stub_space_ops {
     /* The queue became empty other than by being taken back; s->lock is held. NULL: nothing to do.
      */
     void (*applied)(struct stub_space *s);
+    /* A change of [addr, addr + size) is about to be queued: its kind, and whether it ends with
+     * pages that can be written. addr 0: all goes. May queue changes of its own. Fails the change.
+     * s->lock is held. NULL: nothing to do. */
+    int (*changing)(struct stub_space *s, enum change_kind kind, bool writable, uaddr_t addr,
+                    uint64_t size);
+    /* The host lost all mappings for want of room; what mm asked for stays. s->lock is held. NULL:
+     * nothing to do. */
+    void (*dropped)(struct stub_space *s);
     const char *name; /* of the back end, for the log */
 };
 

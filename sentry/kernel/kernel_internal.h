@@ -219,6 +219,7 @@ struct ktask_private {
     struct ptrace_state pt;
     struct key *thread_keyring, *session_keyring; /* keys lock, own thread alone changes them: +1 */
     struct user_dispatch user_dispatch;           /* T */
+    bool has_answers;                             /* T: see sites.c */
     int reqkey_default;                           /* T: KEYCTL_SET_REQKEY_KEYRING */
 };
 
@@ -253,6 +254,14 @@ static inline bool task_is_leader(const struct task *t)
          it_ != &(tg)->threads &&                                                                  \
          ((pos) = list_entry(it_, struct ktask_private, tg_node)->self, true);                     \
          it_ = it_->next)
+
+/* sites.c */
+/* The platform says that the call in t->regs comes often from where it stands. T, no lock. */
+void task_site_hot(struct task *t);
+/* Ids of t changed, or somebody watches its calls from now on. T, no lock. */
+void task_answers_changed(struct task *t);
+/* The second of these, for any thread. Holds g. */
+void task_answers_revoke_locked(struct task *t);
 
 /* loop.c */
 void task_run(struct task *t);

@@ -181,7 +181,7 @@ void task_run(struct task *t)
     const struct platform_ops *ops = g_platform_ops;
     struct ktask_private *k = t->k;
     atomic_uint *interrupt = &t->curr.sleeper.interrupt;
-    struct platform_event ev;
+    struct platform_event ev = {0};
     uint64_t start;
     int ret;
 
@@ -210,6 +210,8 @@ void task_run(struct task *t)
         t->regs_partial = ev.kind == PLATFORM_SYSCALL;
         switch (ev.kind) {
         case PLATFORM_SYSCALL:
+            if (unlikely(ev.hot_site))
+                task_site_hot(t);
             handle_syscall(t);
             break;
         case PLATFORM_FAULT:

@@ -57,6 +57,7 @@ static struct cred *link_locked(struct task *child, struct task *tracer, uint32_
     pt->tracer_cred = cred;
     list_add_tail(&tracer->k->pt.tracees, &pt->node);
     atomic_store(&pt->flags, flags);
+    task_answers_revoke_locked(child);
     return old;
 }
 
@@ -94,6 +95,21 @@ void ptrace_unlink_locked(struct task *child)
     waitq_wake(&tracer->tg->child_wq, WAKE_ALL); /* one child less to wait for */
 }
 
+/* A tracer shall see the program's own instructions run. */
+static void show_code(struct task *t)
+{
+    struct mm *mm = NULL;
+
+    mutex_lock(&t->lock);
+    if (t->curr.mm)
+        mm = mm_get(t->curr.mm);
+    mutex_unlock(&t->lock);
+    if (mm) {
+        mm_sites_off(mm);
+        mm_put(mm);
+    }
+}
+
 int ptrace_traceme(void)
 {
     struct task *t = current_task(), *parent;
@@ -116,6 +132,8 @@ int ptrace_traceme(void)
 out:
     mutex_unlock(&g_taskset.lock);
     cred_put(old);
+    if (ret == 0)
+        show_code(t);
     return ret;
 }
 
@@ -201,6 +219,8 @@ int ptrace_attach(struct task *child, bool seize, uint32_t options)
         ret = try_attach(child, seize, options, &cred);
     } while (ret == 0);
     cred_put(cred);
+    if (ret > 0)
+        show_code(child);
     while (ret > 0) {
         bool trapping;
 

@@ -276,6 +276,7 @@ static void sync_threads_locked(struct task *self)
             continue;
         t->k->seccomp = seccomp_filter_get(self->k->seccomp);
         t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
+        task_answers_revoke_locked(t);
         if (self->k->no_new_privs)
             t->k->no_new_privs = true;
         /* The old chain is part of the new one, which holds it: never the last reference. A thread
@@ -313,6 +314,7 @@ static int attach(struct task *t, uint32_t flags, struct seccomp_filter *f)
         cache_allowed(f);
         t->k->seccomp = f;
         t->k->seccomp_mode = LX_SECCOMP_MODE_FILTER;
+        task_answers_revoke_locked(t);
         if (flags & LX_SECCOMP_FILTER_FLAG_TSYNC)
             sync_threads_locked(t);
     }
@@ -406,6 +408,7 @@ static long set_strict(struct task *t)
     if (t->k->seccomp_mode == LX_SECCOMP_MODE_FILTER)
         return -EINVAL;
     t->k->seccomp_mode = LX_SECCOMP_MODE_STRICT;
+    task_answers_changed(t);
     return 0;
 }
 

@@ -319,4 +319,5 @@ void task_commit_cred_take(struct task *t, struct cred *c)
     mutex_unlock(&t->lock);
     user_put(user);
     cred_put(old);
+    task_answers_changed(t);
 }

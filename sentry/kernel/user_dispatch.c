@@ -30,6 +30,7 @@ int user_dispatch_set(struct task *t, uint64_t mode, uint64_t offset, uint64_t l
     }
     t->k->user_dispatch = (struct user_dispatch){
         .on = mode == LX_PR_SYS_DISPATCH_ON, .offset = offset, .len = len, .selector = selector};
+    task_answers_changed(t);
     return 0;
 }
 

@@ -93,6 +93,13 @@ int mm_mseal(struct mm *mm, uaddr_t addr, uint64_t size);
 int mm_handle_fault(struct mm *mm, const struct platform_event *ev, const struct lx_regs *regs,
                     int *out_code);
 
+/* A call with number nr from ip came often: offers its site to the platform (platform.h, "Call
+ * sites"), with room for it, if its page is code of a file that nobody can write to. 0: done. May
+ * block. */
+int mm_offer_site(struct mm *mm, uaddr_t ip, uint32_t nr);
+/* Shows all code as it is, from now on: somebody looks closely (ptrace). */
+void mm_sites_off(struct mm *mm);
+
 /* What exec tells mm about the new image: addresses for /proc/PID/stat, cmdline, environ, auxv. */
 struct mm_layout {
     uaddr_t start_code, end_code, start_data, end_data, start_brk, start_stack;

@@ -254,6 +254,8 @@ static inline uint32_t prot_effective(uint32_t prot)
     return prot & LX_PROT_RWX ? (prot & LX_PROT_RWX) | LX_PROT_READ : 0;
 }
 
+/* Copies what e shows to LX_PAGE_SIZE bytes at to. -ENXIO: the host file ends before; -ENOMEM. */
+int MUST_CHECK mm_copy_backing(pte_t e, void *to);
 /* What the platform may map for the present entry e under v right now (host protection bits). */
 uint32_t mm_allowed_prot(const struct vma *v, pte_t e);
 /* Maps pages whose entries continue e, with e's rights, at addr; no rights: nothing. -ENOMEM. */

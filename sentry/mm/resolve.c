@@ -268,21 +268,20 @@ static int resolve_object(struct mm *mm, struct vma *v, uaddr_t addr)
 
 /* ---- copy on write ----------------------------------------------------------------------- */
 
-static int copy_backing_page(pte_t src, mfpage_t dst)
+int mm_copy_backing(pte_t e, void *to)
 {
     struct host_window *w;
     void *p;
     size_t left;
     int ret;
 
-    if (!(src & PTE_HOST))
-        return safe_memcpy(memfile_ptr(dst), memfile_ptr(pte_page(src)), LX_PAGE_SIZE) ? -ENOMEM
-                                                                                       : 0;
-    ret = hostmem_pin(hostmem_by_index(pte_host(src)), (uint64_t)pte_page(src) << LX_PAGE_SHIFT, &p,
-                      &w);
+    if (!(e & PTE_HOST))
+        return safe_memcpy(to, memfile_ptr(pte_page(e)), LX_PAGE_SIZE) ? -ENOMEM : 0;
+    ret =
+        hostmem_pin(hostmem_by_index(pte_host(e)), (uint64_t)pte_page(e) << LX_PAGE_SHIFT, &p, &w);
     if (ret < 0)
         return ret;
-    left = safe_memcpy(memfile_ptr(dst), p, LX_PAGE_SIZE);
+    left = safe_memcpy(to, p, LX_PAGE_SIZE);
     hostmem_unpin(w);
     return left ? -ENXIO : 0;
 }
@@ -342,7 +341,7 @@ static int copy_range(struct mm *mm, uaddr_t lo, uaddr_t hi, uint32_t prot)
     if (ret < 0)
         return ret;
     for (i = 0, at = lo; i < pages; i++, at += LX_PAGE_SIZE) {
-        ret = copy_backing_page(*page_map_lookup(&mm->pages, at), first + i);
+        ret = mm_copy_backing(*page_map_lookup(&mm->pages, at), memfile_ptr(first + i));
         if (ret < 0) {
             memfile_put(first, pages);
             return ret;
@@ -397,7 +396,8 @@ static int resolve_image_data(struct mm *mm, struct vma *v, uaddr_t addr)
         if (ret < 0)
             break;
         for (i = 0; i < b.count && ret == 0; i++)
-            ret = copy_backing_page(backing_entry(&b) + ((pte_t)i << PTE_PAGE_SHIFT), to + i);
+            ret = mm_copy_backing(backing_entry(&b) + ((pte_t)i << PTE_PAGE_SHIFT),
+                                  memfile_ptr(to + i));
         backing_put(&b, 0);
     }
     if (ret < 0) {

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What changed call sites run instead of a system call (sites.c): asks the sentry through the thread's slot
+ * while it is looking there, else goes to the system call instruction. Guest code like any other: it has no
+ * right that the guest lacks, all it reads and writes the guest can write too.
+ *
+ *   eax  the call's number; all arguments where a system call has them
+ *   rcx  the address after the system call instruction
+ *   gs   the thread's slot, or whatever the guest made of it
+ *
+ * A system call destroys rcx and r11; nothing else may be changed here, but for rax and flags, and no stack is
+ * used. A signal may interrupt this at any instruction. The sentry then decides by the address, and by what
+ * it knows of the request, whether the call has happened (sites.c, seccomp_site_settle):
+ *
+ *   before g_lane_number      rax is the number, rcx the address
+ *   before g_lane_published   r11 is the number, rcx the address: the call has not happened
+ *   before g_lane_closed      the request is in the slot: not happened if it is there still
+ *   g_lane_closed, g_lane_jump    r11 is the number, rcx the address, at g_lane_jump two bytes before it
+ */
+#include "platform/seccomp/layout.h"
+
+    .section .rodata.stub, "a"
+    .balign 16
+    .globl g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump, g_lane_code_end
+    .hidden g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump, g_lane_code_end
+g_lane_code:
+    movl %eax, %r11d
+g_lane_number:
+    cmpl $LANE_MAGIC, %gs:SLOT_MAGIC
+    jne g_lane_closed
+    lock btrl $0, %gs:SLOT_LANE         /* OPEN -> CLOSED: ours */
+    jnc g_lane_closed
+    movl %r11d, %gs:SLOT_NR
+    movq %rdi, %gs:SLOT_ARGS
+    movq %rsi, %gs:SLOT_ARGS + 8
+    movq %rdx, %gs:SLOT_ARGS + 16
+    movq %r10, %gs:SLOT_ARGS + 24
+    movq %r8, %gs:SLOT_ARGS + 32
+    movq %r9, %gs:SLOT_ARGS + 40
+    movq %rcx, %gs:SLOT_RIP
+    movl $LANE_REQUEST, %gs:SLOT_LANE
+g_lane_published:
+    movl %gs:SLOT_SPINS, %r11d
+1:  cmpl $LANE_REQUEST, %gs:SLOT_LANE
+    jne 2f
+    pause
+    decl %r11d
+    jg 1b
+    movl $LANE_REQUEST, %eax
+    movl $LANE_SLEEP, %r11d
+    lock cmpxchgl %r11d, %gs:SLOT_LANE
+    jne 2f
+    movl $BELL_NR, %eax
+    syscall
+g_lane_bell:
+2:  movq %gs:SLOT_RIP, %rcx
+    movq %gs:SLOT_ARGS, %rax
+    jmp *%rcx
+g_lane_closed:
+    movl %r11d, %eax
+    subq $2, %rcx
+g_lane_jump:
+    jmp *%rcx
+g_lane_code_end:
+
+    .section .note.GNU-stack, "", @progbits

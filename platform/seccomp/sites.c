@@ -1,0 +1,779 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changed call sites. A site that is used often gets an entry in a page near it, and a version of its
+ * own page in which the instruction before the system call is a jump to that entry:
+ *
+ *   mov $nr, %eax              jmp entry            entry:  [the replaced instruction]
+ *   syscall                    syscall                      lea after(%rip), %rcx
+ *   after:                     after:                       jmp lane code
+ *
+ * The system call instruction stays where it was. That is where lane code goes when it cannot help
+ * (lane_code.S), where the doorbell, restarts and signals see the call, and what a thread meets that
+ * stood between the two instructions, or that jumps there, whenever the version came or went. So a
+ * version differs from its page in the bytes of one instruction, which is executed from its start or
+ * not at all, and pages are exchanged whole, by mapping another: no thread sees half of a change.
+ *
+ * What is replaced: instructions of five bytes or more which set the number or touch no memory but
+ * the stack, as C libraries have them before the call (find_form). For a shorter one, two bytes lead
+ * to a pad between functions, if there is one near. Only their exact bytes, with the number that the
+ * call had, are taken; guest code that is made to look like this but means something else hurts
+ * itself.
+ *
+ * Versions are shown, they do not exist for mm: copies of the page, core files, debuggers and
+ * /proc/PID/mem see the guest's own bytes. Guest code that reads its own instructions sees the jump.
+ *
+ * Life: entries and versions are pages of platform.code, shared by spaces after a fork and never
+ * changed while anybody may execute what changes: an entry is written once, before the version that
+ * leads there is mapped; a page that another space uses too is copied first. A version goes with the
+ * next change of its range; a page that went is free once the host has applied it. Rooms stay until
+ * exec or exit.
+ *
+ * Segment base gs leads entries and lane code to the thread's slot. A guest that uses gs itself gets
+ * no versions any more (seccomp_space_sites_off from frame.c).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/seccomp/seccomp_internal.h"
+
+enum {
+    HOT_CALLS = 64, /* a change costs as much as some twenty calls */
+    JUMP_SIZE = 5,
+    SHORT_JUMP_SIZE = 2,
+    SHORT_REACH = 120,
+    LEA_SIZE = 7,
+    SYSCALL_SIZE = 2,
+    FORM_MAX = 8,
+    VERSION_MAX = 1024, /* per space */
+};
+
+extern const uint8_t g_lane_code[], g_lane_number[], g_lane_published[], g_lane_bell[],
+    g_lane_closed[], g_lane_jump[], g_lane_code_end[];
+
+/* Users of each page of platform.code. Key: l ->lock */
+struct pages {
+    struct mutex lock; /* rank LEAF */
+    uint32_t refs[SLOT_COUNT];
+    uint32_t lane; /* I: the page of lane code */
+};
+
+static uaddr_t lane_at(const uint8_t *label)
+{
+    return (uaddr_t)(label - g_lane_code);
+}
+
+/* --- pages --- */
+
+static uint8_t *page_memory(const struct platform *p, uint32_t page)
+{
+    return slots_at(&p->code, page);
+}
+
+static uint32_t page_new(struct platform *p)
+{
+    uint32_t page = slots_get(&p->code);
+
+    if (page != SLOT_NONE) {
+        mutex_lock(&p->pages->lock);
+        p->pages->refs[page] = 1;
+        mutex_unlock(&p->pages->lock);
+    }
+    return page;
+}
+
+static void page_get(struct platform *p, uint32_t page)
+{
+    mutex_lock(&p->pages->lock);
+    p->pages->refs[page]++;
+    mutex_unlock(&p->pages->lock);
+}
+
+static bool page_shared(struct platform *p, uint32_t page)
+{
+    bool shared;
+
+    mutex_lock(&p->pages->lock);
+    shared = p->pages->refs[page] > 1;
+    mutex_unlock(&p->pages->lock);
+    return shared;
+}
+
+static void page_put(struct platform *p, uint32_t page)
+{
+    bool last;
+
+    mutex_lock(&p->pages->lock);
+    last = --p->pages->refs[page] == 0;
+    mutex_unlock(&p->pages->lock);
+    if (last)
+        slots_put(&p->code, page);
+}
+
+int seccomp_sites_init(struct platform *p)
+{
+    int ret = slots_init(&p->code, "stub-code", STUB_PAGE);
+
+    if (ret < 0)
+        return ret;
+    p->pages = calloc(1, sizeof(*p->pages));
+    if (!p->pages)
+        return -ENOMEM;
+    mutex_init(&p->pages->lock, RANK_LEAF);
+    p->pages->lane = page_new(p);
+    memcpy(page_memory(p, p->pages->lane), g_lane_code, (size_t)(g_lane_code_end - g_lane_code));
+    return 0;
+}
+
+void seccomp_sites_destroy(struct platform *p)
+{
+    if (p->pages)
+        mutex_destroy(&p->pages->lock);
+    free(p->pages);
+    p->pages = NULL;
+    slots_destroy(&p->code);
+}
+
+/* The host may still have it mapped in s. */
+static void page_dies_locked(struct platform_space *s, uint32_t page) REQUIRES(s->base.lock)
+{
+    struct sites *st = &s->sites;
+
+    if (st->dead_count == st->dead_room) {
+        unsigned room = st->dead_room ? st->dead_room * 2 : 16;
+        uint16_t *more = realloc(st->dead, room * sizeof(*more));
+
+        if (!more)
+            return; /* lost until the sandbox ends: 4 KiB */
+        st->dead = more;
+        st->dead_room = room;
+    }
+    st->dead[st->dead_count++] = (uint16_t)page;
+}
+
+void seccomp_sites_drained_locked(struct platform_space *s)
+{
+    while (s->sites.dead_count)
+        page_put(s->platform, s->sites.dead[--s->sites.dead_count]);
+}
+
+/* --- versions come and go --- */
+
+static struct version *find_version_locked(struct platform_space *s, uaddr_t page)
+    REQUIRES(s->base.lock)
+{
+    for (unsigned i = 0; i < s->sites.version_count; i++) {
+        if (s->sites.versions[i].page == page)
+            return &s->sites.versions[i];
+    }
+    return NULL;
+}
+
+static void drop_version_locked(struct platform_space *s, unsigned i) REQUIRES(s->base.lock)
+{
+    struct sites *st = &s->sites;
+
+    page_dies_locked(s, st->versions[i].copy);
+    st->versions[i] = st->versions[--st->version_count];
+}
+
+int seccomp_sites_changed_locked(struct platform_space *s, uaddr_t addr, size_t size)
+{
+    struct sites *st = &s->sites;
+    int ret = 0;
+
+    for (unsigned i = st->version_count; i-- > 0;) {
+        if (st->versions[i].page >= addr && st->versions[i].page < addr + size)
+            drop_version_locked(s, i);
+    }
+    for (unsigned i = 0; i < atomic_load(&st->room_count) && ret == 0; i++) {
+        if (st->rooms[i].addr < addr + size && addr < st->rooms[i].addr + PLATFORM_ROOM_SIZE) {
+            /* mm gives a room up only with everything else. */
+            ret = seccomp_sites_hide_locked(s, 0, s->base.high);
+            if (ret == 0)
+                seccomp_sites_dropped_locked(s, /*all=*/true);
+        }
+    }
+    return ret;
+}
+
+int seccomp_sites_hide_locked(struct platform_space *s, uaddr_t addr, size_t size)
+{
+    struct sites *st = &s->sites;
+
+    for (unsigned i = st->version_count; i-- > 0;) {
+        uaddr_t page = st->versions[i].page;
+        int ret;
+
+        if (page < addr || page >= addr + size)
+            continue;
+        ret = queue_unmap(&s->base.queue, &s->base.mapped, page, STUB_PAGE);
+        if (ret < 0)
+            return ret;
+        drop_version_locked(s, i);
+    }
+    return 0;
+}
+
+void seccomp_sites_dropped_locked(struct platform_space *s, bool all)
+{
+    struct sites *st = &s->sites;
+
+    while (st->version_count)
+        drop_version_locked(s, st->version_count - 1);
+    for (unsigned i = 0; i < atomic_load(&st->room_count); i++) {
+        st->rooms[i].mapped = false;
+        if (all)
+            page_dies_locked(s, st->rooms[i].entries);
+    }
+    if (!all)
+        return;
+    st->off = false;
+    st->count = 0;
+    atomic_store(&st->room_count, 0);
+}
+
+int seccomp_sites_clone_locked(struct platform_space *to, struct platform_space *from)
+{
+    struct sites *a = &from->sites, *b = &to->sites;
+    unsigned rooms = atomic_load(&a->room_count);
+
+    b->off = a->off;
+    if (rooms == 0)
+        return 0;
+    b->all = malloc(sizeof(*b->all) * SITE_MAX);
+    b->versions = malloc(sizeof(*b->versions) * MAX(a->version_count, 1u));
+    if (!b->all || !b->versions)
+        return -ENOMEM;
+    memcpy(b->all, a->all, sizeof(*b->all) * a->count);
+    memcpy(b->versions, a->versions, sizeof(*b->versions) * a->version_count);
+    memcpy(b->rooms, a->rooms, sizeof(b->rooms));
+    b->count = a->count;
+    b->version_count = a->version_count;
+    b->version_room = MAX(a->version_count, 1u);
+    for (unsigned i = 0; i < rooms; i++)
+        page_get(to->platform, b->rooms[i].entries);
+    for (unsigned i = 0; i < b->version_count; i++)
+        page_get(to->platform, b->versions[i].copy);
+    atomic_store(&b->room_count, rooms);
+    return 0;
+}
+
+void seccomp_sites_free(struct platform_space *s)
+{
+    mutex_lock(&s->base.lock);
+    seccomp_sites_dropped_locked(s, /*all=*/true);
+    seccomp_sites_drained_locked(s);
+    mutex_unlock(&s->base.lock);
+    free(s->sites.all);
+    free(s->sites.versions);
+    free(s->sites.dead);
+}
+
+void seccomp_space_sites_off(struct platform_space *s)
+{
+    mutex_lock(&s->base.lock);
+    s->sites.off = true;
+    /* Without memory for the change they stay: they are right, only not for who looks closely. */
+    IGNORE_RESULT(seccomp_sites_hide_locked(s, 0, s->base.high));
+    atomic_store(&s->base.pending, s->base.queue.forced  ? PENDING_FORCED
+                                   : s->base.queue.count ? PENDING_LAZY
+                                                         : PENDING_NONE);
+    mutex_unlock(&s->base.lock);
+}
+
+/* --- rooms --- */
+
+static void room_calls(const struct platform_space *s, const struct room *r,
+                       struct stub_call *calls)
+{
+    const struct stub_call call = {.nr = SYS_mmap,
+                                   .prot = PROT_READ | PROT_EXEC,
+                                   .flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+                                   .fd = s->platform->code.fd,
+                                   .size = STUB_PAGE};
+
+    calls[0] = calls[1] = call;
+    calls[0].addr = r->addr;
+    calls[0].off = (uint64_t)s->platform->pages->lane * STUB_PAGE;
+    calls[1].addr = r->addr + ROOM_ENTRIES_OFF;
+    calls[1].off = (uint64_t)r->entries * STUB_PAGE;
+}
+
+/* Runs count calls of the list, which map pages of platform.code. */
+static int map_pages_locked(struct platform_space *s, unsigned count) REQUIRES(s->base.lock)
+{
+    uint32_t done;
+    int ret = seccomp_control_run(s->platform, &s->control, COMMAND_CALLS, count, &done);
+
+    s->base.dirty = true;
+    return MIN(ret, 0);
+}
+
+int seccomp_space_room(struct platform_space *s, uaddr_t addr)
+{
+    struct sites *st = &s->sites;
+    struct platform *p = s->platform;
+    unsigned n;
+    int ret = -ENOSPC;
+
+    mutex_lock(&s->base.lock);
+    n = atomic_load(&st->room_count);
+    if (n < ROOM_MAX && addr >= p->base.low && addr + PLATFORM_ROOM_SIZE <= p->base.high) {
+        struct room *r = &st->rooms[n];
+
+        ret = 0;
+        if (!st->all)
+            st->all = malloc(sizeof(*st->all) * SITE_MAX);
+        *r = (struct room){.addr = addr, .entries = page_new(p)};
+        if (!st->all || r->entries == SLOT_NONE ||
+            rangeset_add(&s->base.mapped, addr, addr + PLATFORM_ROOM_SIZE) < 0) {
+            if (r->entries != SLOT_NONE)
+                page_put(p, r->entries);
+            ret = -ENOMEM;
+        } else {
+            memset(page_memory(p, r->entries), 0xcc, STUB_PAGE); /* int3 */
+            st->count = n * ENTRY_COUNT;
+            atomic_store(&st->room_count, n + 1);
+        }
+    }
+    mutex_unlock(&s->base.lock);
+    return ret;
+}
+
+/* --- making a site --- */
+
+/* An instruction that can be replaced, and where the jump can stand. */
+struct form {
+    unsigned at, length; /* of the instruction, offset in the page */
+    unsigned pad;        /* where a long jump has room; at itself when that has */
+    bool sets_nr;
+};
+
+/* Five bytes between functions, after a return, within reach of a short jump at at. 0: none. */
+static unsigned find_pad(const uint8_t *code, unsigned at)
+{
+    static const uint8_t nops[][9] = {
+        {0x0f, 0x1f, 0x44, 0x00, 0x00},                         /* 5 bytes */
+        {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},                   /* 6 */
+        {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},             /* 7 */
+        {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},       /* 8 */
+        {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00}, /* 9 */
+    };
+    static const uint8_t long_nop[] = {0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0};
+    unsigned end = MIN(at + SHORT_JUMP_SIZE + SHORT_REACH, (unsigned)STUB_PAGE - 16);
+
+    for (unsigned i = at + SHORT_JUMP_SIZE; i + 10 < end; i++) {
+        if (code[i] != 0xc3) /* ret */
+            continue;
+        for (unsigned k = 0; k < ARRAY_COUNT(nops); k++) {
+            if (memcmp(code + i + 1, nops[k], k + 5) == 0)
+                return i + 1;
+        }
+        if (memcmp(code + i + 1, long_nop, sizeof(long_nop)) == 0)
+            return i + 1;
+    }
+    return 0;
+}
+
+static bool find_form(const struct platform_site *site, struct form *out)
+{
+    const uint8_t *code = site->bytes;
+    const unsigned end = (unsigned)(site->ip - SYSCALL_SIZE - site->page);
+    uint32_t imm;
+
+    if (end > STUB_PAGE)
+        return false;
+    *out = (struct form){.sets_nr = true};
+    if (end >= 7 && memcmp(code + end - 7, "\x48\xc7\xc0", 3) == 0) { /* mov $nr, %rax */
+        memcpy(&imm, code + end - 4, sizeof(imm));
+        out->length = 7;
+        if (imm == site->nr)
+            goto found;
+    }
+    /* mov $nr, %eax; not the end of one to r8d */
+    if (end >= 6 && code[end - 5] == 0xb8 && (code[end - 6] & 0xf0) != 0x40) {
+        memcpy(&imm, code + end - 4, sizeof(imm));
+        out->length = 5;
+        if (imm == site->nr)
+            goto found;
+    }
+    if (end >= 2 && site->nr == 0 &&
+        memcmp(code + end - 2, "\x31\xc0", 2) == 0) { /* xor %eax, %eax */
+        out->length = 2;
+        out->at = end - 2;
+        out->pad = find_pad(code, out->at);
+        return out->pad != 0;
+    }
+    out->sets_nr = false;
+    if (end >= 5 &&
+        (memcmp(code + end - 5, "\x4c\x8b\x4c\x24\x08", 5) == 0 ||  /* mov 8(%rsp), %r9 */
+         memcmp(code + end - 5, "\x4c\x89\x5c\x24\x08", 5) == 0)) { /* mov %r11, 8(%rsp) */
+        out->length = 5;
+        goto found;
+    }
+    return false;
+found:
+    out->at = out->pad = end - out->length;
+    return true;
+}
+
+/* A jump or lea whose last four bytes are the distance to a target. */
+static bool put_rel32(uint8_t *to, uaddr_t next, uaddr_t target)
+{
+    int64_t rel = (int64_t)(target - next);
+    int32_t rel32 = (int32_t)rel;
+
+    if (rel != rel32)
+        return false;
+    memcpy(to, &rel32, sizeof(rel32));
+    return true;
+}
+
+/* The index of an answer that calls of this number may find in the slot; negative: none. */
+static int answer_index(uint32_t nr)
+{
+    static const uint16_t numbers[] = {39,  186, 102,
+                                       104, 107, 108}; /* getpid, gettid, get[e][ug]id */
+
+    static_assert(ARRAY_COUNT(numbers) <= ANSWER_COUNT, "room in the slot");
+    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++) {
+        if (numbers[i] == nr)
+            return (int)i;
+    }
+    return -ENOENT;
+}
+
+/* Writes an entry that stands at at. False: something is out of reach. */
+static bool write_entry(uint8_t to[ENTRY_SIZE], uaddr_t at, uaddr_t lane, const struct site *st,
+                        const uint8_t *replaced)
+{
+    const uint8_t magic[] = {0x65,
+                             0x81,
+                             0x3c,
+                             0x25,
+                             SLOT_MAGIC,
+                             0,
+                             0,
+                             0, /* cmpl $MAGIC, %gs:.. */
+                             LANE_MAGIC & 0xff,
+                             LANE_MAGIC >> 8 & 0xff,
+                             LANE_MAGIC >> 16 & 0xff,
+                             LANE_MAGIC >> 24,
+                             0x75,
+                             0x16};                                   /* jne past the answer */
+    const uint8_t load[] = {0x65, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, /* mov %gs:.., %rax */
+                            0x48, 0x85, 0xc0,                         /* test %rax, %rax */
+                            0x79, 0x08,                               /* jns past the answer */
+                            0x48, 0xf7, 0xd0};                        /* not %rax */
+    int answer = st->sets_nr ? answer_index(st->nr) : -1;
+    unsigned n = 0;
+
+    static_assert(SLOT_ANSWERS + 8 * ANSWER_COUNT < 256 && SLOT_MAGIC < 128, "one byte");
+    if (answer >= 0) {
+        memcpy(to, magic, sizeof(magic));
+        n = sizeof(magic);
+        memcpy(to + n, load, sizeof(load));
+        to[n + 5] = (uint8_t)(SLOT_ANSWERS + 8 * answer);
+        n += sizeof(load);
+        to[n] = 0xe9; /* jmp after */
+        if (!put_rel32(to + n + 1, at + n + JUMP_SIZE, st->ip))
+            return false;
+        n += JUMP_SIZE;
+    }
+    memcpy(to + n, replaced, st->length);
+    n += st->length;
+    memcpy(to + n, "\x48\x8d\x0d", 3); /* lea after(%rip), %rcx */
+    if (!put_rel32(to + n + 3, at + n + LEA_SIZE, st->ip))
+        return false;
+    n += LEA_SIZE;
+    to[n] = 0xe9; /* jmp lane code */
+    return put_rel32(to + n + 1, at + n + JUMP_SIZE, lane);
+}
+
+static struct site *find_site_locked(struct platform_space *s, uaddr_t ip) REQUIRES(s->base.lock)
+{
+    struct sites *st = &s->sites;
+
+    for (unsigned i = 0; i < st->count; i++) {
+        if (st->all[i].ip == ip)
+            return &st->all[i];
+    }
+    return NULL;
+}
+
+/* A page of entries that only this space uses. */
+static int own_entries_locked(struct platform_space *s, struct room *r) REQUIRES(s->base.lock)
+{
+    struct platform *p = s->platform;
+    uint32_t page;
+
+    if (!page_shared(p, r->entries))
+        return 0;
+    page = page_new(p);
+    if (page == SLOT_NONE)
+        return -ENOMEM;
+    memcpy(page_memory(p, page), page_memory(p, r->entries), STUB_PAGE);
+    page_dies_locked(s, r->entries);
+    r->entries = page;
+    r->mapped = false;
+    return 0;
+}
+
+/* The site's entry, new or old; *out_entry: its address. */
+static int get_entry_locked(struct platform_space *s, const struct platform_site *site,
+                            const struct form *form, uaddr_t *out_entry) REQUIRES(s->base.lock)
+{
+    struct sites *st = &s->sites;
+    struct site new = {.start = site->page + form->at,
+                       .ip = site->ip,
+                       .nr = site->nr,
+                       .sets_nr = form->sets_nr,
+                       .length = (uint8_t)form->length};
+    struct site *old = find_site_locked(s, site->ip);
+    unsigned i = old ? (unsigned)(old - st->all) : st->count;
+    struct room *r = &st->rooms[i / ENTRY_COUNT];
+    unsigned at = i % ENTRY_COUNT * ENTRY_SIZE;
+    int ret;
+
+    *out_entry = r->addr + ROOM_ENTRIES_OFF + at;
+    /* Other code at the same place gets no second entry: threads may be in the first. */
+    if (old)
+        return memcmp(&old->start, &new.start, sizeof(new.start)) == 0 && old->nr == new.nr &&
+                       old->length == new.length
+                   ? 0
+                   : -EEXIST;
+    if (i == atomic_load(&st->room_count) * ENTRY_COUNT)
+        return -ENOSPC;
+    ret = own_entries_locked(s, r);
+    if (ret < 0)
+        return ret;
+    if (!write_entry(page_memory(s->platform, r->entries) + at, *out_entry, r->addr, &new,
+                     site->bytes + form->at))
+        return st->count % ENTRY_COUNT ? -ERANGE : -ENOSPC;
+    st->all[i] = new;
+    st->count++;
+    return 0;
+}
+
+/* Maps a version of the page with the jump in it. */
+static int show_version_locked(struct platform_space *s, const struct platform_site *site,
+                               const struct form *form, uaddr_t entry) REQUIRES(s->base.lock)
+{
+    struct platform *p = s->platform;
+    struct sites *st = &s->sites;
+    struct version *old = find_version_locked(s, site->page);
+    struct stub_call *calls = seccomp_control_calls(p, &s->control);
+    unsigned count = 0;
+    uint32_t page;
+    uint8_t *code;
+    int ret;
+
+    if (!old && st->version_count == st->version_room) {
+        unsigned room = st->version_room ? st->version_room * 2 : 16;
+        struct version *more;
+
+        if (room > VERSION_MAX)
+            return -E2BIG;
+        more = realloc(st->versions, room * sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        st->versions = more;
+        st->version_room = room;
+    }
+    page = page_new(p);
+    if (page == SLOT_NONE)
+        return -ENOMEM;
+    code = page_memory(p, page);
+    memcpy(code, old ? page_memory(p, old->copy) : site->bytes, STUB_PAGE);
+    /* Another site's jump may stand in the pad. */
+    if (memcmp(code + form->pad, site->bytes + form->pad, JUMP_SIZE) != 0) {
+        page_put(p, page);
+        return -EEXIST;
+    }
+    if (form->pad != form->at) {
+        code[form->at] = 0xeb;
+        code[form->at + 1] = (uint8_t)(form->pad - form->at - SHORT_JUMP_SIZE);
+    }
+    code[form->pad] = 0xe9;
+    if (!put_rel32(code + form->pad + 1, site->page + form->pad + JUMP_SIZE, entry)) {
+        page_put(p, page);
+        return -ERANGE;
+    }
+    for (unsigned i = 0; i < atomic_load(&st->room_count); i++) {
+        if (!st->rooms[i].mapped) {
+            room_calls(s, &st->rooms[i], calls + count);
+            count += 2;
+        }
+    }
+    calls[count++] = (struct stub_call){.nr = SYS_mmap,
+                                        .prot = PROT_READ | PROT_EXEC,
+                                        .flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+                                        .fd = p->code.fd,
+                                        .addr = site->page,
+                                        .size = STUB_PAGE,
+                                        .off = (uint64_t)page * STUB_PAGE};
+    ret = map_pages_locked(s, count);
+    if (ret < 0) {
+        page_dies_locked(s, page); /* the host may have got that far */
+        return ret;
+    }
+    for (unsigned i = 0; i < atomic_load(&st->room_count); i++)
+        st->rooms[i].mapped = true;
+    if (old) {
+        page_dies_locked(s, old->copy);
+        old->copy = page;
+    } else {
+        st->versions[st->version_count++] = (struct version){.page = site->page, .copy = page};
+    }
+    seccomp_sites_drained_locked(s);
+    return 0;
+}
+
+/* Does the version that is shown have the site's jump already? */
+static bool shown_locked(struct platform_space *s, const struct platform_site *site,
+                         const struct form *form) REQUIRES(s->base.lock)
+{
+    const struct version *v = find_version_locked(s, site->page);
+
+    return v && memcmp(page_memory(s->platform, v->copy) + form->at, site->bytes + form->at,
+                       form->length) != 0;
+}
+
+int seccomp_space_site(struct platform_space *s, const struct platform_site *site)
+{
+    struct form form;
+    uaddr_t entry;
+    int ret = 0;
+
+    if (!find_form(site, &form))
+        return -EINVAL;
+    /* What waits in the queue may be about the same page. */
+    ret = stub_space_drain(&s->base, NULL);
+    if (ret < 0)
+        return ret;
+    mutex_lock(&s->base.lock);
+    if (s->sites.off || atomic_load(&s->base.pending) != PENDING_NONE || !s->control.pid)
+        ret = -EAGAIN;
+    else if (!shown_locked(s, site, &form)) {
+        ret = get_entry_locked(s, site, &form, &entry);
+        if (ret == 0)
+            ret = show_version_locked(s, site, &form, entry);
+    }
+    mutex_unlock(&s->base.lock);
+    return ret;
+}
+
+bool seccomp_site_hot(struct hot_calls *h, uaddr_t ip)
+{
+    const unsigned i = (unsigned)(ip ^ ip >> 7) % ARRAY_COUNT(h->at);
+
+    if (h->at[i].ip != ip) {
+        h->at[i].ip = ip;
+        h->at[i].count = 0;
+    }
+    return ++h->at[i].count % HOT_CALLS == 0 && h->at[i].count == HOT_CALLS;
+}
+
+/* --- answers --- */
+
+void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *answers,
+                         unsigned count)
+{
+    /* Another thread may find the slot that c had a moment ago: taking back hurts nobody. */
+    uint8_t *slot = slots_at(&c->platform->stacks, atomic_load(&c->slot));
+    /* SAFETY: the slot is page aligned. */
+    _Atomic uint64_t *words = (_Atomic uint64_t *)(void *)(slot + SLOT_ANSWERS);
+
+    for (unsigned i = 0; i < ANSWER_COUNT && count == 0; i++)
+        atomic_store(&words[i], 0);
+    for (unsigned i = 0; i < count; i++) {
+        int k = answer_index(answers[i].nr);
+
+        if (k >= 0)
+            atomic_store(&words[k], ~(uint64_t)answers[i].value);
+    }
+}
+
+/* --- registers that stand in entries or lane code --- */
+
+static int room_of(const struct platform_space *s, uaddr_t ip)
+{
+    const unsigned count = atomic_load(&s->sites.room_count);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (ip >= s->sites.rooms[i].addr && ip < s->sites.rooms[i].addr + PLATFORM_ROOM_SIZE)
+            return (int)i;
+    }
+    return -ENOENT;
+}
+
+bool seccomp_site_rings(const struct platform_space *s, uaddr_t ip)
+{
+    int i = room_of(s, ip);
+
+    return i >= 0 && ip == s->sites.rooms[i].addr + lane_at(g_lane_bell);
+}
+
+/* In an entry: nothing has happened. Back to the start, where nothing of the entry has been done;
+ * else on to the system call. */
+static void settle_entry(const struct site *site, unsigned at, struct lx_regs *r)
+{
+    if (site->sets_nr) {
+        r->rax = site->nr;
+        r->rip = site->ip - SYSCALL_SIZE;
+    } else {
+        r->rip = at == 0 ? site->start : site->ip - SYSCALL_SIZE;
+    }
+}
+
+static void settle_lane(struct platform_ctx *c, uaddr_t at, struct lx_regs *r)
+{
+    uint8_t *slot = slots_at(&c->space->platform->stacks, c->thread.slot);
+    /* SAFETY: the slot is page aligned. */
+    atomic_uint *state = (atomic_uint *)(void *)(slot + SLOT_LANE);
+    uint64_t ip = 0, result;
+    uint32_t nr;
+
+    if (at < lane_at(g_lane_published) || at >= lane_at(g_lane_closed)) {
+        if (at >= lane_at(g_lane_number))
+            r->rax = (uint32_t)r->r11;
+        r->rip = r->rcx - (at == lane_at(g_lane_jump) ? 0 : SYSCALL_SIZE);
+        atomic_store(state, LANE_CLOSED);
+        return;
+    }
+    memcpy(&ip, slot + SLOT_RIP, sizeof(ip));
+    if (atomic_load(state) & (LANE_REQUEST | LANE_SLEEP)) {
+        memcpy(&nr, slot + SLOT_NR, sizeof(nr));
+        r->rax = nr;
+        r->rip = ip - SYSCALL_SIZE;
+        atomic_store(state, LANE_CLOSED);
+        return;
+    }
+    memcpy(&result, slot + SLOT_ARGS, sizeof(result));
+    r->rax = result;
+    r->rip = ip;
+}
+
+bool seccomp_site_settle(struct platform_ctx *c, struct lx_regs *r)
+{
+    struct platform_space *s = c->space;
+    const int room = room_of(s, r->rip);
+    unsigned at, i;
+
+    if (likely(room < 0))
+        return false;
+    at = (unsigned)(r->rip - s->sites.rooms[room].addr);
+    if (at < ROOM_ENTRIES_OFF) {
+        settle_lane(c, at, r);
+        return true;
+    }
+    at -= ROOM_ENTRIES_OFF;
+    i = (unsigned)room * ENTRY_COUNT + at / ENTRY_SIZE;
+    mutex_lock(&s->base.lock);
+    if (i < s->sites.count)
+        settle_entry(&s->sites.all[i], at % ENTRY_SIZE, r);
+    mutex_unlock(&s->base.lock);
+    return true;
+}
