@@ -246,16 +246,21 @@ void mutex_unlock_pair(struct mutex *a, struct mutex *b)
 void cond_init(struct cond *c)
 {
     atomic_init(&c->seq, 0);
+    atomic_init(&c->waiters, 0);
 }
 
+/* seq is read, and the waiter counted, before the mutex is given up: whoever changes the state under
+ * the mutex after that, and wakes, finds the one or changed the other. */
 void cond_wait(struct cond *c, struct mutex *m) NO_THREAD_SAFETY
 {
     unsigned seq = atomic_load(&c->seq);
 
+    atomic_fetch_add(&c->waiters, 1);
     mutex_unlock(m);
     later_flush();
     (void)futex(&c->seq, FUTEX_WAIT, seq, NULL); /* spurious returns are allowed */
     mutex_lock(m);
+    atomic_fetch_sub(&c->waiters, 1);
 }
 
 bool cond_wait_until(struct cond *c, struct mutex *m, uint64_t deadline_ns) NO_THREAD_SAFETY
@@ -269,22 +274,26 @@ bool cond_wait_until(struct cond *c, struct mutex *m, uint64_t deadline_ns) NO_T
         cond_wait(c, m);
         return true;
     }
+    atomic_fetch_add(&c->waiters, 1);
     mutex_unlock(m);
     later_flush();
     ret = futex(&c->seq, FUTEX_WAIT_BITSET, seq, &ts);
     timed_out = ret < 0 && errno == ETIMEDOUT;
     mutex_lock(m);
+    atomic_fetch_sub(&c->waiters, 1);
     return !timed_out;
 }
 
 void cond_wake_one(struct cond *c)
 {
     atomic_fetch_add(&c->seq, 1);
-    wake_later(&c->seq, 1);
+    if (atomic_load(&c->waiters) > 0)
+        wake_later(&c->seq, 1);
 }
 
 void cond_wake_all(struct cond *c)
 {
     atomic_fetch_add(&c->seq, 1);
-    wake_later(&c->seq, INT32_MAX);
+    if (atomic_load(&c->waiters) > 0)
+        wake_later(&c->seq, INT32_MAX);
 }

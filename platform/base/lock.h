@@ -47,6 +47,7 @@ void wake_later(atomic_uint *word, int count);
 /* Condition variable for sentry-internal threads. Guest tasks sleep in task_block() only. */
 struct cond {
     atomic_uint seq;
+    atomic_uint waiters; /* without one, a wake makes no host call */
 };
 
 void cond_init(struct cond *c);
