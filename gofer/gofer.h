@@ -21,6 +21,7 @@ struct gofer_config {
     const struct gofer_tree *trees;
     size_t count;
     enum gofer_io io;
+    int netns_fd;  /* an empty network namespace to live in, or 0: one of its own. Closed. */
     bool unjailed; /* unit tests only: no namespaces, no seccomp, no dropped capabilities */
 };
 

@@ -4,7 +4,8 @@
  * this process. A stage that cannot be done stops the start, except where a comment says otherwise.
  *
  *   1 namespaces   own mount, ipc, uts, network and cgroup namespace (and user namespace when the
- *                  caller is not privileged and has none yet); mounts are private
+ *                  caller is not privileged and has none yet); mounts are private. The network
+ *                  namespace may be the sentry's, when that is an empty one
  *   2 proc         a descriptor of /proc/self/fd, the only way to open what an O_PATH descriptor
  *                  names; from a procfs of our own pid namespace that shows nobody else
  *   3 trees        each tree becomes a detached copy of its mounts: nosuid, nodev, read-only when
@@ -24,11 +25,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/securebits.h>
 
-#include <cap-ng.h>
-
 #include "gofer/gofer_internal.h"
+#include "platform/host/caps.h"
 #include "platform/host/seccomp.h"
 
 static int fail(const char *what, int ret)
@@ -71,9 +72,23 @@ static int enter_user_namespace(unsigned flags)
     return ret < 0 ? fail("ids cannot be mapped", ret) : 0;
 }
 
-static int stage_namespaces(void)
+/* A network namespace costs the host more than all the others. That of a sentry without host
+ * sockets is as empty as one of our own, and neither process can make a socket in it. */
+static bool share_network_namespace(int fd)
 {
-    unsigned flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+    bool shared = fd > 0 && setns(fd, CLONE_NEWNET) == 0;
+
+    if (fd > 0)
+        close(fd);
+    return shared;
+}
+
+static int stage_namespaces(const struct gofer_config *config)
+{
+    unsigned flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+    if (!share_network_namespace(config->netns_fd))
+        flags |= CLONE_NEWNET;
 
     if (unshare((int)flags) < 0) {
         int ret = errno == EPERM ? enter_user_namespace(flags) : fail("namespaces", -errno);
@@ -227,30 +242,28 @@ static int stage_privileges(bool writable, bool *out_can_chown)
     static const unsigned keep[] = {CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER,
                                     CAP_FSETID};
     size_t count = writable ? ARRAY_COUNT(keep) : 1;
-    bool have[ARRAY_COUNT(keep)], may_set;
+    struct host_caps have, kept = {0};
+    bool may_set;
+    int ret = host_caps_get(&have);
 
-    if (capng_get_caps_process() < 0)
-        return fail("capabilities", -EPERM);
-    may_set = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
+    if (ret < 0)
+        return fail("capabilities", ret);
+    may_set = have.effective >> CAP_SETPCAP & 1;
     for (size_t i = 0; i < count; i++)
-        have[i] = capng_have_capability(CAPNG_EFFECTIVE, keep[i]);
-    capng_clear(CAPNG_SELECT_ALL);
+        kept.effective |= have.effective & 1ull << keep[i];
+    kept.permitted = kept.effective;
     /* The bounding set and the secure bits need CAP_SETPCAP, so they go first. */
-    if (may_set && capng_apply(CAPNG_SELECT_BOUNDS) != 0)
-        return fail("bounding set", -EPERM);
+    if (may_set && (ret = host_caps_drop_bounding()) < 0)
+        return fail("bounding set", ret);
     if (may_set && prctl(PR_SET_SECUREBITS,
                          SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                              SECBIT_NO_SETUID_FIXUP_LOCKED,
                          0, 0, 0) < 0)
         return fail("securebits", -errno);
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* none before Linux 4.3 */
-    for (size_t i = 0; i < count; i++) {
-        if (have[i])
-            (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, keep[i]); /* valid */
-    }
-    *out_can_chown = capng_have_capability(CAPNG_EFFECTIVE, CAP_CHOWN);
-    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
-        return fail("capset", -EPERM);
+    *out_can_chown = kept.effective >> CAP_CHOWN & 1;
+    if ((ret = host_caps_set(&kept)) < 0)
+        return fail("capset", ret);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return fail("prctl", -errno);
     return 0;
@@ -264,7 +277,7 @@ int isolate_enter(const struct gofer_config *config, struct gofer_isolation *out
     for (size_t i = 0; i < config->count; i++)
         writable |= !config->trees[i].readonly;
     umask(0);
-    ret = config->unjailed ? 0 : stage_namespaces();
+    ret = config->unjailed ? 0 : stage_namespaces(config);
     if (ret == 0)
         ret = stage_trees(config, out->root_fds);
     if (ret == 0)

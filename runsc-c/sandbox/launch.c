@@ -138,9 +138,22 @@ static json_t *log_config(struct fdset *fds, int log_fd, struct err *e)
                      (json_int_t)g_options.started);
 }
 
-static json_t *gofer_config(struct launch *l, struct err *e)
+/* The network namespace that was made for the sentry, where it is empty and we may enter it; else
+ * the gofer makes one. */
+static int shared_netns(const struct launch *l, pid_t sentry)
 {
-    json_t *trees = json_array();
+    char path[64];
+
+    if (l->joins || !l->netns.make || strcmp(sandbox_network(l->rq->standalone), "none") ||
+        geteuid() != 0)
+        return -1;
+    snprintf(path, sizeof(path), "/proc/%d/ns/net", sentry);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static json_t *gofer_config(struct launch *l, int netns_fd, struct err *e)
+{
+    json_t *trees = json_array(), *config;
 
     for (int i = 0; i < l->tree_count; i++) {
         int fd = fdset_add(&l->gofer_fds, l->trees[i].pair[1], e);
@@ -153,7 +166,11 @@ static json_t *gofer_config(struct launch *l, struct err *e)
                               json_pack("{s:o, s:i, s:b}", "path", json_bytes(l->trees[i].path),
                                         "fd", fd, "readonly", l->trees[i].readonly));
     }
-    return json_pack("{s:o, s:o}", "trees", trees, "log", log_config(&l->gofer_fds, l->log_fd, e));
+    config =
+        json_pack("{s:o, s:o}", "trees", trees, "log", log_config(&l->gofer_fds, l->log_fd, e));
+    if (netns_fd >= 0)
+        json_object_set_new(config, "netns", json_integer(fdset_add(&l->gofer_fds, netns_fd, e)));
+    return config;
 }
 
 static json_t *fd_number(struct launch *l, int fd, struct err *e)
@@ -349,7 +366,8 @@ static int let_go(const struct launch *l, pid_t pid, int *go_fd, struct err *e)
 
 static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
 {
-    int fd = config_fd(gofer_config(l, e), e);
+    int netns_fd = shared_netns(l, out->sentry_pid);
+    int fd = config_fd(gofer_config(l, netns_fd, e), e);
     struct idmaps maps;
     bool mapped = idmaps_of(l->rq->spec, &maps);
     struct child c = {
@@ -363,12 +381,14 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
         .die_with_parent = l->rq->die_with_parent,
     };
 
-    if (fd < 0)
-        return -1;
-    c.config_number = fdset_add(&l->gofer_fds, fd, e);
-    c.exe_number = fdset_add(&l->gofer_fds, l->exe_fd, e);
-    out->gofer_pid = c.exe_number < 0 ? -1 : spawn(&c, &l->gofer_go, e);
-    close(fd);
+    if (fd >= 0) {
+        c.config_number = fdset_add(&l->gofer_fds, fd, e);
+        c.exe_number = fdset_add(&l->gofer_fds, l->exe_fd, e);
+        out->gofer_pid = c.exe_number < 0 ? -1 : spawn(&c, &l->gofer_go, e);
+        close(fd);
+    }
+    if (netns_fd >= 0)
+        close(netns_fd);
     return out->gofer_pid < 0 ? -1 : let_go(l, out->gofer_pid, &l->gofer_go, e);
 }
 
@@ -578,14 +598,14 @@ int sandbox_add_process(const struct launch_request *rq, const json_t *process, 
 
 void sandbox_destroy(struct sandbox *s)
 {
-    /* The gofer ends by itself when the sentry's ends of its sockets are gone. */
-    if (s->sentry_pid > 0) {
+    /* Both take down namespaces, which takes the host a while: at the same time. */
+    if (s->sentry_pid > 0)
         kill(s->sentry_pid, SIGKILL);
-        waitpid(s->sentry_pid, NULL, 0);
-    }
-    if (s->gofer_pid > 0) {
+    if (s->gofer_pid > 0)
         kill(s->gofer_pid, SIGKILL);
+    if (s->sentry_pid > 0)
+        waitpid(s->sentry_pid, NULL, 0);
+    if (s->gofer_pid > 0)
         waitpid(s->gofer_pid, NULL, 0);
-    }
     *s = (struct sandbox){.sentry_pid = -1, .gofer_pid = -1};
 }

@@ -54,6 +54,8 @@ int sandbox_gofer_main(int argc, char **argv)
              strcmp(boot_string(log, "format", "text"), "json") ? LOG_FORMAT_TEXT : LOG_FORMAT_JSON,
              json_is_true(json_object_get(log, "debug")) ? LOG_DEBUG : LOG_WARN, "gofer");
     name_process(argc, argv, "runsc-c-gofer");
-    return gofer_main(&(struct gofer_config){
-        .trees = trees, .count = json_array_size(list), .io = GOFER_IO_AUTO});
+    return gofer_main(&(struct gofer_config){.trees = trees,
+                                             .count = json_array_size(list),
+                                             .io = GOFER_IO_AUTO,
+                                             .netns_fd = (int)boot_int(config, "netns", 0)});
 }
