@@ -103,7 +103,6 @@ static int copy_cred(struct task *t, struct task *child, uint64_t flags)
 static void copy_small_state(struct task *t, struct task *child, const struct clone_request *rq)
 {
     struct ktask_private *k = child->k, *from = t->k;
-    bool vm = rq->flags & LX_CLONE_VM;
 
     memcpy(child->comm, t->comm, sizeof(child->comm));
     child->regs = *task_regs(t);
@@ -144,10 +143,6 @@ static void copy_small_state(struct task *t, struct task *child, const struct cl
         k->nice = from->nice;
     }
     mutex_unlock(&t->lock);
-    if (vm && !(rq->flags & LX_CLONE_THREAD))
-        k->vm_shared = from->vm_shared = true;
-    if (rq->flags & LX_CLONE_THREAD)
-        k->vm_shared = from->vm_shared;
 }
 
 static int copy_objects(struct task *t, struct task *child, const struct clone_request *rq)
@@ -165,7 +160,7 @@ static int copy_objects(struct task *t, struct task *child, const struct clone_r
     else if ((ret = fs_ctx_copy(t->curr.fs, &c->fs)) < 0)
         return ret;
     if (rq->flags & LX_CLONE_VM)
-        c->mm = mm_get(t->curr.mm);
+        c->mm = mm_use_get(t->curr.mm);
     else if ((ret = mm_fork(t->curr.mm, t->ctx, task_regs(t)->rsp, &c->mm)) < 0)
         return ret;
     ret = namespace_set_copy(&t->curr, rq->flags, c->cred, c->fs, &ns);

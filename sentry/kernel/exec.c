@@ -5,8 +5,8 @@
  * the caller becomes the leader if it was not, the old memory goes and the new image is built; an
  * error from there on kills the process, because there is nothing to return to.
  *
- * Memory: a process that shares its mm with nobody keeps the struct (and the platform's process
- * behind it) and only empties it; others get a new one.
+ * Memory: a process that shares its mm with nobody (a vfork child of a thread that is gone now, say) keeps the struct,
+ * and the platform's process behind it, and only empties it; others get a new one.
  */
 #include "sentry/kernel/exec.h"
 
@@ -257,7 +257,7 @@ static int switch_mm(struct task *t)
     struct mm *old = t->curr.mm, *fresh;
     int ret;
 
-    if (!t->k->vm_shared) {
+    if (!mm_is_shared(old)) {
         mm_clear(old);
         signal_xstate_reset(t);
         return 0;
@@ -275,8 +275,7 @@ static int switch_mm(struct task *t)
     mutex_lock(&t->lock);
     t->curr.mm = fresh;
     mutex_unlock(&t->lock);
-    t->k->vm_shared = false;
-    mm_put(old);
+    mm_use_put(old);
     return 0;
 }
 

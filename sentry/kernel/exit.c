@@ -53,7 +53,7 @@ void task_mm_release(struct task *t)
     if (k->clear_child_tid) {
         /* Linux: only when somebody else can see the word. The wake is what pthread_join waits for.
          */
-        if ((t->tg->live > 1 || k->vm_shared) && put_user(&zero, k->clear_child_tid) == 0)
+        if (mm_is_shared(t->curr.mm) && put_user(&zero, k->clear_child_tid) == 0)
             (void)futex_wake_word(k->clear_child_tid); /* a bad address wakes nobody */
         k->clear_child_tid = 0;
     }
@@ -109,7 +109,7 @@ void task_drop_resources(struct task *t)
     mm = c->mm, c->mm = NULL;
     mutex_unlock(&t->lock);
     if (mm)
-        mm_put(mm);
+        mm_use_put(mm);
     if (c->ipcns)
         ipc_task_exit(t);
     mutex_lock(&t->lock);

@@ -202,7 +202,6 @@ struct ktask_private {
     uint32_t personality;         /* T */
     bool no_new_privs;            /* T, racy readers */
     bool top_level;               /* I: started by boot: no parent, tg->on_exit is told */
-    bool vm_shared; /* s: created with CLONE_VM (tells exec whether mm may be reused) */
     int policy, rt_priority, nice;             /* m */
     bool reset_on_fork;                        /* m */
     int ioprio;                                /* m */

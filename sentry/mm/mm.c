@@ -41,6 +41,7 @@ static int mm_alloc(struct mm **out)
     if (!mm)
         return -ENOMEM;
     refs_init(&mm->refs);
+    atomic_init(&mm->users, 1);
     mutex_init(&mm->lock, RANK_MM);
     vma_set_init(&mm->vmas);
     page_map_init(&mm->pages);
@@ -74,6 +75,23 @@ struct mm *mm_get(struct mm *mm)
 {
     refs_get(&mm->refs);
     return mm;
+}
+
+struct mm *mm_use_get(struct mm *mm)
+{
+    atomic_fetch_add(&mm->users, 1);
+    return mm_get(mm);
+}
+
+void mm_use_put(struct mm *mm)
+{
+    atomic_fetch_sub(&mm->users, 1);
+    mm_put(mm);
+}
+
+bool mm_is_shared(const struct mm *mm)
+{
+    return atomic_load(&mm->users) > 1;
 }
 
 struct platform_space *mm_space(struct mm *mm)

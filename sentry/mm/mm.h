@@ -40,6 +40,11 @@ int MUST_CHECK mm_new(struct mm **out);
 /* sp: the caller's stack pointer; the pages around it are copied at once (0: none). */
 int MUST_CHECK mm_fork(struct mm *old, struct platform_ctx *caller, uaddr_t sp, struct mm **out);
 struct mm *mm_get(struct mm *mm);
+/* A reference of a task that runs in it; mm_new and mm_fork return one. */
+struct mm *mm_use_get(struct mm *mm);
+void mm_use_put(struct mm *mm);
+/* Does another task run in it, of this process or another? The caller does. Once nobody else does, nobody else can. */
+bool mm_is_shared(const struct mm *mm);
 /* The last put unmaps everything. May block; holds no lock. */
 void mm_put(struct mm *mm);
 struct platform_space *mm_space(struct mm *mm);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* execve, execveat: what survives, scripts, errors. */
+#include <pthread.h>
+#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -37,6 +39,11 @@ static int child_part(const char *what)
 
         sigaltstack(NULL, &ss);
         return ss.ss_flags == SS_DISABLE ? 0 : 1;
+    }
+    if (strcmp(what, "reaper") == 0) {
+        int status;
+
+        return wait(&status) > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
     }
     return 99;
 }
@@ -196,6 +203,45 @@ TEST(execveat_forms)
     test_tmpdir();
     CHECK(symlink(g_self, "link") == 0);
     CHECK_ERR(sysp(SYS_execveat, AT_FDCWD, "link", argv, NULL, AT_SYMLINK_NOFOLLOW), ELOOP);
+}
+
+static int g_exec_done[2], g_vforked[2];
+
+/* The child of a vfork keeps the memory that another thread's exec leaves. */
+static void *vforks(void *arg)
+{
+    volatile uint64_t here = 0x1234567, *heap = malloc(1 << 20);
+    char c;
+
+    (void)arg;
+    heap[1000] = here;
+    if (vfork() == 0) {
+        close(g_exec_done[1]); /* its other end closes when the process execs, after the memory is gone */
+        if (write(g_vforked[1], "x", 1) != 1 || read(g_exec_done[0], &c, 1) != 0)
+            _exit(1);
+        for (int i = 0; i < 20; i++)
+            sched_yield();
+        _exit(here == 0x1234567 && heap[1000] == here ? 55 : 2);
+    }
+    return NULL;
+}
+
+static void exec_beside_vfork(void)
+{
+    char *argv[] = {g_self, (char *)"--as", (char *)"reaper", NULL};
+    pthread_t t;
+    char c;
+
+    REQUIRE(pipe2(g_exec_done, O_CLOEXEC) == 0 && pipe2(g_vforked, O_CLOEXEC) == 0);
+    REQUIRE(pthread_create(&t, NULL, vforks, NULL) == 0);
+    CHECK_EQ(read(g_vforked[0], &c, 1), 1);
+    execv(g_self, argv);
+    _exit(1);
+}
+
+TEST(vfork_child_outlives_exec_of_another_thread)
+{
+    CHECK_EQ(WEXITSTATUS(test_in_child(exec_beside_vfork)), 55);
 }
 
 GUEST_TEST_MAIN
