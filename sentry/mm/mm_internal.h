@@ -195,7 +195,7 @@ void page_batch_flush(struct page_batch *b);
  * Keys: I immutable; m ->lock; a atomic */
 struct mm {
     struct refs refs;                                                    /* a */
-    atomic_uint users;                                                   /* a: tasks that run in it */
+    atomic_uint users;                                                   /* a: tasks inside */
     struct mutex lock;                                                   /* rank MM */
     struct platform_space *space;                                        /* I */
     struct vma_set vmas;                                                 /* m */

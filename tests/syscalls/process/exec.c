@@ -216,7 +216,8 @@ static void *vforks(void *arg)
     (void)arg;
     heap[1000] = here;
     if (vfork() == 0) {
-        close(g_exec_done[1]); /* its other end closes when the process execs, after the memory is gone */
+        close(g_exec_done
+                  [1]); /* its other end closes when the process execs, after the memory is gone */
         if (write(g_vforked[1], "x", 1) != 1 || read(g_exec_done[0], &c, 1) != 0)
             _exit(1);
         for (int i = 0; i < 20; i++)
