@@ -93,11 +93,34 @@ static void write_all(int fd, const char *line, size_t size)
     (void)ignored;
 }
 
+/* Not gmtime_r: the first call of that opens /etc/localtime, which ends a jailed process. */
+void log_utc(int64_t seconds, char out[LOG_UTC_SIZE])
+{
+    int64_t days = seconds / 86400, rest = seconds % 86400, era, year, month;
+    unsigned day, at;
+
+    if (rest < 0) {
+        rest += 86400;
+        days--;
+    }
+    /* Years begin in March, in eras of 400 years: leap days are at the end. */
+    days += 719468;
+    era = (days >= 0 ? days : days - 146096) / 146097;
+    at = (unsigned)(days - era * 146097);
+    year = (at - at / 1460 + at / 36524 - at / 146096) / 365;
+    day = at - (unsigned)(365 * year + year / 4 - year / 100);
+    month = (5 * day + 2) / 153;
+    day = day - (unsigned)(153 * month + 2) / 5 + 1;
+    month = month < 10 ? month + 3 : month - 9;
+    year += era * 400 + (month <= 2);
+    snprintf(out, LOG_UTC_SIZE, "%04lld-%02u-%02uT%02u:%02u:%02u", (long long)year, (unsigned)month,
+             day, (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
+}
+
 void log_write(enum log_level level, enum log_channel channel, const char *fmt, ...)
 {
-    char msg[MESSAGE_SIZE], escaped[MESSAGE_SIZE + 128], line[LINE_SIZE + 256], stamp[40];
+    char msg[MESSAGE_SIZE], escaped[MESSAGE_SIZE + 128], line[LINE_SIZE + 256], stamp[LOG_UTC_SIZE];
     struct timespec now;
-    struct tm tm;
     va_list ap;
     int n;
 
@@ -112,8 +135,7 @@ void log_write(enum log_level level, enum log_channel channel, const char *fmt, 
         return;
     }
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+    log_utc(now.tv_sec, stamp);
     if (g_log_format == LOG_FORMAT_JSON) {
         json_escape(escaped, sizeof(escaped), msg);
         n = snprintf(
