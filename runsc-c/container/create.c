@@ -27,6 +27,7 @@
 #include "runsc-c/container/exec.h"
 #include "runsc-c/container/limits.h"
 #include "runsc-c/container/pod.h"
+#include "runsc-c/container/witness.h"
 #include "runsc-c/oci/hooks.h"
 #include "runsc-c/oci/mountpoints.h"
 #include "runsc-c/oci/namespaces.h"
@@ -199,7 +200,9 @@ static int start_proxy(struct creation *n, struct err *e)
 {
     const json_t *spec = n->rq->spec, *process = json_object_get(spec, "process");
     const json_t *user = json_object_get(process, "user");
+    struct witness witness;
     const struct proxy_config config = {
+        .witness = &witness,
         .namespaces = json_object_get(json_object_get(spec, "linux"), "namespaces"),
         .hostname = json_string_value(json_object_get(spec, "hostname")),
         .network = sandbox_netns_owner(n->starting, &n->processes),
@@ -212,8 +215,12 @@ static int start_proxy(struct creation *n, struct err *e)
         .uid = (uid_t)json_integer_value(json_object_get(user, "uid")),
         .gid = (gid_t)json_integer_value(json_object_get(user, "gid")),
     };
+    int ret;
 
-    if (proxy_start(&config, &n->proxy, e) < 0 || cgroup_join(n->cgroup, n->proxy.pid, e) < 0)
+    witness_open(&witness, n->cgroup);
+    ret = proxy_start(&config, &n->proxy, e);
+    witness_close(&witness);
+    if (ret < 0 || cgroup_join(n->cgroup, n->proxy.pid, e) < 0)
         return err_wrap(e, "unable to start container process: error during container init");
     n->c.proxy = process_identify(n->proxy.pid);
     return container_save(&n->c, e);

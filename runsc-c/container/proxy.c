@@ -2,7 +2,7 @@
 /*
  * The child never executes anything: it is the command's own image with all but four descriptors
  * closed, so it costs few private pages. What it reads comes from the sentry, which may have been
- * taken over: one bounded JSON message whose only used member is an integer. Once it is let go it
+ * taken over: bounded JSON messages of which one integer is used. Once it is let go it
  * has no capabilities, belongs to the container's user and cannot gain privileges.
  */
 #include "runsc-c/container/proxy.h"
@@ -32,6 +32,7 @@
 #include "platform/host/caps.h"
 #include "runsc-c/container/relay.h"
 #include "runsc-c/container/terminal.h"
+#include "runsc-c/container/witness.h"
 #include "runsc-c/oci/namespaces.h"
 #include "runsc-c/sandbox/control.h"
 #include "runsc-c/support/json.h"
@@ -72,6 +73,7 @@ int proxy_exit_code(int status)
 struct child {
     const struct proxy_config *config;
     int go_fd, ready_fd, control_fd, tty_fd, exit_fd, signal_fd;
+    struct witness witness;
 };
 
 /* A mount namespace whose root is the container's root file system, so that tools that enter it
@@ -98,7 +100,9 @@ static int let_go_of_stdio(struct err *e)
 
 static void close_others(const struct child *c)
 {
-    const int keep[] = {c->go_fd, c->control_fd, c->tty_fd, c->exit_fd, c->signal_fd};
+    const int keep[] = {
+        c->go_fd,     c->control_fd,       c->tty_fd,           c->exit_fd,
+        c->signal_fd, c->witness.limit_fd, c->witness.usage_fd, c->witness.score_fd};
     unsigned next = 3;
 
     for (;;) {
@@ -159,6 +163,14 @@ static void forward_signals(const struct proxy_line *line)
     }
 }
 
+static void see_oom(const struct proxy_line *line, const json_t *number)
+{
+    if (line->witness)
+        witness_oom(line->witness);
+    send_request(line->control_fd, json_pack("{s:s, s:I, s:b}", "op", "oom_seen", "number",
+                                             json_integer_value(number), "quiet", 1));
+}
+
 int proxy_serve(const struct proxy_line *line, bool start, struct err *e)
 {
     struct pollfd fds[] = {{.fd = line->control_fd, .events = POLLIN},
@@ -185,6 +197,8 @@ int proxy_serve(const struct proxy_line *line, bool start, struct err *e)
             json_decref(msg);
             return status;
         }
+        if (json_is_integer(json_object_get(msg, "oom")))
+            see_oom(line, json_object_get(msg, "oom"));
         json_decref(msg);
     }
 }
@@ -216,9 +230,9 @@ static NORETURN void child_run(struct child *c)
     c->signal_fd = proxy_catch_signals(&e);
     if (c->signal_fd < 0)
         _exit(1);
-    status = proxy_serve(
-        &(struct proxy_line){c->control_fd, c->signal_fd, c->tty_fd, c->config->controlling},
-        c->config->start, &e);
+    status = proxy_serve(&(struct proxy_line){c->control_fd, c->signal_fd, c->tty_fd,
+                                              c->config->controlling, &c->witness},
+                         c->config->start, &e);
     if (status < 0)
         status = SIGKILL; /* the sandbox died: as if by SIGKILL */
     if (c->exit_fd >= 0)
@@ -237,6 +251,7 @@ static NORETURN void child_main(struct child *c)
     ret = let_go_of_stdio(&e);
     setsid();
     c->signal_fd = -1;
+    witness_open_own(&c->witness);
     if (ret == 0 && config->join)
         ret = namespaces_join_process(config->join, &e);
     else if (ret == 0 && config->namespaces)
@@ -278,7 +293,8 @@ int proxy_start(const struct proxy_config *config, struct proxy *out, struct err
     struct child c = {.config = config,
                       .control_fd = config->control_fd,
                       .tty_fd = config->tty_fd,
-                      .exit_fd = config->exit_fd};
+                      .exit_fd = config->exit_fd,
+                      .witness = config->witness ? *config->witness : (struct witness){-1, -1, -1}};
     int go[2], ready[2], ret;
 
     *out = (struct proxy){.pid = -1, .go_fd = -1};

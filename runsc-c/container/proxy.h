@@ -17,6 +17,7 @@
 #include "runsc-c/support/err.h"
 
 struct relay;
+struct witness;
 
 struct proxy_config {
     const json_t *namespaces; /* linux.namespaces, or NULL: the caller's */
@@ -27,10 +28,11 @@ struct proxy_config {
     int control_fd;           /* its end of the connection */
     int tty_fd;               /* host side terminal of the process, or -1 */
     bool start;               /* lets the process run, once it is let go itself */
-    bool controlling;   /* make tty_fd its controlling terminal: window changes arrive there */
-    int exit_fd;        /* file for the exit code, or -1 */
-    const json_t *args; /* process.args: what ps shows */
-    uid_t uid;          /* whom it belongs to, once it is let go */
+    bool controlling; /* make tty_fd its controlling terminal: window changes arrive there */
+    int exit_fd;      /* file for the exit code, or -1 */
+    const struct witness *witness; /* of the container's first process, or NULL */
+    const json_t *args;            /* process.args: what ps shows */
+    uid_t uid;                     /* whom it belongs to, once it is let go */
     gid_t gid;
 };
 
@@ -56,6 +58,7 @@ struct proxy_line {
     int control_fd, signal_fd;
     int tty_fd; /* or -1 */
     bool controlling;
+    const struct witness *witness; /* or NULL */
 };
 /* Waits for the end of the process that the connection owns, passing signals in; start: lets it run
  * first. The wait status, or -1 when the sandbox is gone. */

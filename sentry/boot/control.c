@@ -22,6 +22,7 @@
 
 #include "platform/base/lock.h"
 #include "platform/base/log.h"
+#include "sentry/boot/oom_watch.h"
 #include "sentry/boot/sandbox.h"
 #include "sentry/kernel/task.h"
 
@@ -34,6 +35,7 @@ struct connection {
     struct sandbox_process *owned;  /* T, +1 or NULL; others read it under c */
     bool owner_told;                /* c: that owned has exited */
     struct sandbox_process *awaits; /* c, +1 or NULL */
+    struct oom_watch oom;           /* T: of owned */
     int fds[CONTROL_FDS];           /* T */
 };
 
@@ -73,6 +75,8 @@ void control_own_take(struct connection *c, struct sandbox_process *p)
     c->owned = p;
     c->owner_told = false;
     mutex_unlock(&g_control.lock);
+    oom_watch_stop(&c->oom);
+    oom_watch_start(&c->oom, c->fd, p);
     if (old)
         sandbox_process_abandon(old);
     sandbox_process_put(old);
@@ -183,6 +187,7 @@ static void answer(struct connection *c, const char *buf, size_t size, size_t fd
 
 static void connection_end(struct connection *c)
 {
+    oom_watch_stop(&c->oom);
     mutex_lock(&g_control.lock);
     list_del(&c->node);
     g_control.count--;
@@ -225,6 +230,7 @@ static int connection_start(int fd, struct sandbox_process *owned)
     c->fd = fd;
     c->owned = owned;
     list_init(&c->node);
+    list_init(&c->oom.node);
     mutex_lock(&g_control.lock);
     ret = g_control.count < CONNECTIONS_MAX ? 0 : -EAGAIN;
     if (ret == 0) {
@@ -235,10 +241,13 @@ static int connection_start(int fd, struct sandbox_process *owned)
     /* Before the thread can put it. */
     if (owned)
         (void)sandbox_process_get(owned);
+    if (owned && ret == 0)
+        oom_watch_start(&c->oom, fd, owned);
     if (ret == 0)
         ret = thread_start("control", serve, c);
     if (ret == 0)
         return 0;
+    oom_watch_stop(&c->oom);
     sandbox_process_put(owned);
     mutex_lock(&g_control.lock);
     if (!list_empty(&c->node)) {

@@ -10,6 +10,7 @@
 
 #include "sentry/abi/signal.h"
 #include "sentry/boot/control.h"
+#include "sentry/boot/oom_watch.h"
 #include "sentry/boot/resources.h"
 #include "sentry/boot/sandbox.h"
 #include "sentry/core/clock.h"
@@ -114,6 +115,12 @@ static json_t *do_update(struct control_request *call)
     return reply_errno(0, "update");
 }
 
+static json_t *do_oom_seen(struct control_request *call)
+{
+    oom_watch_seen((uint32_t)boot_int(call->rq, "number", 0));
+    return reply_errno(0, "oom_seen");
+}
+
 /* The configuration is a memfd, the last descriptor of the message. */
 static int load_config(struct control_request *call, struct boot_config *c)
 {
@@ -175,10 +182,10 @@ struct request {
 };
 
 static const struct request g_requests[] = {
-    {"create", false, do_create}, {"exec", true, do_exec},     {"pause", true, do_pause},
-    {"ps", true, do_ps},          {"resize", true, do_resize}, {"resume", true, do_resume},
-    {"signal", true, do_signal},  {"start", true, do_start},   {"state", true, do_state},
-    {"update", true, do_update},  {"wait", true, do_wait},
+    {"create", false, do_create}, {"exec", true, do_exec},     {"oom_seen", false, do_oom_seen},
+    {"pause", true, do_pause},    {"ps", true, do_ps},         {"resize", true, do_resize},
+    {"resume", true, do_resume},  {"signal", true, do_signal}, {"start", true, do_start},
+    {"state", true, do_state},    {"update", true, do_update}, {"wait", true, do_wait},
 };
 
 json_t *control_handle(struct control_request *call)

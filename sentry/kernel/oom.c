@@ -24,6 +24,8 @@
 #include "sentry/kernel/task_info.h"
 #include "sentry/mm/mm.h"
 
+void (*g_oom_announce)(memcg_id_t id);
+
 #define VICTIM_PATIENCE (5 * NSEC_PER_SEC)
 #define WAIT_STEP       (2 * NSEC_PER_SEC / 1000)
 #define WAIT_STEPS      100
@@ -142,9 +144,10 @@ static void kill_group_locked(struct thread_group *victim, memcg_id_t id)
     }
 }
 
-enum verdict { VERDICT_NOBODY, VERDICT_KILLED, VERDICT_PENDING };
+enum verdict { VERDICT_NOBODY, VERDICT_CHOSEN, VERDICT_PENDING };
 
-static enum verdict pick_and_kill(memcg_id_t id)
+/* The choice, and its end if kill is set. */
+static enum verdict pick(memcg_id_t id, bool kill)
 {
     uint64_t total = total_pages(id), now = clock_monotonic();
     struct thread_group *tg, *worst = NULL;
@@ -165,11 +168,30 @@ static enum verdict pick_and_kill(memcg_id_t id)
         worst_badness = b;
     }
     if (verdict == VERDICT_NOBODY && worst) {
-        kill_locked(worst, &worst_badness, id);
-        kill_group_locked(worst, id);
-        verdict = VERDICT_KILLED;
+        if (kill) {
+            kill_locked(worst, &worst_badness, id);
+            kill_group_locked(worst, id);
+        }
+        verdict = VERDICT_CHOSEN;
     }
     mutex_unlock(&g_taskset.lock);
+    return verdict;
+}
+
+/* One thread tells and kills; what others wait for is the same victim. It is told before the kill, while the memory
+ * is still taken: outside, the host's limit has to be reached. */
+static enum verdict announce_and_kill(memcg_id_t id)
+{
+    static atomic_bool busy;
+    enum verdict verdict = pick(id, /*kill=*/!g_oom_announce);
+
+    if (!g_oom_announce || verdict != VERDICT_CHOSEN)
+        return verdict;
+    if (atomic_exchange(&busy, true))
+        return VERDICT_PENDING;
+    g_oom_announce(id);
+    verdict = pick(id, /*kill=*/true);
+    atomic_store(&busy, false);
     return verdict;
 }
 
@@ -187,7 +209,7 @@ bool oom_kill_in(memcg_id_t id, uint64_t wanted)
     if (memcg_margin(id) >= wanted)
         return true; /* somebody was faster */
     memcg_event(id, MEMCG_EVENT_OOM);
-    verdict = pick_and_kill(id);
+    verdict = announce_and_kill(id);
     if (verdict == VERDICT_NOBODY) {
         log_warn(LOG_KERNEL, "out of memory and no process to kill");
         kmsg_printf(KMSG_WARN, "Out of memory and no killable processes...");

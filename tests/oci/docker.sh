@@ -71,6 +71,7 @@ matrix() {
     s "kill" 'docker kill m1; docker inspect -f "{{.State.ExitCode}}" m1'
     p "remove" docker rm m1
     s "out of memory" 'docker run --name oo -m 32m --memory-swap 32m $x busybox sh -c "x=\$(head -c 60000000 /dev/zero | tr \"\\0\" x); echo \${#x}" >/dev/null 2>&1; docker inspect -f "{{.State.OOMKilled}} {{.State.ExitCode}}" oo; docker rm -f oo'
+    s "out of memory in an exec" 'docker run -d --name oo -m 64m --memory-swap 64m $x busybox sleep 1000 >/dev/null; docker exec oo sh -c "x=\$(head -c 90000000 /dev/zero | tr \"\\0\" x); echo \${#x}" 2>&1; echo $?; docker kill oo; docker inspect -f "{{.State.OOMKilled}} {{.State.ExitCode}}" oo; docker rm -f oo'
     s "health check" 'docker run -d --name hc --health-cmd true --health-interval 1s $x busybox sleep 100 >/dev/null; sleep 4; docker inspect -f "{{.State.Health.Status}}" hc; docker rm -f hc'
     s "kill -9 of the pid" 'docker run -d --name cr $x busybox sleep 100 >/dev/null; kill -9 $(docker inspect -f "{{.State.Pid}}" cr); sleep 1.5; docker inspect -f "{{.State.Status}} {{.State.ExitCode}}" cr; docker rm -f cr'
     s "pid of another container" 'docker run -d --name pc $x busybox sleep 100 >/dev/null; docker run --rm --pid container:pc $x busybox ps | grep -c sleep; docker rm -f pc'

@@ -32,8 +32,29 @@ if ! sanitized; then
     jq '.linux.resources={"memory":{"limit":100663296}}
         | .process.args=["sh","-c","sh -c \"x=0123456789abcdef; while :; do x=\\$x\\$x; done\"; echo rc $?; grep oom_kill /sys/fs/cgroup/memory.events"]' \
         "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
-    runsc run --bundle "$b" res5 >"$work/out" 2>"$work/err" </dev/null || fail "res5: $(cat "$work/err")"
+    # With a log that nobody has written to before the jail.
+    runsc --log "$work/log" run --bundle "$b" res5 >"$work/out" 2>"$work/err" </dev/null || fail "res5: $(cat "$work/err")"
+    grep -q 'Out of memory: killed process' "$work/log" || fail "out of memory: not in the log: $(cat "$work/log")"
     grep -qx 'rc 137' "$work/out" && grep -qx 'oom_kill 1' "$work/out" || fail "out of memory: $(cat "$work/out" "$work/err")"
+fi
+
+# The host's counters tell engines of it, for an exec's process too, and the container goes on.
+if ! sanitized && [ "$(id -u)" = 0 ] && { [ -w /sys/fs/cgroup/memory/tasks ] || grep -qsw memory /sys/fs/cgroup/cgroup.controllers; }; then
+    jq '.process.args=["sleep","1000"]' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+    runsc run --detach --bundle "$b" res6 >"$work/out" 2>"$work/err" </dev/null || fail "res6: $(cat "$work/err")"
+    runsc events res6 >"$work/events" 2>"$work/events.err" &
+    events=$!
+    sleep 0.3
+    runsc exec res6 sh -c 'x=0123456789abcdef; while :; do x=$x$x; done' >"$work/out" 2>&1 </dev/null
+    [ $? = 137 ] || fail "res6: the process that takes too much: $(cat "$work/out")"
+    for _ in $(seq 50); do
+        grep -q '"type":"oom"' "$work/events" && break
+        sleep 0.1
+    done
+    grep -q '"type":"oom","id":"res6"' "$work/events" || fail "no OOM event: $(cat "$work/events" "$work/events.err")"
+    [ "$(runsc state res6 | jq -r .status)" = running ] || fail "res6 did not survive"
+    runsc delete --force res6
+    wait "$events"
 fi
 
 # Overcommit: a buffer of 8 GiB is refused by mode 2, promised by mode 1.
