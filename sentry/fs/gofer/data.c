@@ -14,8 +14,9 @@
 #include "sentry/core/curr.h"
 #include "sentry/fs/gofer/gofer_internal.h"
 
-/* Bytes that one host call moves: the copy to the guest stays in the CPU's cache. */
-#define BOUNCE_MAX   (256u << 10)
+/* Bytes that one host call moves: the copy to the guest stays in the CPU's cache, and malloc has the
+ * buffer without a mapping, whose pages the host would clear each time. */
+#define BOUNCE_MAX   (64u << 10)
 #define BOUNCE_STACK 4096u
 
 struct gofer_file {
