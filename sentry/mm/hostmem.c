@@ -19,6 +19,8 @@
 #include "platform/base/refs.h"
 #include "platform/host/file.h"
 #include "platform/host/mem.h"
+#include "sentry/mm/iov_iter.h"
+#include "sentry/mm/safecopy.h"
 
 #define WINDOW_SHIFT 20
 #define WINDOW_SIZE  (1ull << WINDOW_SHIFT)
@@ -234,7 +236,8 @@ static int window_new_locked(struct hostmem *h, uint64_t number, struct host_win
     return 0;
 }
 
-int hostmem_pin(struct hostmem *h, uint64_t off, void **out_ptr, struct host_window **out_win)
+static int pin(struct hostmem *h, uint64_t off, bool may_evict, void **out_ptr,
+               struct host_window **out_win)
 {
     uint64_t number = off >> WINDOW_SHIFT;
     struct host_window *w = NULL, *it;
@@ -252,7 +255,9 @@ int hostmem_pin(struct hostmem *h, uint64_t off, void **out_ptr, struct host_win
             break;
         }
     }
-    if (!w)
+    if (!w && !may_evict && g_hm.window_count >= WINDOW_MAX)
+        ret = -EBUSY;
+    else if (!w)
         ret = window_new_locked(h, number, &w);
     if (ret == 0) {
         w->users++;
@@ -261,6 +266,11 @@ int hostmem_pin(struct hostmem *h, uint64_t off, void **out_ptr, struct host_win
     }
     mutex_unlock(&g_hm.lock);
     return ret;
+}
+
+int hostmem_pin(struct hostmem *h, uint64_t off, void **out_ptr, struct host_window **out_win)
+{
+    return pin(h, off, /*may_evict=*/true, out_ptr, out_win);
 }
 
 void hostmem_unpin(struct host_window *w)
@@ -274,4 +284,33 @@ void hostmem_unpin(struct host_window *w)
 size_t hostmem_window_left(uint64_t off)
 {
     return (size_t)(WINDOW_SIZE - (off & (WINDOW_SIZE - 1)));
+}
+
+/* Faults the pages of [p, p+size) in. Bytes that are there. */
+static size_t touch_pages(const char *p, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        if (safe_touch(p + done) < 0)
+            break;
+        /* To the start of the next page. */
+        done += LX_PAGE_SIZE - ((uintptr_t)(p + done) & (LX_PAGE_SIZE - 1));
+    }
+    return MIN(done, size);
+}
+
+size_t hostmem_read(struct hostmem *h, uint64_t off, size_t size, bool may_evict,
+                    struct iov_iter *dst)
+{
+    struct host_window *w;
+    void *p;
+
+    if (pin(h, off, may_evict, &p, &w) < 0)
+        return 0;
+    size = MIN(size, hostmem_window_left(off));
+    /* Pages that the host has to fetch are waited for here, not under the guest's mm lock. */
+    size = copy_to_iter(dst, p, touch_pages(p, size));
+    hostmem_unpin(w);
+    return size;
 }

@@ -17,3 +17,12 @@ struct hostmem *hostmem_get(struct hostmem *h);
 void hostmem_put(struct hostmem *h);
 int hostmem_fd(const struct hostmem *h);
 bool hostmem_writable(const struct hostmem *h);
+
+struct iov_iter;
+/* Copies up to size bytes at off into the iterator, from the sentry's own mapping of the file and
+ * without a host call where that is there already; off + size is known to lie in the file. Returns
+ * the bytes moved; fewer than size where the window ends, where the host took bytes away, where the
+ * iterator's memory faults, or where no window is to be had: reading the descriptor tells.
+ * may_evict: another file's window may go to make room. */
+size_t hostmem_read(struct hostmem *h, uint64_t off, size_t size, bool may_evict,
+                    struct iov_iter *dst);

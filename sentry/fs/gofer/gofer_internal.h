@@ -60,6 +60,7 @@ struct gofer_inode {
     atomic_uint misses;            /* a: lookups that found nothing and had no listing */
     atomic_bool no_caps;    /* a: exclusive: it has no security.capability (exec asks each time) */
     _Atomic uint64_t fresh; /* a: shared: when the attributes came last, monotonic ns */
+    atomic_uint reads;      /* a: of its data, about; see WINDOW_AFTER */
     atomic_bool dirty;      /* a: written through a descriptor: attributes are the host's */
 };
 

@@ -386,6 +386,36 @@ static void test_host_file(void **state)
     mappable_destroy(&g_file.map);
 }
 
+/* Reads from the sentry's mapping, and what is left of them when the host takes bytes away. */
+static void test_host_read(void **state)
+{
+    enum { FILE_PAGES = 512 };
+    struct hostmem *h;
+    struct iov_iter it;
+    char buf[16384];
+    int fd = memfd_create("file", 0);
+
+    (void)state;
+    assert_int_equal(uaccess_fault_init(), 0); /* after cmocka took the signals */
+    assert_int_equal(ftruncate(fd, FILE_PAGES * 4096), 0);
+    assert_int_equal(pwrite(fd, "across", 6, 4093), 6);
+    assert_int_equal(pwrite(fd, "window", 6, (1 << 20) - 3), 6);
+    assert_int_equal(hostmem_new_take(fd, false, &h), 0);
+    iov_iter_init_kernel(&it, buf, sizeof(buf));
+    assert_int_equal(hostmem_read(h, 4093, 6, true, &it), 6);
+    assert_memory_equal(buf, "across", 6);
+    assert_int_equal(iov_iter_count(&it), sizeof(buf) - 6);
+    iov_iter_init_kernel(&it, buf, sizeof(buf));
+    assert_int_equal(hostmem_read(h, (1 << 20) - 3, 6, true, &it), 3); /* the window ends */
+    assert_int_equal(hostmem_read(h, 1 << 20, 3, true, &it), 3);
+    assert_memory_equal(buf, "window", 6);
+    assert_int_equal(ftruncate(fd, 2 * 4096), 0);
+    iov_iter_init_kernel(&it, buf, sizeof(buf));
+    assert_int_equal(hostmem_read(h, 4000, 12000, true, &it), 2 * 4096 - 4000);
+    assert_int_equal(hostmem_read(h, 1 << 20, 3, true, &it), 0);
+    hostmem_put(h);
+}
+
 /* ---- the rest ------------------------------------------------------------------------------ */
 
 static int64_t anon(struct mm *mm, uaddr_t addr, uint64_t size, uint32_t prot, uint32_t flags)
@@ -511,9 +541,10 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),          cmocka_unit_test(test_host_file),
-        cmocka_unit_test(test_errors),          cmocka_unit_test(test_stack_grows),
-        cmocka_unit_test(test_brk_and_strings), cmocka_unit_test(test_force),
+        cmocka_unit_test(test_random),      cmocka_unit_test(test_host_file),
+        cmocka_unit_test(test_host_read),   cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_stack_grows), cmocka_unit_test(test_brk_and_strings),
+        cmocka_unit_test(test_force),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
