@@ -98,7 +98,8 @@ void thread_pause(uint64_t ns)
 
 bool task_interrupted(void)
 {
-    return atomic_load(&curr()->sleeper.interrupt) != 0;
+    return atomic_load(&curr()->sleeper.interrupt) &
+           (SLEEP_INTERRUPT_SIGNAL | SLEEP_INTERRUPT_KILL);
 }
 
 void waitq_init(struct waitq *q)

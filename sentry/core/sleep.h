@@ -48,6 +48,9 @@ struct sleeper {
 #define SLEEP_INTERRUPT_SIGNAL                                                                     \
     1u                          /* a signal, stop or job needs the task: interruptible sleeps end */
 #define SLEEP_INTERRUPT_KILL 2u /* the task must die: killable sleeps end too */
+#define SLEEP_INTERRUPT_BANDWIDTH                                                                  \
+    4u /* before more guest code: see kernel/bandwidth.c; ends no sleep                            \
+        */
 
 void sleeper_init(struct sleeper *s);
 /* Leaves a token: the sleep in progress or the next one returns 0. Any thread, any lock. */

@@ -51,6 +51,7 @@ static void init_group(struct kcgroup *cg)
     list_init(&cg->sibling);
     list_init(&cg->news_node);
     waitq_init(&cg->wq);
+    bandwidth_init(cg);
     memcpy(cg->value, g_defaults, sizeof(cg->value));
     for (int i = 0; i < CGROUP_NEWS_COUNT; i++) {
         atomic_store(&cg->news[i], 1);
@@ -220,6 +221,7 @@ int cgroup_rmdir(struct kcgroup *cg)
     mutex_unlock(&g_cgroup_lock);
     if (ret < 0)
         return ret;
+    bandwidth_stop(cg);
     for (int i = 0; i < CGROUP_NEWS_COUNT; i++)
         cgroup_news(cg, i);
     cgroup_put(cg);
@@ -386,6 +388,8 @@ static void reset_children_locked(struct kcgroup *cg, uint32_t gone)
             memcg_set_max(c->memcg, MEMCG_UNLIMITED);
             memcg_set_high(c->memcg, MEMCG_UNLIMITED);
         }
+        if (gone & CGROUP_CPU)
+            bandwidth_changed(c);
         if (gone & CGROUP_CPUSET) {
             memset(c->cpus, 0, sizeof(c->cpus));
             mutex_lock(&g_taskset.lock);
@@ -459,6 +463,13 @@ uint64_t cgroup_value(struct kcgroup *cg, enum cgroup_value v)
 void cgroup_set_value(struct kcgroup *cg, enum cgroup_value v, uint64_t value)
 {
     __atomic_store_n(&cg->value[v], value, __ATOMIC_RELAXED);
+}
+
+void cgroup_set_cpu_max(struct kcgroup *cg, uint64_t quota, uint64_t period)
+{
+    cgroup_set_value(cg, CGROUP_CPU_QUOTA, quota);
+    cgroup_set_value(cg, CGROUP_CPU_PERIOD, period);
+    bandwidth_changed(cg);
 }
 
 void cgroup_cpus(struct kcgroup *cg, bool effective, uint64_t mask[CPU_WORDS])

@@ -82,6 +82,8 @@ enum cgroup_value {
 };
 uint64_t cgroup_value(struct kcgroup *cg, enum cgroup_value v);
 void cgroup_set_value(struct kcgroup *cg, enum cgroup_value v, uint64_t value);
+/* cpu.max as a whole, in microseconds; CGROUP_MAX: no limit. */
+void cgroup_set_cpu_max(struct kcgroup *cg, uint64_t quota, uint64_t period);
 /* cpuset.cpus as it was written; effective: after the ancestors had their say. */
 void cgroup_cpus(struct kcgroup *cg, bool effective, uint64_t mask[CPU_WORDS]);
 void cgroup_set_cpus(struct kcgroup *cg, const uint64_t mask[CPU_WORDS]);
@@ -114,6 +116,11 @@ struct cgroup_pids_usage {
     uint64_t current, peak, max_events;
 };
 void cgroup_pids_usage(struct kcgroup *cg, struct cgroup_pids_usage *out);
+/* What cpu.max did. */
+struct cgroup_bandwidth_stat {
+    uint64_t periods, throttled, throttled_ns, bursts, burst_ns;
+};
+void cgroup_bandwidth_stat(struct kcgroup *cg, struct cgroup_bandwidth_stat *out);
 /* CPU time of everything that ever ran inside, ns. */
 void cgroup_cpu_times(struct kcgroup *cg, uint64_t *out_user, uint64_t *out_system);
 

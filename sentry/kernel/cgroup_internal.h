@@ -5,26 +5,40 @@
 #include "platform/base/list.h"
 #include "platform/base/lock.h"
 #include "platform/base/refs.h"
+#include "sentry/core/clock.h"
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/kernel_internal.h"
+
+/* Of a group's cpu.max; see bandwidth.c. Keys: s taskset */
+struct bandwidth {
+    struct ktimer timer;
+    bool running;          /* s: the timer is armed, or its function is waiting for TASKSET */
+    bool throttled;        /* s: nobody inside runs until the next period */
+    uint64_t throttled_at; /* s */
+    uint64_t period_start; /* s */
+    uint64_t used_before;  /* s: CPU time of the group when the period began */
+    int64_t runtime;       /* s: what it may use in the period; negative: debt */
+    struct cgroup_bandwidth_stat stat; /* s */
+};
 
 /* Lifetime: refcounted; its parent is kept alive by it, its process count by the processes.
  * Keys: I immutable; c cgroup lock; s taskset; a atomic */
 struct kcgroup {
     struct refs refs;
-    struct kcgroup *parent;              /* I, +1; NULL: the root */
-    char *name;                          /* I, owned */
-    uint32_t level;                      /* I: 0 for the root */
-    uint64_t serial;                     /* I: order of creation */
-    memcg_id_t memcg;                    /* I */
-    lx_uid_t uid;                        /* I */
-    lx_gid_t gid;                        /* I */
-    struct list children;                /* c */
-    struct list sibling;                 /* c */
-    uint32_t subtree_control;            /* c */
-    uint64_t value[CGROUP_VALUE_COUNT];  /* a: single aligned words */
-    uint64_t cpus[CPU_WORDS];            /* c: all 0: as the parent */
-    uint64_t cpus_effective[CPU_WORDS];  /* changed under c and s */
+    struct kcgroup *parent;             /* I, +1; NULL: the root */
+    char *name;                         /* I, owned */
+    uint32_t level;                     /* I: 0 for the root */
+    uint64_t serial;                    /* I: order of creation */
+    memcg_id_t memcg;                   /* I */
+    lx_uid_t uid;                       /* I */
+    lx_gid_t gid;                       /* I */
+    struct list children;               /* c */
+    struct list sibling;                /* c */
+    uint32_t subtree_control;           /* c */
+    uint64_t value[CGROUP_VALUE_COUNT]; /* a: single aligned words */
+    uint64_t cpus[CPU_WORDS];           /* c: all 0: as the parent */
+    uint64_t cpus_effective[CPU_WORDS]; /* changed under c and s */
+    struct bandwidth bandwidth;
     void *file_data;                     /* proc/'s own lock */
     atomic_bool dead;                    /* changed under c and s */
     atomic_bool freeze;                  /* changed under s */
@@ -70,6 +84,18 @@ void cgroup_set_parked(struct task *t, bool parked);
 
 /* Tells everybody inside of a new cpus_effective. TASKSET is held. */
 void cgroup_cpus_changed_locked(struct kcgroup *cg);
+
+struct cpu_times cgroup_cpu_times_locked(struct kcgroup *cg);
+
+/* bandwidth.c */
+void bandwidth_init(struct kcgroup *cg);
+/* Nothing is inside any more and nothing will be: the timer ends. Called without locks. */
+void bandwidth_stop(struct kcgroup *cg);
+/* t is in cg from here on. TASKSET is held. */
+void bandwidth_joined_locked(struct task *t, struct kcgroup *cg);
+void bandwidth_changed(struct kcgroup *cg);
+/* What SLEEP_INTERRUPT_BANDWIDTH is for: by t's own thread, which may be held here. */
+void bandwidth_look(struct task *t);
 
 /* cpus.c */
 void cpus_init(void);

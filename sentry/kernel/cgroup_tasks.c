@@ -129,13 +129,12 @@ static void leave_times_locked(struct thread_group *tg)
     tg->cgroup_base = now;
 }
 
-void cgroup_cpu_times(struct kcgroup *cg, uint64_t *out_user, uint64_t *out_system)
+struct cpu_times cgroup_cpu_times_locked(struct kcgroup *cg)
 {
+    struct cpu_times sum = cg->gone;
     struct thread_group *tg;
-    struct cpu_times sum;
 
-    mutex_lock(&g_taskset.lock);
-    sum = cg->gone;
+    ASSERT_HELD(&g_taskset.lock);
     list_for_each_entry(tg, &g_processes, all_node) {
         struct cpu_times used;
 
@@ -145,6 +144,15 @@ void cgroup_cpu_times(struct kcgroup *cg, uint64_t *out_user, uint64_t *out_syst
         sum.utime += used.utime;
         sum.stime += used.stime;
     }
+    return sum;
+}
+
+void cgroup_cpu_times(struct kcgroup *cg, uint64_t *out_user, uint64_t *out_system)
+{
+    struct cpu_times sum;
+
+    mutex_lock(&g_taskset.lock);
+    sum = cgroup_cpu_times_locked(cg);
     mutex_unlock(&g_taskset.lock);
     *out_user = sum.utime;
     *out_system = sum.stime;
@@ -322,6 +330,7 @@ int cgroup_publish_locked(struct task *child, struct task *parent, struct kcgrou
         populate_locked(cg, 1);
     }
     cpus_apply_new_locked(child);
+    bandwidth_joined_locked(child, cg);
     if (thread)
         return 0;
     if (freeze_above(cg)) {
@@ -420,6 +429,7 @@ static void move_locked(struct thread_group *tg, struct kcgroup *to)
         move_charge_locked(t, to);
         memcg_task_set(&t->curr, to->memcg);
         cpus_apply_locked(t);
+        bandwidth_joined_locked(t, to);
     }
     if (freeze_above(from) || freeze_above(to)) {
         kick_process_locked(tg);

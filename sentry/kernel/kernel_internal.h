@@ -199,6 +199,7 @@ struct ktask_private {
     struct kcgroup *pids_cgroup;   /* s once published, +1: whose pids.current counts it */
     bool pids_charged;             /* s once published */
     bool cgroup_parked;            /* s: does nothing until its group is thawed */
+    bool bandwidth_held;           /* s: sleeps until its group's next period */
     uint32_t personality;          /* T */
     bool no_new_privs;             /* T, racy readers */
     bool top_level;                /* I: started by boot: no parent, tg->on_exit is told */

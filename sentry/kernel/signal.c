@@ -191,7 +191,8 @@ static bool wants_signal(struct task *t, int signo)
         return true;
     if (k->stopped || k->pt.stopped)
         return false;
-    return t == current_task() || !(atomic_load(&t->curr.sleeper.interrupt));
+    return t == current_task() || !(atomic_load(&t->curr.sleeper.interrupt) &
+                                    (SLEEP_INTERRUPT_SIGNAL | SLEEP_INTERRUPT_KILL));
 }
 
 /* The process dies of status: SIGKILL in every thread's set. */

@@ -320,6 +320,8 @@ bool task_work(struct task *t)
 
     if (t->k->die)
         return false;
+    if (unlikely(atomic_load(&t->curr.sleeper.interrupt) & SLEEP_INTERRUPT_BANDWIDTH))
+        bandwidth_look(t);
     do {
         v = take_signal(t, &info, &sa);
     } while (v == AGAIN);

@@ -2,9 +2,8 @@
 /*
  * The files of the controllers: memory, pids, cpu, cpuset, io. See cgroupfs.h.
  *
- * memory and pids are enforced. cpu.max and cpu.weight are remembered and reported: the host's
- * group of the sandbox throttles, and inside it the host's scheduler knows only threads
- * (DEVIATION). There is no swap and no block device: their limits are accepted and never reached.
+ * memory, pids, cpu.max and cpuset.cpus are enforced, cpu.weight is remembered and reported
+ * (DEVIATION, see kernel/bandwidth.c). There is no swap and no block device: their limits are accepted and never reached.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -345,8 +344,7 @@ static int store_cpu_max(struct kcgroup *cg, char *data)
     }
     if (cgroup_parse_max(data, &quota) < 0 || period < 1000 || period > 1000000 || quota < 1000)
         return -EINVAL;
-    cgroup_set_value(cg, CGROUP_CPU_QUOTA, quota);
-    cgroup_set_value(cg, CGROUP_CPU_PERIOD, period);
+    cgroup_set_cpu_max(cg, quota, period);
     return 0;
 }
 

@@ -384,15 +384,21 @@ static int store_kill(struct kcgroup *cg, char *data)
 
 static int show_cpu_stat(struct kcgroup *cg, struct pbuf *b)
 {
+    struct cgroup_bandwidth_stat stat;
     uint64_t user, system;
 
     cgroup_cpu_times(cg, &user, &system);
     pbuf_printf(b, "usage_usec %llu\nuser_usec %llu\nsystem_usec %llu\n",
                 (unsigned long long)((user + system) / 1000), (unsigned long long)(user / 1000),
                 (unsigned long long)(system / 1000));
-    /* The host throttles the sandbox as a whole; nothing inside is throttled. */
-    if (cgroup_controllers(cg) & CGROUP_CPU)
-        pbuf_puts(b, "nr_periods 0\nnr_throttled 0\nthrottled_usec 0\nnr_bursts 0\nburst_usec 0\n");
+    if (cgroup_controllers(cg) & CGROUP_CPU) {
+        cgroup_bandwidth_stat(cg, &stat);
+        pbuf_printf(b, "nr_periods %llu\nnr_throttled %llu\nthrottled_usec %llu\n",
+                    (unsigned long long)stat.periods, (unsigned long long)stat.throttled,
+                    (unsigned long long)stat.throttled_ns / 1000);
+        pbuf_printf(b, "nr_bursts %llu\nburst_usec %llu\n", (unsigned long long)stat.bursts,
+                    (unsigned long long)stat.burst_ns / 1000);
+    }
     return 0;
 }
 
