@@ -97,7 +97,15 @@ struct platform_probe {
     bool reports_access; /* fault_access is filled in */
 };
 
+/* How a back end may make calls cheaper than by its plain way ("Call sites"). */
+enum platform_lanes {
+    PLATFORM_LANES_AUTO,  /* where it pays */
+    PLATFORM_LANES_OFF,   /* never */
+    PLATFORM_LANES_EAGER, /* wherever it can, whether it pays or not: for tests */
+};
+
 struct platform_config {
+    enum platform_lanes lanes;
     bool fallback; /* another back end is tried if this one does not start: that is no error */
 };
 
@@ -199,4 +207,5 @@ const struct platform_ops *platform_find(const char *name, struct platform_probe
 /* Starts the platform of that name, or for auto the first that starts: the order of g_platforms is
  * that of their costs wherever both were measured, and doctor measures them. -ENOENT: no such name;
  * otherwise what start returned. */
-int platform_start(const char *name, const struct platform_ops **out_ops, struct platform **out);
+int platform_start(const char *name, enum platform_lanes lanes, const struct platform_ops **out_ops,
+                   struct platform **out);

@@ -23,6 +23,7 @@
 struct globals g_options = {
     .log_format = "text",
     .platform = "auto",
+    .lanes = "auto",
     .network = NULL, /* none for `do`, host for containers */
     .file_access = "shared",
     .strace_format = "text",
@@ -86,6 +87,8 @@ static const struct option_def g_global_options[] = {
     {"rootless", 0, OPTION_FLAG, &g_options.rootless,
      "accepted; an unprivileged caller is detected"},
     {"platform", 0, OPTION_STRING, &g_options.platform, "auto, ptrace, seccomp or kvm"},
+    {"lanes", 0, OPTION_STRING, &g_options.lanes,
+     "auto: cheaper ways for frequent calls where they pay; off; eager: always (for tests)"},
     {"network", 0, OPTION_STRING, &g_options.network,
      "none (loopback only) or host (sockets of the container's network namespace)"},
     {"overlay", 0, OPTION_STRING, &g_options.overlay,
@@ -127,12 +130,14 @@ static int one_of(const char *option, const char *value, const char *const *allo
 static int check_globals(struct err *e)
 {
     static const char *const platforms[] = {"auto", "ptrace", "seccomp", "systrap", "kvm", NULL};
+    static const char *const lanes[] = {"auto", "off", "eager", NULL};
     static const char *const networks[] = {"none", "host", NULL};
     static const char *const overlays[] = {"root:memory", "memory", "none", NULL};
     static const char *const accesses[] = {"shared", "exclusive", NULL};
     static const char *const formats[] = {"text", "json", NULL};
 
     if (one_of("platform", g_options.platform, platforms, e) < 0 ||
+        one_of("lanes", g_options.lanes, lanes, e) < 0 ||
         (g_options.network && one_of("network", g_options.network, networks, e) < 0) ||
         (g_options.overlay && one_of("overlay", g_options.overlay, overlays, e) < 0) ||
         one_of("file-access", g_options.file_access, accesses, e) < 0 ||

@@ -112,6 +112,11 @@ foreach(source ${guest_sources})
         add_our_test(${platform}/${name} 120 ${platform} ${tests_dir}/support/run_guest ${platform}
             ${name} $<TARGET_FILE:${target}>)
     endforeach()
+    # Every call that can goes another way than calls usually do.
+    if(family MATCHES "^(process|signal|futex|ptrace|mm)$" AND "seccomp" IN_LIST RUNSC_TEST_PLATFORMS)
+        add_our_test(lanes/${name} 120 lanes ${CMAKE_COMMAND} -E env RUN_GUEST_OPTIONS=--lanes=eager
+            ${tests_dir}/support/run_guest seccomp ${name} $<TARGET_FILE:${target}>)
+    endif()
     if(family MATCHES "^(socket|inet|netlink)$") # the same on host sockets
         add_our_test(hostnet/${name} 120 hostnet ${tests_dir}/support/run_guest_hostnet
             ${first_platform} ${name} $<TARGET_FILE:${target}>)

@@ -29,10 +29,20 @@ enum {
 _Thread_local atomic_uint g_placement_sleeps;
 atomic_uint g_placement_idle = 1; /* 1: the balancer sleeps without a deadline or does not exist */
 
+struct cpu_load {
+    unsigned pairs; /* that want to compute */
+    uint64_t ns;    /* CPU time our pairs got there during the tick */
+};
+
+atomic_bool g_placement_crowded;
+
 static struct {
     struct mutex lock;
     struct list pairs;
     atomic_uint count; /* of pairs; read without the lock as a hint */
+    unsigned active;   /* pairs that did anything in the last tick */
+    unsigned parted;
+    struct cpu_load load[CPU_SETSIZE]; /* of the last tick */
     cpu_set_t allowed;
     unsigned cpu_count;   /* of allowed; 1: nothing to balance */
     atomic_bool balancer; /* the thread exists; set under the lock */
@@ -78,11 +88,6 @@ static void pin(pid_t pid, int cpu)
     /* It may be gone, or the allowed set may have shrunk: then it runs where the host lets it. */
     (void)sched_setaffinity(pid, sizeof(set), &set);
 }
-
-struct cpu_load {
-    unsigned pairs; /* that want to compute */
-    uint64_t ns;    /* CPU time our pairs got there during the tick */
-};
 
 /* Updates one pair's figures; returns whether it was active at all. */
 static bool sample(struct placement *p, uint64_t wall_ns, struct cpu_load *load)
@@ -145,7 +150,7 @@ static bool should_move(const struct placement *p, const struct cpu_load *load, 
     unsigned here, there;
     int to;
 
-    if (p->starved < STARVED_TICKS || p->hold || p->cpu < 0)
+    if (p->starved < STARVED_TICKS || p->hold || p->cpu < 0 || p->parted)
         return false;
     to = least_loaded(p, load);
     if (to < 0 || to == p->cpu)
@@ -164,16 +169,18 @@ static bool should_move(const struct placement *p, const struct cpu_load *load, 
 /* One tick; at most one move, so that its effect is seen before the next. */
 static bool balance(uint64_t wall_ns)
 {
-    static struct cpu_load load[CPU_SETSIZE];
+    struct cpu_load *load = g.load;
     struct placement *p, *mover = NULL;
-    bool active = false;
+    unsigned active = 0;
     int to = -1, target;
 
+    mutex_lock(&g.lock);
     for (int i = 0; i < CPU_SETSIZE; i++)
         load[i] = (struct cpu_load){0};
-    mutex_lock(&g.lock);
     list_for_each_entry(p, &g.pairs, node)
-        active |= sample(p, wall_ns, load);
+        active += sample(p, wall_ns, load);
+    g.active = active;
+    atomic_store(&g_placement_crowded, g.parted && active + g.parted > g.cpu_count);
     list_for_each_entry(p, &g.pairs, node) {
         if (should_move(p, load, wall_ns, &target) && (!mover || p->starved > mover->starved)) {
             mover = p;
@@ -189,7 +196,7 @@ static bool balance(uint64_t wall_ns)
         pin(mover->partner, to);
     }
     mutex_unlock(&g.lock);
-    return active;
+    return active != 0;
 }
 
 static void *balancer_main(void *arg)
@@ -254,6 +261,15 @@ static int allowed_near(const struct placement *p, int cpu)
     return cpu;
 }
 
+/* Caller holds g.lock. */
+static void end_parting(struct placement *p)
+{
+    g.parted -= p->parted;
+    p->parted = false;
+    if (g.parted == 0)
+        atomic_store(&g_placement_crowded, false);
+}
+
 void placement_init(struct placement *p)
 {
     *p = (struct placement){.cpu = -1};
@@ -281,6 +297,7 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
     p->last_cpu_ns = 0;
     p->starved = p->hold = 0;
     p->backoff = HOLD_MIN;
+    end_parting(p);
     p->cpu = g.cpu_count > 1 && cpu >= 0 && cpu < CPU_SETSIZE ? allowed_near(p, cpu) : -1;
     if (p->cpu >= 0) {
         pin(p->thread, p->cpu);
@@ -301,7 +318,8 @@ void placement_limit(struct placement *p, const cpu_set_t *cpus)
     if (cpu != p->cpu) {
         p->cpu = cpu;
         p->starved = p->hold = 0;
-        pin(p->thread, cpu);
+        if (!p->parted)
+            pin(p->thread, cpu);
         pin(p->partner, cpu);
     }
     mutex_unlock(&g.lock);
@@ -315,6 +333,38 @@ void placement_detach(struct placement *p)
     mutex_lock(&g.lock);
     list_del(&p->node);
     g.count--;
+    end_parting(p);
+    mutex_unlock(&g.lock);
+}
+
+bool placement_part(struct placement *p, bool force)
+{
+    int to = -1;
+
+    mutex_lock(&g.lock);
+    if (p->attached && !p->parted && p->cpu >= 0 &&
+        (force || MAX(g.active, 1u) + g.parted < g.cpu_count)) {
+        for (int i = 0; i < CPU_SETSIZE; i++) {
+            if (i != p->cpu && CPU_ISSET(i, &g.allowed) &&
+                (to < 0 || g.load[i].pairs < g.load[to].pairs))
+                to = i;
+        }
+    }
+    if (to >= 0) {
+        p->parted = true;
+        g.parted++;
+        pin(p->thread, to);
+    }
+    mutex_unlock(&g.lock);
+    return to >= 0;
+}
+
+void placement_join(struct placement *p)
+{
+    mutex_lock(&g.lock);
+    if (p->parted)
+        pin(p->thread, p->cpu);
+    end_parting(p);
     mutex_unlock(&g.lock);
 }
 

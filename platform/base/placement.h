@@ -10,6 +10,8 @@
  *    talk to each other first, and pipe and futex hand-overs between pairs cost the same as above;
  *  - a pair whose guest may use some CPUs only (sched_setaffinity, cpusets) starts on one of them
  *    and moves among them;
+ *  - a thread that looks for its partner's requests all the time instead of sleeping (a parted pair)
+ *    has a CPU of its own, while there are more CPUs than pairs that do anything;
  *  - a balancer thread moves a pair that wants to compute but does not get its CPU, be it because of
  *    other pairs or of foreign programs on the host. "Wants" is: in guest code or executing calls
  *    without sleeping; "does not get": less than three quarters of the wall time, over several
@@ -35,6 +37,7 @@ struct placement {
     int cpu;                         /* L: -1 when unpinned */
     cpu_set_t cpus;                  /* L: where it may run, if limited */
     bool limited;                    /* L */
+    bool parted;                     /* L: the thread is on another CPU than cpu */
     const atomic_uint *runs;         /* I: odd while guest code runs; changes with every run */
     atomic_uint *sleeps;             /* I: the thread's count of sleeps */
     unsigned last_runs, last_sleeps; /* L: at the last tick */
@@ -54,6 +57,14 @@ void placement_detach(struct placement *p);
 
 /* Where the pair may run, now and after later attaches. Any thread. */
 void placement_limit(struct placement *p, const cpu_set_t *cpus);
+
+/* The calling thread, half of p, goes to a CPU that nobody seems to need. False: there is none.
+ * force: to any other. */
+bool placement_part(struct placement *p, bool force);
+/* And comes back. */
+void placement_join(struct placement *p);
+/* Parted pairs should join: the CPUs do not suffice any more. */
+extern atomic_bool g_placement_crowded;
 
 /* Brings another process to the calling thread's CPU, for a short exchange with it. */
 void placement_follow(pid_t partner);

@@ -6,6 +6,8 @@
  * owner's thread and the stub share a CPU and the host wakes the other side synchronously, so
  * neither is ever run beside the other.
  *
+ * While a lane is open, calls come and results go through the slot instead (lane.c).
+ *
  * Registers. A call shows its number, arguments and address. All others come through a signal frame
  * (frame.c): the kick signal takes the waiting stub out of its call and into its handler, which
  * rings; the host has made the frame look as if the call had not happened yet (SA_RESTART), and the
@@ -38,6 +40,8 @@ enum {
     SEGV_PKUERR_CODE = 4,
 };
 #define VSYSCALL_START 0xffffffffff600000ul
+
+static int pull_frame(struct platform_ctx *c);
 
 static struct platform_ctx *ctx_alloc(struct platform_space *s)
 {
@@ -94,8 +98,17 @@ int seccomp_ctx_new(struct platform_space *s, struct platform_ctx *creator,
     return 0;
 }
 
+/* The thread may serve another ctx; a ring from the handler is all that may be left of this one. */
+static void leave_lane(struct platform_ctx *c)
+{
+    if (c->thread.state == THREAD_LANE)
+        IGNORE_RESULT(pull_frame(c)); /* on failure it is gone */
+    seccomp_lane_close(c);
+}
+
 void seccomp_ctx_free(struct platform_ctx *c)
 {
+    leave_lane(c);
     placement_detach(&c->place);
     seccomp_space_leave(c->space, c);
     free(c->xs_pending);
@@ -118,6 +131,7 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     mutex_unlock(&s->base.lock);
     if (ret < 0)
         return ret == -ESRCH ? -EAGAIN : ret;
+    leave_lane(c);
     seccomp_space_leave(old, c);
     free(c->xs_pending);
     c->xs_pending = NULL;
@@ -180,6 +194,7 @@ static int take_call_frame(struct platform_ctx *c, const struct seccomp_notif *n
 {
     const struct platform *p = c->space->platform;
     const struct seccomp_data *call = &c->thread.call;
+    const bool was_lane = c->thread.state == THREAD_LANE; /* rip is somewhere in lane code */
     struct lx_rt_sigframe frame;
     int ret;
 
@@ -188,25 +203,36 @@ static int take_call_frame(struct platform_ctx *c, const struct seccomp_notif *n
     ret = seccomp_frame_take(p, &c->thread, n, &frame);
     if (ret < 0)
         return ret;
+    if (was_lane)
+        seccomp_lane_close(c);
     c->thread.state = THREAD_FRAME;
     c->thread.id = n->id;
     seccomp_frame_regs(&c->thread, &frame, full);
-    if (full->rip == call->instruction_pointer - SYSCALL_INSN_SIZE)
+    if (was_lane || full->rip == call->instruction_pointer - SYSCALL_INSN_SIZE)
         full->rip = call->instruction_pointer;
     return 0;
 }
 
+static bool waits_with_call(const struct platform_ctx *c)
+{
+    return c->thread.state == THREAD_CALL || c->thread.state == THREAD_LANE;
+}
+
 /* Is n what t waited with before? The host takes a notification back when it stops or freezes the
  * process, and the process rings once more when it goes on. */
-static bool rings_again(const struct platform *p, const struct thread *t,
-                        const struct seccomp_notif *n)
+static bool rings_again(const struct platform_ctx *c, const struct seccomp_notif *n)
 {
+    const struct platform *p = c->platform;
+    const struct thread *t = &c->thread;
+
+    if (t->state == THREAD_LANE)
+        return seccomp_site_rings(c->space, n->data.instruction_pointer);
     if (t->state == THREAD_CALL)
         return memcmp(&n->data, &t->call, sizeof(t->call)) == 0;
     return n->data.instruction_pointer == p->at.bell || n->data.instruction_pointer == p->at.start;
 }
 
-/* CALL -> FRAME: c->held is the state after the call, but for its result. */
+/* CALL, LANE -> FRAME: c->held is the state after the call, but for its result. */
 static int pull_frame(struct platform_ctx *c)
 {
     const struct platform *p = c->space->platform;
@@ -217,7 +243,7 @@ static int pull_frame(struct platform_ctx *c)
     seccomp_thread_kick(c->thread.pid);
     do
         ret = seccomp_thread_receive(p, &c->thread, &n);
-    while (ret == 0 && rings_again(p, &c->thread, &n));
+    while (ret == 0 && rings_again(c, &n));
     seccomp_watch_disarm(&c->watch, WATCH_PULL);
     if (ret == 0)
         ret = take_call_frame(c, &n, &c->held);
@@ -232,7 +258,7 @@ void seccomp_ctx_regs_pull(struct platform_ctx *c, struct lx_regs *regs)
 {
     if (c->all_regs)
         return;
-    if (c->thread.state == THREAD_CALL)
+    if (waits_with_call(c))
         IGNORE_RESULT(pull_frame(c)); /* the next run says DEAD */
     partial_copy_call(&c->held, regs);
     *regs = c->held;
@@ -256,7 +282,7 @@ int seccomp_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size)
         seccomp_frame_xstate(p, &none, buf, size);
         return 0;
     }
-    if (c->thread.state == THREAD_CALL)
+    if (waits_with_call(c))
         ret = pull_frame(c);
     if (ret == 0 && c->thread.state != THREAD_FRAME)
         ret = -ESRCH;
@@ -311,10 +337,10 @@ static int prepare(struct platform_ctx *c, struct lx_regs *regs)
 
     if (t->state == THREAD_NONE)
         return -ESRCH;
-    if (likely(t->state == THREAD_CALL && !c->all_regs && c->fpu == CTX_FPU_OWN &&
+    if (likely(waits_with_call(c) && !c->all_regs && c->fpu == CTX_FPU_OWN &&
                !restart_code(regs->rax)))
         return 0;
-    if (t->state == THREAD_CALL) {
+    if (waits_with_call(c)) {
         int ret = pull_frame(c);
 
         if (ret < 0)
@@ -363,8 +389,10 @@ static int enter_guest(struct platform_ctx *c, struct lx_regs *regs)
             return ret;
         atomic_fetch_add(&c->seq, 1);
         if (likely(!atomic_load(&c->interrupt) &&
-                   atomic_load(&c->space->base.pending) != PENDING_FORCED))
+                   atomic_load(&c->space->base.pending) != PENDING_FORCED)) {
+            seccomp_lane_enter(c);
             return 1;
+        }
         leave_guest(c);
     }
 }
@@ -424,6 +452,7 @@ static int event_ring(struct platform_ctx *c, const struct seccomp_notif *n, str
     c->thread.id = n->id;
     seccomp_frame_regs(&c->thread, &frame, regs);
     c->all_regs = true;
+    seccomp_lane_close(c);
     settled = seccomp_site_settle(c, regs);
     if (unlikely(settled && (frame.info.signo == LX_SIGSEGV || frame.info.signo == LX_SIGBUS))) {
         /* Its pages are gone, or gs is the guest's: the call goes the plain way. */
@@ -433,14 +462,11 @@ static int event_ring(struct platform_ctx *c, const struct seccomp_notif *n, str
     return decode_signal(c, &frame, ev);
 }
 
-static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, struct lx_regs *regs,
-                      struct platform_event *ev)
+/* What a SYSCALL event delivers, from c->thread.call. */
+static void show_call(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
 {
-    const struct seccomp_data *d = &n->data;
+    const struct seccomp_data *d = &c->thread.call;
 
-    c->thread.state = THREAD_CALL;
-    c->thread.id = n->id;
-    c->thread.call = *d;
     c->all_regs = false;
     regs->orig_rax = (uint64_t)(int64_t)d->nr;
     regs->rax = (uint64_t)-ENOSYS;
@@ -454,7 +480,21 @@ static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, str
     regs->cs = USER64_CS;
     regs->ss = USER_SS;
     ev->kind = PLATFORM_SYSCALL;
-    ev->hot_site = seccomp_site_hot(&c->hot, regs->rip);
+    ev->hot_site = false;
+}
+
+static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, struct lx_regs *regs,
+                      struct platform_event *ev)
+{
+    const struct seccomp_data *d = &n->data;
+    enum site_heat heat = seccomp_site_heat(&c->hot, d->instruction_pointer);
+
+    c->thread.state = THREAD_CALL;
+    c->thread.id = n->id;
+    c->thread.call = *d;
+    seccomp_lane_note_call(c, heat == SITE_DONE);
+    show_call(c, regs, ev);
+    ev->hot_site = heat == SITE_HOT;
     if (likely(d->arch == AUDIT_ARCH_X86_64 && d->instruction_pointer < VSYSCALL_START))
         return 1;
     if (pull_frame(c) < 0)
@@ -470,6 +510,34 @@ static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, str
     return event_exception(ev, LX_SIGSEGV, LX_SI_KERNEL, 0);
 }
 
+/* Lane code rang. 1: *ev is a call that nobody had seen. 0: only for a result, which it has now. */
+static int event_lane_bell(struct platform_ctx *c, const struct seccomp_notif *n,
+                           struct lx_regs *regs, struct platform_event *ev)
+{
+    int ret;
+
+    c->thread.id = n->id;
+    if (seccomp_lane_asks(c)) {
+        seccomp_lane_take(c);
+        c->thread.rang = true;
+        show_call(c, regs, ev);
+        return 1;
+    }
+    ret = seccomp_thread_reply(&c->thread, 0);
+    return ret == -ENOENT ? 0 : ret; /* kicked: it rings again from the handler */
+}
+
+/* LANE -> GUEST. 1: it runs, or rings soon for what is in its slot. */
+static int answer_lane(struct platform_ctx *c, uint64_t rax)
+{
+    int ret = 0;
+
+    seccomp_lane_answer(c, rax);
+    if (c->thread.rang)
+        ret = seccomp_thread_reply(&c->thread, 0);
+    return ret == -ENOENT ? 1 : ret < 0 ? ret : 1;
+}
+
 /* Answers what the thread waits with: CALL, FRAME -> GUEST. 1: it runs. 0: a late kick took it out of
  * its call, whose result it does not have; its registers are in c->held, its state is FRAME. */
 static int answer(struct platform_ctx *c, uint64_t rax)
@@ -481,20 +549,22 @@ static int answer(struct platform_ctx *c, uint64_t rax)
     struct seccomp_notif n;
     int ret;
 
+    if (was == THREAD_LANE)
+        return answer_lane(c, rax);
     while ((ret = seccomp_thread_reply(&c->thread, value)) == -ENOENT) {
         ret = seccomp_thread_receive(p, &c->thread, &n);
         if (ret < 0)
             return ret;
         c->thread.state = was;
-        if (!rings_again(p, &c->thread, &n))
+        if (!rings_again(c, &n))
             return was == THREAD_CALL ? MIN(take_call_frame(c, &n, &c->held), 0) : -EPROTO;
         c->thread.id = n.id;
     }
     return ret < 0 ? ret : 1;
 }
 
-/* Lets guest code run until it rings; seq is odd on entry, even afterwards. 1: *ev is an event. 0:
- * nothing for the guest, run on. Negative: the stub is dead or lies. */
+/* Lets guest code run until it asks or rings; seq is odd on entry, even afterwards. 1: *ev is an
+ * event. 0: nothing for the guest, run on. Negative: the stub is dead or lies. */
 static int run_once(struct platform_ctx *c, struct lx_regs *regs, struct platform_event *ev)
 {
     const struct platform *p = c->space->platform;
@@ -505,7 +575,21 @@ static int run_once(struct platform_ctx *c, struct lx_regs *regs, struct platfor
         leave_guest(c);
         return ret;
     }
-    ret = seccomp_thread_receive(p, &c->thread, &n);
+    if (c->lane.open && seccomp_lane_wait(c)) {
+        leave_guest(c);
+        show_call(c, regs, ev);
+        return 1;
+    }
+    for (;;) {
+        ret = seccomp_thread_receive(p, &c->thread, &n);
+        if (likely(ret < 0 || !seccomp_site_rings(c->space, n.data.instruction_pointer)))
+            break;
+        ret = event_lane_bell(c, &n, regs, ev);
+        if (ret != 0) {
+            leave_guest(c);
+            return ret;
+        }
+    }
     leave_guest(c);
     if (unlikely(ret < 0))
         return ret;

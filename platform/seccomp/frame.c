@@ -171,7 +171,7 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
     struct thread *t = &c->thread;
     uint8_t *memory = slot_memory(p, t);
     const uaddr_t slot = seccomp_slot_addr(p, t->slot);
-    const uint32_t how = p->slot_how, magic = LANE_MAGIC;
+    const uint32_t how = p->slot_how, magic = LANE_MAGIC, spins = seccomp_lane_spins();
     struct lx_rt_sigframe frame = {0};
     uint64_t sp, gs;
 
@@ -205,6 +205,7 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
     gs = t->gs_base ? t->gs_base : slot; /* lane_code.S finds its slot there */
     memcpy(memory + SLOT_GS, &gs, sizeof(gs));
     memcpy(memory + SLOT_MAGIC, &magic, sizeof(magic));
+    memcpy(memory + SLOT_SPINS, &spins, sizeof(spins));
     sp = slot + t->frame + sizeof(frame.pretcode);
     memcpy(memory + SLOT_SP, &sp, sizeof(sp));
     memcpy(memory + SLOT_HOW, &how, sizeof(how));

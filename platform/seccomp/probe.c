@@ -105,12 +105,16 @@ fail:
 
 int seccomp_start(const struct platform_config *config, struct platform **out)
 {
+    seccomp_lane_init(config ? config->lanes : PLATFORM_LANES_AUTO);
     return stub_platform_start(config, out, "seccomp", start, MAYBE_FORBIDDEN);
 }
 
 int seccomp_probe(struct platform_probe *out)
 {
-    int ret = stub_probe(&g_platform_seccomp_ops, start, MAYBE_FORBIDDEN, out);
+    int ret;
+
+    seccomp_lane_init(PLATFORM_LANES_AUTO);
+    ret = stub_probe(&g_platform_seccomp_ops, start, MAYBE_FORBIDDEN, out);
 
     out->reports_access = true;
     return ret;

@@ -151,6 +151,17 @@ struct hot_calls {
     } at[64];
 };
 
+/* See lane.c. Times in cycles of the CPU's counter. Key: O owner thread of the ctx */
+struct lane {
+    bool open;           /* O: the pair is parted, the slot says OPEN between requests */
+    unsigned streak;     /* O: calls in a row that could have come through the slot */
+    unsigned served;     /* O: requests since it opened */
+    unsigned sleeps;     /* O: of the owner thread, when guest code was left */
+    uint64_t answered;   /* O: when guest code was entered */
+    uint64_t not_before; /* O: no opening until then */
+    uint64_t backoff;    /* O */
+};
+
 /* Lifetime: unique (ctx_new .. ctx_free). Keys: O owner thread, a atomic, s space->base.lock */
 struct platform_ctx {
     struct platform *platform;    /* I */
@@ -168,6 +179,7 @@ struct platform_ctx {
     struct lazy lazy;             /* O */
     struct placement place;       /* O */
     struct hot_calls hot;         /* O */
+    struct lane lane;             /* O */
     struct watch watch;
 };
 
@@ -269,8 +281,13 @@ int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
 
 int MUST_CHECK seccomp_sites_init(struct platform *p);
 void seccomp_sites_destroy(struct platform *p);
-/* Counts a call; true when its site should be offered. */
-bool seccomp_site_hot(struct hot_calls *h, uaddr_t ip);
+enum site_heat {
+    SITE_COLD,
+    SITE_HOT,  /* this call made it hot: it should be offered */
+    SITE_DONE, /* it was offered */
+};
+/* Counts a call. */
+enum site_heat seccomp_site_heat(struct hot_calls *h, uaddr_t ip);
 int seccomp_space_site(struct platform_space *s, const struct platform_site *site);
 int seccomp_space_room(struct platform_space *s, uaddr_t addr);
 void seccomp_space_sites_off(struct platform_space *s);
@@ -294,6 +311,29 @@ bool seccomp_site_rings(const struct platform_space *s, uaddr_t ip);
 /* Registers of a frame whose rip may be in entries or lane code: makes them those before or after
  * the call. True: it was there. */
 bool seccomp_site_settle(struct platform_ctx *c, struct lx_regs *regs);
+
+/* --- lane.c --- */
+
+/* Finds out how fast this machine looks. Once. */
+void seccomp_lane_init(enum platform_lanes lanes);
+/* How many calls make a site hot. */
+unsigned seccomp_lane_hot_calls(void);
+/* For SLOT_SPINS: how often lane code looks before it rings. */
+uint32_t seccomp_lane_spins(void);
+/* A call came by notification. */
+void seccomp_lane_note_call(struct platform_ctx *c, bool could_ask);
+/* Before guest code is entered, when its seq is odd: opens or closes. */
+void seccomp_lane_enter(struct platform_ctx *c);
+/* LANE -> GUEST: puts the result into the slot. A stub that rings, or rang, gets an answer too. */
+void seccomp_lane_answer(struct platform_ctx *c, uint64_t result);
+/* Looks for a request: true: it is in c->thread.call. Else the stub rings, or will, or runs on. */
+bool seccomp_lane_wait(struct platform_ctx *c);
+/* Is there a request in the slot that the owner has not taken? */
+bool seccomp_lane_asks(const struct platform_ctx *c);
+/* Takes it. State LANE. */
+void seccomp_lane_take(struct platform_ctx *c);
+/* The slot is closed, whatever it says; the pair is together again. */
+void seccomp_lane_close(struct platform_ctx *c);
 
 /* --- watch.c --- */
 

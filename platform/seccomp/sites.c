@@ -39,7 +39,6 @@
 #include "platform/seccomp/seccomp_internal.h"
 
 enum {
-    HOT_CALLS = 64, /* a change costs as much as some twenty calls */
     JUMP_SIZE = 5,
     SHORT_JUMP_SIZE = 2,
     SHORT_REACH = 120,
@@ -665,15 +664,17 @@ int seccomp_space_site(struct platform_space *s, const struct platform_site *sit
     return ret;
 }
 
-bool seccomp_site_hot(struct hot_calls *h, uaddr_t ip)
+enum site_heat seccomp_site_heat(struct hot_calls *h, uaddr_t ip)
 {
     const unsigned i = (unsigned)(ip ^ ip >> 7) % ARRAY_COUNT(h->at);
-
+    const unsigned hot = seccomp_lane_hot_calls();
     if (h->at[i].ip != ip) {
         h->at[i].ip = ip;
         h->at[i].count = 0;
     }
-    return ++h->at[i].count % HOT_CALLS == 0 && h->at[i].count == HOT_CALLS;
+    if (h->at[i].count == hot)
+        return SITE_DONE;
+    return ++h->at[i].count == hot ? SITE_HOT : SITE_COLD;
 }
 
 /* --- answers --- */

@@ -6,7 +6,7 @@ _runsc_c() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} program=${COMP_WORDS[0]} command='' i
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-        --root | --log | --log-format | --platform | --network | --overlay | --strace-format) ((i++)) ;;
+        --root | --log | --log-format | --platform | --lanes | --network | --overlay | --strace-format) ((i++)) ;;
         -*) ;;
         *)
             command=${COMP_WORDS[i]}
@@ -18,6 +18,7 @@ _runsc_c() {
     --root | --bundle | -b) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     --log | --pid-file | --process | --resources) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --log-format | --strace-format) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$cur"); return ;;
+    --lanes) mapfile -t COMPREPLY < <(compgen -W 'auto off eager' -- "$cur"); return ;;
     --platform) mapfile -t COMPREPLY < <(compgen -W 'auto ptrace seccomp kvm' -- "$cur"); return ;;
     --network) mapfile -t COMPREPLY < <(compgen -W 'none host' -- "$cur"); return ;;
     --overlay) mapfile -t COMPREPLY < <(compgen -W 'root:memory none' -- "$cur"); return ;;

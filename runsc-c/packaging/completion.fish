@@ -13,6 +13,7 @@ complete -c runsc-c -n 'not __fish_use_subcommand; and not __fish_seen_subcomman
     -a '(runsc-c list -q 2>/dev/null)'
 complete -c runsc-c -n '__fish_seen_subcommand_from do' -a '(__fish_complete_subcommand)'
 complete -c runsc-c -l root -r -a '(__fish_complete_directories)'
+complete -c runsc-c -l lanes -x -a 'auto off eager'
 complete -c runsc-c -l platform -x -a 'auto ptrace seccomp kvm'
 complete -c runsc-c -l network -x -a 'none host'
 complete -c runsc-c -l overlay -x -a 'root:memory none'

@@ -4,7 +4,7 @@
 local program=$words[1] command i
 for ((i = 2; i < CURRENT; i++)); do
     case $words[i] in
-    --root|--log|--log-format|--platform|--network|--overlay|--strace-format) ((i++)) ;;
+    --root|--log|--log-format|--platform|--lanes|--network|--overlay|--strace-format) ((i++)) ;;
     -*) ;;
     *) command=$words[i]; break ;;
     esac
@@ -13,6 +13,7 @@ case $words[CURRENT-1] in
 --root|--bundle|-b) _files -/; return ;;
 --log|--pid-file|--process|--resources) _files; return ;;
 --log-format|--strace-format) compadd text json; return ;;
+--lanes) compadd auto off eager; return ;;
 --platform) compadd auto ptrace seccomp kvm; return ;;
 --network) compadd none host; return ;;
 --overlay) compadd root:memory none; return ;;

@@ -9,6 +9,7 @@ struct globals {
     const char *log_path;    /* --log or NULL */
     const char *log_format;  /* text | json */
     const char *platform;    /* auto, ptrace, seccomp, kvm */
+    const char *lanes;       /* auto, off, eager */
     const char *network;     /* none, host, or NULL: see sandbox_network */
     const char *overlay;     /* root:memory | none; NULL: do has the first, containers the second */
     const char *file_access; /* shared | exclusive: may others change a container's root */

@@ -153,6 +153,7 @@ int boot_config_load(int fd, const int *received, size_t received_count, struct 
 {
     const struct fd_source src = {received, received_count};
     const json_t *log, *strace;
+    const char *lanes;
     json_error_t error;
 
     *c = (struct boot_config){.json = boot_json_load(fd, &error)};
@@ -165,6 +166,10 @@ int boot_config_load(int fd, const int *received, size_t received_count, struct 
     c->spec = json_object_get(c->json, "spec");
     c->id = boot_string(c->json, "id", "?");
     c->platform = boot_string(c->json, "platform", "auto");
+    lanes = boot_string(c->json, "lanes", "auto");
+    c->lanes = !strcmp(lanes, "off")     ? PLATFORM_LANES_OFF
+               : !strcmp(lanes, "eager") ? PLATFORM_LANES_EAGER
+                                         : PLATFORM_LANES_AUTO;
     c->network = boot_string(c->json, "network", "none");
     c->overlay = strcmp(boot_string(c->json, "overlay", ""), "none") ? BOOT_OVERLAY_MEMORY
                                                                      : BOOT_OVERLAY_NONE;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "platform/base/compiler.h"
+#include "platform/platform.h"
 
 /* Number of the first donated descriptor in a configuration. */
 enum { BOOT_FD_FIRST = 3 };
@@ -25,6 +26,7 @@ struct boot_config {
     json_t *json; /* owned; strings below are borrowed from it */
     const json_t *spec;
     const char *id, *platform, *network;
+    enum platform_lanes lanes;
     enum boot_overlay overlay;
     struct boot_tree *trees; /* owned */
     size_t tree_count;

@@ -91,7 +91,7 @@ static void host_limits(struct lx_rlimit out[LX_RLIM_COUNT])
 static int start_platform(const struct boot_config *c, const struct platform_ops **out_ops,
                           struct platform **out)
 {
-    int ret = platform_start(c->platform, out_ops, out);
+    int ret = platform_start(c->platform, c->lanes, out_ops, out);
 
     if (ret == 0)
         log_info(LOG_BOOT, "platform %s", (*out_ops)->name);
