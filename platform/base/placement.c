@@ -166,6 +166,15 @@ static bool should_move(const struct placement *p, const struct cpu_load *load, 
     return there == 0 && load[p->cpu].ns < wall_ns / 4 * 3;
 }
 
+/* Caller holds g.lock. */
+static void end_parting(struct placement *p)
+{
+    g.parted -= p->parted;
+    p->parted = false;
+    if (g.parted == 0)
+        atomic_store(&g_placement_crowded, false);
+}
+
 /* One tick; at most one move, so that its effect is seen before the next. */
 static bool balance(uint64_t wall_ns)
 {
@@ -177,8 +186,14 @@ static bool balance(uint64_t wall_ns)
     mutex_lock(&g.lock);
     for (int i = 0; i < CPU_SETSIZE; i++)
         load[i] = (struct cpu_load){0};
-    list_for_each_entry(p, &g.pairs, node)
-        active += sample(p, wall_ns, load);
+    list_for_each_entry(p, &g.pairs, node) {
+        if (sample(p, wall_ns, load)) {
+            active++;
+        } else if (p->parted) { /* sleeps in a call */
+            pin(p->thread, p->cpu);
+            end_parting(p);
+        }
+    }
     g.active = active;
     atomic_store(&g_placement_crowded, g.parted && active + g.parted > g.cpu_count);
     list_for_each_entry(p, &g.pairs, node) {
@@ -259,15 +274,6 @@ static int allowed_near(const struct placement *p, int cpu)
             return at;
     }
     return cpu;
-}
-
-/* Caller holds g.lock. */
-static void end_parting(struct placement *p)
-{
-    g.parted -= p->parted;
-    p->parted = false;
-    if (g.parted == 0)
-        atomic_store(&g_placement_crowded, false);
 }
 
 void placement_init(struct placement *p)

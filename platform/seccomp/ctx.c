@@ -487,7 +487,7 @@ static int event_call(struct platform_ctx *c, const struct seccomp_notif *n, str
                       struct platform_event *ev)
 {
     const struct seccomp_data *d = &n->data;
-    enum site_heat heat = seccomp_site_heat(&c->hot, d->instruction_pointer);
+    enum site_heat heat = seccomp_site_heat(c, d->instruction_pointer);
 
     c->thread.state = THREAD_CALL;
     c->thread.id = n->id;

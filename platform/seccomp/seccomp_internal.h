@@ -100,13 +100,15 @@ struct site {
 struct sites {
     bool off; /* s */
     struct room {
-        uaddr_t addr;     /* I once counted */
-        uint32_t entries; /* s: page of platform.code */
-        bool mapped;      /* s: false: to be mapped again before use */
+        _Atomic uaddr_t addr; /* a: written under s */
+        uint32_t entries;     /* s: page of platform.code */
+        unsigned count;       /* s: of its entries that are used */
+        bool mapped;          /* s: false: to be mapped again before use */
+        bool gone;            /* s: an earlier program's: only for threads that stand in it */
     } rooms[ROOM_MAX];
     atomic_uint room_count; /* a: written under s */
+    atomic_uint generation; /* a: changes when versions go */
     struct site *all;       /* s: ENTRY_COUNT for each room */
-    unsigned count;         /* s */
     struct version {
         uaddr_t page;
         uint32_t copy;                    /* page of platform.code */
@@ -145,6 +147,7 @@ struct watch {
 
 /* How often calls came from where, lately. */
 struct hot_calls {
+    unsigned generation; /* of the space's sites: later than that, all are cold again */
     struct {
         uaddr_t ip;
         uint32_t count;
@@ -287,7 +290,7 @@ enum site_heat {
     SITE_DONE, /* it was offered */
 };
 /* Counts a call. */
-enum site_heat seccomp_site_heat(struct hot_calls *h, uaddr_t ip);
+enum site_heat seccomp_site_heat(struct platform_ctx *c, uaddr_t ip);
 int seccomp_space_site(struct platform_space *s, const struct platform_site *site);
 int seccomp_space_room(struct platform_space *s, uaddr_t addr);
 void seccomp_space_sites_off(struct platform_space *s);
@@ -301,8 +304,10 @@ int MUST_CHECK seccomp_sites_hide_locked(struct platform_space *s, uaddr_t addr,
     REQUIRES(s->base.lock);
 /* The host has applied all changes: pages that only old mappings used are free. */
 void seccomp_sites_drained_locked(struct platform_space *s) REQUIRES(s->base.lock);
-/* The host's mappings below the stub are gone. all: the guest's program too (exec, exit). */
+/* The host's mappings below the stub are gone. all: the guest's program too (exec). */
 void seccomp_sites_dropped_locked(struct platform_space *s, bool all) REQUIRES(s->base.lock);
+/* And its threads. */
+void seccomp_sites_reset_locked(struct platform_space *s) REQUIRES(s->base.lock);
 int MUST_CHECK seccomp_sites_clone_locked(struct platform_space *to, struct platform_space *from)
     REQUIRES(from->base.lock);
 void seccomp_sites_free(struct platform_space *s);

@@ -28,6 +28,9 @@
  * next change of its range; a page that went is free once the host has applied it. Rooms stay until
  * exec or exit.
  *
+ * Beside rax, rcx and r11 a system call leaves all registers alone, and flags, which this does not:
+ * no compiler expects anything of them.
+ *
  * Segment base gs leads entries and lane code to the thread's slot. A guest that uses gs itself gets
  * no versions any more (seccomp_space_sites_off from frame.c).
  */
@@ -175,6 +178,7 @@ static void drop_version_locked(struct platform_space *s, unsigned i) REQUIRES(s
 
     page_dies_locked(s, st->versions[i].copy);
     st->versions[i] = st->versions[--st->version_count];
+    atomic_fetch_add(&st->generation, 1);
 }
 
 int seccomp_sites_changed_locked(struct platform_space *s, uaddr_t addr, size_t size)
@@ -187,7 +191,9 @@ int seccomp_sites_changed_locked(struct platform_space *s, uaddr_t addr, size_t 
             drop_version_locked(s, i);
     }
     for (unsigned i = 0; i < atomic_load(&st->room_count) && ret == 0; i++) {
-        if (st->rooms[i].addr < addr + size && addr < st->rooms[i].addr + PLATFORM_ROOM_SIZE) {
+        const struct room *r = &st->rooms[i];
+
+        if (!r->gone && r->addr < addr + size && addr < r->addr + PLATFORM_ROOM_SIZE) {
             /* mm gives a room up only with everything else. */
             ret = seccomp_sites_hide_locked(s, 0, s->base.high);
             if (ret == 0)
@@ -222,15 +228,23 @@ void seccomp_sites_dropped_locked(struct platform_space *s, bool all)
     while (st->version_count)
         drop_version_locked(s, st->version_count - 1);
     for (unsigned i = 0; i < atomic_load(&st->room_count); i++) {
-        st->rooms[i].mapped = false;
-        if (all)
-            page_dies_locked(s, st->rooms[i].entries);
+        struct room *r = &st->rooms[i];
+
+        r->mapped = false;
+        if (all && !r->gone) {
+            r->gone = true;
+            page_dies_locked(s, r->entries);
+        }
     }
-    if (!all)
-        return;
-    st->off = false;
-    st->count = 0;
-    atomic_store(&st->room_count, 0);
+    if (all)
+        st->off = false;
+}
+
+void seccomp_sites_reset_locked(struct platform_space *s)
+{
+    seccomp_sites_dropped_locked(s, /*all=*/true);
+    seccomp_sites_drained_locked(s);
+    atomic_store(&s->sites.room_count, 0);
 }
 
 int seccomp_sites_clone_locked(struct platform_space *to, struct platform_space *from)
@@ -245,14 +259,15 @@ int seccomp_sites_clone_locked(struct platform_space *to, struct platform_space 
     b->versions = malloc(sizeof(*b->versions) * MAX(a->version_count, 1u));
     if (!b->all || !b->versions)
         return -ENOMEM;
-    memcpy(b->all, a->all, sizeof(*b->all) * a->count);
+    memcpy(b->all, a->all, sizeof(*b->all) * rooms * ENTRY_COUNT);
     memcpy(b->versions, a->versions, sizeof(*b->versions) * a->version_count);
-    memcpy(b->rooms, a->rooms, sizeof(b->rooms));
-    b->count = a->count;
     b->version_count = a->version_count;
     b->version_room = MAX(a->version_count, 1u);
-    for (unsigned i = 0; i < rooms; i++)
-        page_get(to->platform, b->rooms[i].entries);
+    for (unsigned i = 0; i < rooms; i++) {
+        b->rooms[i] = a->rooms[i];
+        if (!b->rooms[i].gone)
+            page_get(to->platform, b->rooms[i].entries);
+    }
     for (unsigned i = 0; i < b->version_count; i++)
         page_get(to->platform, b->versions[i].copy);
     atomic_store(&b->room_count, rooms);
@@ -262,8 +277,7 @@ int seccomp_sites_clone_locked(struct platform_space *to, struct platform_space 
 void seccomp_sites_free(struct platform_space *s)
 {
     mutex_lock(&s->base.lock);
-    seccomp_sites_dropped_locked(s, /*all=*/true);
-    seccomp_sites_drained_locked(s);
+    seccomp_sites_reset_locked(s);
     mutex_unlock(&s->base.lock);
     free(s->sites.all);
     free(s->sites.versions);
@@ -310,33 +324,51 @@ static int map_pages_locked(struct platform_space *s, unsigned count) REQUIRES(s
     return MIN(ret, 0);
 }
 
+/* A place for one more room; NULL: there are enough. */
+static struct room *free_room_locked(struct platform_space *s) REQUIRES(s->base.lock)
+{
+    struct sites *st = &s->sites;
+    unsigned n = atomic_load(&st->room_count);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (st->rooms[i].gone)
+            return &st->rooms[i];
+    }
+    return n < ROOM_MAX ? &st->rooms[n] : NULL;
+}
+
 int seccomp_space_room(struct platform_space *s, uaddr_t addr)
 {
     struct sites *st = &s->sites;
     struct platform *p = s->platform;
-    unsigned n;
+    uint32_t entries = SLOT_NONE;
+    struct room *r;
     int ret = -ENOSPC;
 
+    if (addr < p->base.low || addr > p->base.high - PLATFORM_ROOM_SIZE)
+        return -EINVAL;
     mutex_lock(&s->base.lock);
-    n = atomic_load(&st->room_count);
-    if (n < ROOM_MAX && addr >= p->base.low && addr + PLATFORM_ROOM_SIZE <= p->base.high) {
-        struct room *r = &st->rooms[n];
-
-        ret = 0;
-        if (!st->all)
-            st->all = malloc(sizeof(*st->all) * SITE_MAX);
-        *r = (struct room){.addr = addr, .entries = page_new(p)};
-        if (!st->all || r->entries == SLOT_NONE ||
-            rangeset_add(&s->base.mapped, addr, addr + PLATFORM_ROOM_SIZE) < 0) {
-            if (r->entries != SLOT_NONE)
-                page_put(p, r->entries);
-            ret = -ENOMEM;
-        } else {
-            memset(page_memory(p, r->entries), 0xcc, STUB_PAGE); /* int3 */
-            st->count = n * ENTRY_COUNT;
-            atomic_store(&st->room_count, n + 1);
-        }
+    r = free_room_locked(s);
+    if (!r)
+        goto out;
+    ret = -ENOMEM;
+    if (!st->all)
+        st->all = malloc(sizeof(*st->all) * SITE_MAX);
+    if (!st->all)
+        goto out;
+    entries = page_new(p);
+    if (entries == SLOT_NONE)
+        goto out;
+    ret = rangeset_add(&s->base.mapped, addr, addr + PLATFORM_ROOM_SIZE);
+    if (ret < 0) {
+        page_put(p, entries);
+        goto out;
     }
+    memset(page_memory(p, entries), 0xcc, STUB_PAGE); /* int3 */
+    *r = (struct room){.addr = addr, .entries = entries};
+    if (r == &st->rooms[atomic_load(&st->room_count)])
+        atomic_fetch_add(&st->room_count, 1);
+out:
     mutex_unlock(&s->base.lock);
     return ret;
 }
@@ -360,6 +392,7 @@ static unsigned find_pad(const uint8_t *code, unsigned at)
         {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},       /* 8 */
         {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00}, /* 9 */
     };
+    static const uint8_t traps[] = {0xcc, 0xcc, 0xcc, 0xcc, 0xcc}; /* Go */
     static const uint8_t long_nop[] = {0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0};
     unsigned end = MIN(at + SHORT_JUMP_SIZE + SHORT_REACH, (unsigned)STUB_PAGE - 16);
 
@@ -370,10 +403,38 @@ static unsigned find_pad(const uint8_t *code, unsigned at)
             if (memcmp(code + i + 1, nops[k], k + 5) == 0)
                 return i + 1;
         }
-        if (memcmp(code + i + 1, long_nop, sizeof(long_nop)) == 0)
+        if (memcmp(code + i + 1, long_nop, sizeof(long_nop)) == 0 ||
+            memcmp(code + i + 1, traps, sizeof(traps)) == 0)
             return i + 1;
     }
     return 0;
+}
+
+/* mov $nr, %eax that ends at end; not the end of a longer instruction. */
+static bool loads_nr(const uint8_t *code, unsigned end, uint32_t nr)
+{
+    uint32_t imm;
+
+    if (end < 6 || code[end - 5] != 0xb8 || (code[end - 6] & 0xf0) == 0x40)
+        return false;
+    memcpy(&imm, code + end - 4, sizeof(imm));
+    return imm == nr;
+}
+
+/* The length of a move or exclusive or of two registers that ends at end, when what stands before it
+ * shows that it is one: the load of the number, or the whole of Go's Syscall6. 0: no. */
+static unsigned move_before(const uint8_t *code, unsigned end, uint32_t nr)
+{
+    static const uint8_t go[] = {0x49, 0x89, 0xf2, 0x48, 0x89, 0xfa,
+                                 0x48, 0x89, 0xce, 0x48, 0x89, 0xdf};
+
+    if (end >= sizeof(go) && memcmp(code + end - sizeof(go), go, sizeof(go)) == 0)
+        return 3;
+    if (end < 9 || code[end - 1] < 0xc0 || (code[end - 2] != 0x89 && code[end - 2] != 0x31))
+        return 0;
+    if ((code[end - 3] & 0xf0) == 0x40 && loads_nr(code, end - 3, nr))
+        return 3;
+    return loads_nr(code, end - 2, nr) ? 2 : 0;
 }
 
 static bool find_form(const struct platform_site *site, struct form *out)
@@ -391,19 +452,9 @@ static bool find_form(const struct platform_site *site, struct form *out)
         if (imm == site->nr)
             goto found;
     }
-    /* mov $nr, %eax; not the end of one to r8d */
-    if (end >= 6 && code[end - 5] == 0xb8 && (code[end - 6] & 0xf0) != 0x40) {
-        memcpy(&imm, code + end - 4, sizeof(imm));
+    if (loads_nr(code, end, site->nr)) {
         out->length = 5;
-        if (imm == site->nr)
-            goto found;
-    }
-    if (end >= 2 && site->nr == 0 &&
-        memcmp(code + end - 2, "\x31\xc0", 2) == 0) { /* xor %eax, %eax */
-        out->length = 2;
-        out->at = end - 2;
-        out->pad = find_pad(code, out->at);
-        return out->pad != 0;
+        goto found;
     }
     out->sets_nr = false;
     if (end >= 5 &&
@@ -412,7 +463,15 @@ static bool find_form(const struct platform_site *site, struct form *out)
         out->length = 5;
         goto found;
     }
-    return false;
+    out->length = move_before(code, end, site->nr);
+    if (end >= 2 && site->nr == 0 &&
+        memcmp(code + end - 2, "\x31\xc0", 2) == 0) { /* xor %eax, %eax */
+        out->length = 2;
+        out->sets_nr = true;
+    }
+    out->at = end - out->length;
+    out->pad = out->length ? find_pad(code, out->at) : 0;
+    return out->pad != 0;
 found:
     out->at = out->pad = end - out->length;
     return true;
@@ -491,15 +550,18 @@ static bool write_entry(uint8_t to[ENTRY_SIZE], uaddr_t at, uaddr_t lane, const 
     return put_rel32(to + n + 1, at + n + JUMP_SIZE, lane);
 }
 
-static struct site *find_site_locked(struct platform_space *s, uaddr_t ip) REQUIRES(s->base.lock)
+/* The index of the entry for calls from ip; negative: none. */
+static int find_site_locked(struct platform_space *s, uaddr_t ip) REQUIRES(s->base.lock)
 {
-    struct sites *st = &s->sites;
+    const struct sites *st = &s->sites;
 
-    for (unsigned i = 0; i < st->count; i++) {
-        if (st->all[i].ip == ip)
-            return &st->all[i];
+    for (unsigned i = 0; i < atomic_load(&st->room_count); i++) {
+        for (unsigned k = 0; k < st->rooms[i].count && !st->rooms[i].gone; k++) {
+            if (st->all[i * ENTRY_COUNT + k].ip == ip)
+                return (int)(i * ENTRY_COUNT + k);
+        }
     }
-    return NULL;
+    return -ENOENT;
 }
 
 /* A page of entries that only this space uses. */
@@ -525,35 +587,42 @@ static int get_entry_locked(struct platform_space *s, const struct platform_site
                             const struct form *form, uaddr_t *out_entry) REQUIRES(s->base.lock)
 {
     struct sites *st = &s->sites;
-    struct site new = {.start = site->page + form->at,
-                       .ip = site->ip,
-                       .nr = site->nr,
-                       .sets_nr = form->sets_nr,
-                       .length = (uint8_t)form->length};
-    struct site *old = find_site_locked(s, site->ip);
-    unsigned i = old ? (unsigned)(old - st->all) : st->count;
-    struct room *r = &st->rooms[i / ENTRY_COUNT];
-    unsigned at = i % ENTRY_COUNT * ENTRY_SIZE;
-    int ret;
+    const struct site new = {.start = site->page + form->at,
+                             .ip = site->ip,
+                             .nr = site->nr,
+                             .sets_nr = form->sets_nr,
+                             .length = (uint8_t)form->length};
+    int i = find_site_locked(s, site->ip), ret = -ENOSPC;
 
-    *out_entry = r->addr + ROOM_ENTRIES_OFF + at;
-    /* Other code at the same place gets no second entry: threads may be in the first. */
-    if (old)
-        return memcmp(&old->start, &new.start, sizeof(new.start)) == 0 && old->nr == new.nr &&
-                       old->length == new.length
+    if (i >= 0) {
+        const struct site *old = &st->all[i];
+
+        *out_entry = st->rooms[i / ENTRY_COUNT].addr + ROOM_ENTRIES_OFF +
+                     (uaddr_t)i % ENTRY_COUNT * ENTRY_SIZE;
+        /* Other code at the same place gets no second entry: threads may be in the first. */
+        return old->start == new.start && old->nr == new.nr && old->length == new.length &&
+                       old->sets_nr == new.sets_nr
                    ? 0
                    : -EEXIST;
-    if (i == atomic_load(&st->room_count) * ENTRY_COUNT)
-        return -ENOSPC;
-    ret = own_entries_locked(s, r);
-    if (ret < 0)
-        return ret;
-    if (!write_entry(page_memory(s->platform, r->entries) + at, *out_entry, r->addr, &new,
-                     site->bytes + form->at))
-        return st->count % ENTRY_COUNT ? -ERANGE : -ENOSPC;
-    st->all[i] = new;
-    st->count++;
-    return 0;
+    }
+    for (unsigned k = 0; k < atomic_load(&st->room_count) && ret == -ENOSPC; k++) {
+        struct room *r = &st->rooms[k];
+        unsigned at = r->count * ENTRY_SIZE;
+
+        if (r->gone || r->count == ENTRY_COUNT)
+            continue;
+        ret = own_entries_locked(s, r);
+        if (ret < 0)
+            break;
+        *out_entry = r->addr + ROOM_ENTRIES_OFF + at;
+        ret = -ENOSPC; /* another room may be near enough */
+        if (write_entry(page_memory(s->platform, r->entries) + at, *out_entry, r->addr, &new,
+                        site->bytes + form->at)) {
+            st->all[k * ENTRY_COUNT + r->count++] = new;
+            ret = 0;
+        }
+    }
+    return ret;
 }
 
 /* Maps a version of the page with the jump in it. */
@@ -601,7 +670,7 @@ static int show_version_locked(struct platform_space *s, const struct platform_s
         return -ERANGE;
     }
     for (unsigned i = 0; i < atomic_load(&st->room_count); i++) {
-        if (!st->rooms[i].mapped) {
+        if (!st->rooms[i].mapped && !st->rooms[i].gone) {
             room_calls(s, &st->rooms[i], calls + count);
             count += 2;
         }
@@ -619,7 +688,7 @@ static int show_version_locked(struct platform_space *s, const struct platform_s
         return ret;
     }
     for (unsigned i = 0; i < atomic_load(&st->room_count); i++)
-        st->rooms[i].mapped = true;
+        st->rooms[i].mapped = !st->rooms[i].gone;
     if (old) {
         page_dies_locked(s, old->copy);
         old->copy = page;
@@ -664,10 +733,17 @@ int seccomp_space_site(struct platform_space *s, const struct platform_site *sit
     return ret;
 }
 
-enum site_heat seccomp_site_heat(struct hot_calls *h, uaddr_t ip)
+enum site_heat seccomp_site_heat(struct platform_ctx *c, uaddr_t ip)
 {
+    struct hot_calls *h = &c->hot;
+    /* relaxed: a version that goes this moment is missed a call later */
+    const unsigned generation =
+        atomic_load_explicit(&c->space->sites.generation, memory_order_relaxed);
     const unsigned i = (unsigned)(ip ^ ip >> 7) % ARRAY_COUNT(h->at);
     const unsigned hot = seccomp_lane_hot_calls();
+
+    if (unlikely(h->generation != generation))
+        *h = (struct hot_calls){.generation = generation};
     if (h->at[i].ip != ip) {
         h->at[i].ip = ip;
         h->at[i].count = 0;
@@ -704,7 +780,9 @@ static int room_of(const struct platform_space *s, uaddr_t ip)
     const unsigned count = atomic_load(&s->sites.room_count);
 
     for (unsigned i = 0; i < count; i++) {
-        if (ip >= s->sites.rooms[i].addr && ip < s->sites.rooms[i].addr + PLATFORM_ROOM_SIZE)
+        const uaddr_t addr = atomic_load(&s->sites.rooms[i].addr);
+
+        if (ip >= addr && ip < addr + PLATFORM_ROOM_SIZE)
             return (int)i;
     }
     return -ENOENT;
@@ -771,10 +849,10 @@ bool seccomp_site_settle(struct platform_ctx *c, struct lx_regs *r)
         return true;
     }
     at -= ROOM_ENTRIES_OFF;
-    i = (unsigned)room * ENTRY_COUNT + at / ENTRY_SIZE;
+    i = at / ENTRY_SIZE;
     mutex_lock(&s->base.lock);
-    if (i < s->sites.count)
-        settle_entry(&s->sites.all[i], at % ENTRY_SIZE, r);
+    if (i < s->sites.rooms[room].count)
+        settle_entry(&s->sites.all[(unsigned)room * ENTRY_COUNT + i], at % ENTRY_SIZE, r);
     mutex_unlock(&s->base.lock);
     return true;
 }

@@ -97,8 +97,7 @@ static void kill_processes_locked(struct platform_space *s) REQUIRES(s->base.loc
     seccomp_control_kill(s->platform, &s->control);
     while (s->slot_count)
         slots_put(&s->platform->stacks, s->slots[--s->slot_count]);
-    seccomp_sites_dropped_locked(s, /*all=*/true);
-    seccomp_sites_drained_locked(s);
+    seccomp_sites_reset_locked(s);
     rangeset_reset(&s->base.mapped);
     s->base.dirty = false;
 }
@@ -230,8 +229,7 @@ static bool clean_locked(struct platform_space *s) REQUIRES(s->base.lock)
     if (s->base.dirty && seccomp_control_unmap(p, &s->control, 0, p->base.high) < 0)
         return false;
     s->base.dirty = false;
-    seccomp_sites_dropped_locked(s, /*all=*/true);
-    seccomp_sites_drained_locked(s);
+    seccomp_sites_reset_locked(s);
     stub_space_forget(&s->base);
     return true;
 }

@@ -26,6 +26,10 @@
  *       - the control stub's instructions are plain notifications in a guest thread's process:
  *         mmap, munmap, mprotect and clone there never run, they become guest system calls.
  *
+ *   - lane code and entries (sites.c) lie in guest memory and are guest code: their one system call
+ *     says "the result that my slot is waiting for", at an address that any guest code may call from,
+ *     and is answered with what the slot has already, or taken for the request in the slot.
+ *
  * Nothing the guest can write is trusted. Its slot holds registers, which are its own; the control
  * stub reads only pages that are read-only in the address space, and neither control stub nor
  * sentry makes calls on guest threads' behalf that a slot could influence: only the eventfd and the

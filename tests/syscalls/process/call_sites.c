@@ -47,11 +47,19 @@ __asm__(".pushsection .text.sites, \"ax\"\n"
         "site_getuid: movl $102, %eax\n syscall\n ret\n"
         ".balign 16\n"
         "site_gettid: movl $186, %eax\n syscall\n ret\n"
+        ".balign 16\n"
+        "site_move: movl $72, %eax\n movl %r12d, %edx\n syscall\n ret\n"
+        ".byte 0x0f, 0x1f, 0x44, 0, 0\n"
+        ".balign 16\n"
+        /* as Go's Syscall6, with its padding */
+        "site_go: movq %rsi, %r10\n movq %rdi, %rdx\n movq %rcx, %rsi\n movq %rbx, %rdi\n "
+        "syscall\n ret\n"
+        ".byte 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n"
         ".balign 4096\n"
         "sites_end:\n"
         ".popsection\n");
 extern const uint8_t site_mov[], site_mov_call[], site_rax[], site_read[], site_any[], site_fcntl[],
-    site_getuid[], site_gettid[], sites_end[];
+    site_getuid[], site_gettid[], site_move[], site_go[], sites_end[];
 
 struct regs {
     uint64_t rax, rdi, rsi, rdx, r10, r8, r9, rbx, rbp, r12, r13, r14, r15;
@@ -151,6 +159,29 @@ TEST(arguments_arrive)
         REQUIRE(ret == (long)sizeof(to));
         REQUIRE(memcmp(from, to, sizeof(to)) == 0);
     }
+}
+
+TEST(moves_before_the_call)
+{
+    int p[2];
+
+    REQUIRE(pipe(p) == 0);
+    for (int i = 0; i < HOT; i++) {
+        struct regs r = {.rdi = (uint64_t)p[0], .rsi = F_SETFL, .r12 = i & 1 ? O_NONBLOCK : 0};
+        long ret;
+
+        call(site_move, &r);
+        REQUIRE(r.rax == 0 && r.rdx == r.r12);
+        REQUIRE((fcntl(p[0], F_GETFL) & O_NONBLOCK) == (int)r.r12);
+        /* Go: number in rax, arguments in rbx, rcx, rdi, rsi, r8, r9. */
+        __asm__ volatile("call site_go"
+                         : "=a"(ret)
+                         : "a"(SYS_fcntl), "b"((long)p[0]), "c"((long)F_GETFL), "D"(0l), "S"(0l)
+                         : "rdx", "r10", "r11", "r8", "r9", "memory", "cc");
+        REQUIRE((ret & O_NONBLOCK) == (long)r.r12);
+    }
+    close(p[0]);
+    close(p[1]);
 }
 
 TEST(jump_between_instructions)
