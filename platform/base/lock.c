@@ -155,11 +155,26 @@ void lock_dump_held(void)
 
 #endif
 
+/* Is a lock of that rank brief? What the rank's text says, read once: every open file has a lock. */
+static bool rank_is_brief(enum lock_rank rank)
+{
+    enum { UNKNOWN, BRIEF, LONG };
+    static atomic_uchar known[RANK_COUNT];
+    /* relaxed: all who do not know come to the same answer */
+    unsigned char what = atomic_load_explicit(&known[rank], memory_order_relaxed);
+
+    if (unlikely(what == UNKNOWN)) {
+        what = !strstr(g_rank_texts[rank], "may_block") || strstr(g_rank_texts[rank], "late_wakes")
+                   ? BRIEF
+                   : LONG;
+        atomic_store_explicit(&known[rank], what, memory_order_relaxed);
+    }
+    return what == BRIEF;
+}
+
 void mutex_init(struct mutex *m, enum lock_rank rank)
 {
-    *m = (struct mutex){.rank = (uint16_t)rank,
-                        .brief = strstr(g_rank_texts[rank], "may_block") == NULL ||
-                                 strstr(g_rank_texts[rank], "late_wakes") != NULL};
+    *m = (struct mutex){.rank = (uint16_t)rank, .brief = rank_is_brief(rank)};
 }
 
 void mutex_destroy(struct mutex *m)
