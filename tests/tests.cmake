@@ -154,9 +154,15 @@ foreach(source ${runtime_sources})
     endif()
 endforeach()
 
+# The long versions of two of them: 50 kills, 1,000 lives.
+option(RUNSC_TEST_FULL "also the heavy tests: servers, whole suites, fuzzing; takes hours" OFF)
+if(RUNSC_TEST_FULL)
+    add_our_test(runtime/lifecycle/random_kills_50 1800 full ${tests_dir}/runtime/lifecycle/random_kills.sh 50)
+    add_our_test(runtime/lifecycle/cycles_1000 3600 full ${tests_dir}/runtime/lifecycle/cycles.sh 1000)
+endif()
+
 # ---- servers: tests/servers/<name>.sh, as programs/ but heavier: real servers under their own load tools --
 
-option(RUNSC_TEST_FULL "also the heavy tests: servers, whole suites, fuzzing; takes hours" OFF)
 if(RUNSC_TEST_FULL)
     file(GLOB server_sources CONFIGURE_DEPENDS RELATIVE ${tests_dir}/servers ${tests_dir}/servers/*.sh)
     foreach(source ${server_sources})

@@ -244,6 +244,7 @@ int cgroup_create(const struct cgroup_config *config, struct cgroup **out, struc
     struct cgroup *cg = calloc(1, sizeof(*cg));
     char path[4096] = "";
     size_t count = 0;
+    bool ours = false;
     int ret;
 
     if (!cg)
@@ -263,13 +264,15 @@ int cgroup_create(const struct cgroup_config *config, struct cgroup **out, struc
         ret = name_dir(cg, &all[i], path, e);
     if (ret == 0 && config->named)
         ret = config->named(config->named_arg, cg, e);
+    ours = ret == 0; /* what is there before that stays when the caller wants none of it */
     for (size_t i = 0; i < count && ret == 0; i++)
         ret = make_dir(cg, &cg->dirs[i], &all[i], e);
     cgroup_hierarchies_free(all, count);
     if (ret < 0) {
         struct err ignored = {0}; /* the first failure is the one to tell */
 
-        (void)cgroup_delete(cg, &ignored);
+        if (ours)
+            (void)cgroup_delete(cg, &ignored);
         cgroup_free(cg);
         return -1;
     }

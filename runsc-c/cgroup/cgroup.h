@@ -37,7 +37,8 @@ struct cgroup_config {
     bool systemd;            /* --systemd-cgroup: path is slice:prefix:name */
     bool rootless;           /* lack of permission is not an error by itself */
     /* Called when all names are known and nothing is made yet: a creator that is killed from then on
-     * leaves a record (cgroup_save) of what may exist. NULL: not needed. */
+     * leaves a record (cgroup_save) of what may exist. It looks at what is there already (cgroup_pids,
+     * cgroup_frozen); when it fails nothing is touched. NULL: not needed. */
     int (*named)(void *arg, const struct cgroup *cg, struct err *e);
     void *named_arg;
 };
@@ -64,9 +65,9 @@ json_t *cgroup_sandbox_resources(const json_t *resources);
 
 /* The host freezes or thaws every process; returns when that has happened. */
 int cgroup_freeze(struct cgroup *cg, bool frozen, struct err *e);
-bool cgroup_frozen(struct cgroup *cg);
+bool cgroup_frozen(const struct cgroup *cg);
 /* Host pids in the cgroup and below; *out is allocated (free). */
-int cgroup_pids(struct cgroup *cg, pid_t **out, size_t *out_count, struct err *e);
+int cgroup_pids(const struct cgroup *cg, pid_t **out, size_t *out_count, struct err *e);
 /* SIGKILL to all of them until none is left (bounded). Thaws first. */
 int cgroup_kill(struct cgroup *cg, struct err *e);
 /* Removes the directories (and the scope). Those that are gone already are fine. Waits a while for

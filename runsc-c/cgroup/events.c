@@ -84,7 +84,7 @@ int cgroup_freeze(struct cgroup *cg, bool frozen, struct err *e)
     return err_set(e, "cannot toggle freezer: cgroups not configured for container");
 }
 
-bool cgroup_frozen(struct cgroup *cg)
+bool cgroup_frozen(const struct cgroup *cg)
 {
     const char *v1 = cgroup_dir(cg, "freezer"), *v2 = cgroup_dir(cg, "");
     char state[32] = "";
@@ -145,7 +145,7 @@ static int pids_walk(struct pids *p, const char *dir)
     return ret;
 }
 
-int cgroup_pids(struct cgroup *cg, pid_t **out, size_t *out_count, struct err *e)
+int cgroup_pids(const struct cgroup *cg, pid_t **out, size_t *out_count, struct err *e)
 {
     const char *dir = any_dir(cg);
     struct pids p = {0};

@@ -327,6 +327,7 @@ int container_create(const struct create_request *rq, struct proxy *out_proxy, s
     const char *sandbox = pod_sandbox_of(rq->spec);
     int ret;
 
+    signal(SIGPIPE, SIG_IGN); /* a process that died while we made it is an error to undo */
     if (container_check_id(rq->id, e) < 0)
         return -1;
     if (sandbox && strcmp(sandbox, rq->id)) {
@@ -381,10 +382,14 @@ static int start_locked(struct container *c, const json_t *spec, struct err *e)
     if (!reply)
         return -1;
     c->phase = CONTAINER_STARTED;
-    if (container_save(c, e) < 0)
-        return -1;
-    state = container_oci_state(c, "running");
-    ret = hooks_run(spec, "poststart", state, 0, e);
+    return container_save(c, e);
+}
+
+static int start_hooks_after(const struct container *c, const json_t *spec, struct err *e)
+{
+    json_t *state = container_oci_state(c, "running");
+    int ret = hooks_run(spec, "poststart", state, 0, e);
+
     json_decref(state);
     return ret;
 }
@@ -403,11 +408,16 @@ int container_start(const char *id, struct err *e)
         if (ret == 0) {
             spec = container_spec(&c, e);
             ret = spec ? start_locked(&c, spec, e) : -1;
+            close(lock); /* a hook that hangs keeps nobody else out */
+            lock = -1;
+            if (ret == 0)
+                ret = start_hooks_after(&c, spec, e);
         }
         json_decref(spec);
         container_destroy(&c);
     }
-    close(lock);
+    if (lock >= 0)
+        close(lock);
     return ret;
 }
 
@@ -449,6 +459,7 @@ static int delete_locked(const struct container *c, bool force, struct err *e)
     const char *status = container_status(c);
     struct err ignored = {0};
     json_t *spec, *state;
+    int ret;
 
     if (!force && strcmp(status, "stopped") && strcmp(status, "created"))
         return err_set(e, "cannot delete container %s that is not stopped: %s", c->id, status);
@@ -456,15 +467,34 @@ static int delete_locked(const struct container *c, bool force, struct err *e)
     /* A group that somebody froze does not die of signals. */
     if (strcmp(status, "stopped") && limits_kill(c, e) < 0)
         return -1;
-    if (end_processes(c, e) < 0 || limits_remove(c, e) < 0)
+    if (end_processes(c, e) < 0)
         return -1;
+    if (limits_remove(c, &ignored) < 0) /* as with runc: others may be in it, who need it longer */
+        log_warn(LOG_CLI, "%s", ignored.msg);
     spec = container_spec(c, &ignored);
+    ret = container_remove_dir(c->id, e);
     state = container_oci_state(c, "stopped");
-    if (spec && hooks_run(spec, "poststop", state, 0, &ignored) < 0)
+    if (ret == 0 && spec && hooks_run(spec, "poststop", state, 0, &ignored) < 0)
         log_warn(LOG_CLI, "%s", ignored.msg);
     json_decref(spec);
     json_decref(state);
-    return container_remove_dir(c->id, e);
+    return ret;
+}
+
+/* What is at work on the container may be waiting for a hook that never ends. Force means that it loses:
+ * a creator is ended, anybody else once the container's process is gone. */
+static int lock_by_force(const char *id, struct err *e)
+{
+    struct container c;
+
+    if (container_locked(id) && container_load(id, &c, e) == 0) {
+        const struct process_id *who = c.phase == CONTAINER_CREATING ? &c.creator : &c.proxy;
+
+        if (process_kill(who, "process", e) < 0)
+            return -1;
+        container_destroy(&c);
+    }
+    return container_lock(id, e);
 }
 
 int container_delete(const char *id, bool force, struct err *e)
@@ -474,7 +504,7 @@ int container_delete(const char *id, bool force, struct err *e)
 
     if (force && !container_exists(id))
         return container_check_id(id, e);
-    lock = container_lock(id, e);
+    lock = force ? lock_by_force(id, e) : container_lock(id, e);
     if (lock < 0)
         return force && !container_exists(id) ? 0 : -1;
     ret = container_load(id, &c, e);

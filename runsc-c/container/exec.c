@@ -135,6 +135,7 @@ int exec_run(const struct container *c, const struct exec_call_options *rq, stru
 
     if (container_check_terminal(rq->process, rq->detach, rq->console_socket, e) < 0)
         return -1;
+    signal(SIGPIPE, SIG_IGN); /* a proxy that died is an error to undo */
     ret = run(&x, e);
     if (ret < 0)
         proxy_destroy(&x.proxy);

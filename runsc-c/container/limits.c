@@ -1,16 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "runsc-c/container/limits.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "platform/base/log.h"
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
+
+/* What others left in the directories, as runc takes it: processes are a warning; a freezer that nobody
+ * would thaw is an error. */
+static int check_found(const struct cgroup *cg, struct err *e)
+{
+    struct err ignored = {0}; /* without permission to look there is nothing to say */
+    pid_t *pids = NULL;
+    size_t count = 0;
+
+    if (cgroup_frozen(cg))
+        return err_set(e, "container's cgroup unexpectedly frozen");
+    if (cgroup_pids(cg, &pids, &count, &ignored) == 0 && count)
+        log_warn(LOG_CLI, "container's cgroup is not empty: %zu process(es) found", count);
+    free(pids);
+    return 0;
+}
 
 /* Before the directories are made. */
 static int remember(void *arg, const struct cgroup *cg, struct err *e)
 {
     struct container *c = arg;
 
+    if (check_found(cg, e) < 0)
+        return -1;
     json_decref(c->cgroup);
     c->cgroup = cgroup_save(cg);
     return container_save(c, e);

@@ -117,6 +117,20 @@ int container_lock(const char *id, struct err *e)
     return err_set(e, "container does not exist: %s", id);
 }
 
+bool container_locked(const char *id)
+{
+    char path[4096];
+    int fd;
+    bool locked;
+
+    path_of(id, NULL, path, sizeof(path));
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    if (fd >= 0)
+        close(fd);
+    return locked;
+}
+
 int container_remove_dir(const char *id, struct err *e)
 {
     char path[4096];

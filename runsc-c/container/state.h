@@ -54,6 +54,8 @@ int container_make_dir(const char *id, struct err *e);
 int container_remove_dir(const char *id, struct err *e);
 /* Descriptor that holds the container's lock until it is closed; waits. */
 int container_lock(const char *id, struct err *e);
+/* Is somebody at work on it at this moment? */
+bool container_locked(const char *id);
 int container_save(const struct container *c, struct err *e);
 int container_load(const char *id, struct container *out, struct err *e);
 bool container_exists(const char *id);

@@ -467,7 +467,8 @@ static int prepare(struct launch *l, struct err *e)
         l->log_fd = open(g_options.log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
         if (l->log_fd < 0)
             return err_errno(e, errno, "--log %s", g_options.log_path);
-    } else if (g_options.debug) {
+    } else if (g_options.debug &&
+               l->rq->attached) { /* who reads our stderr to its end waits for us alone */
         l->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     }
     return 0;

@@ -45,4 +45,28 @@ expect 1 'timeout' runsc create --bundle "$b" "$id"
 jq '.hooks={prestart:[{path:"/no/such/hook"}]}' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
 expect 1 'no such file or directory' runsc create --bundle "$b" "$id"
 expect 1 'does not exist' runsc state "$id"
+
+# One that hangs keeps nobody from ending the container: the command that waits for it fails.
+hangs() { jq ".process.args=[\"sleep\",\"1000\"] | .hooks={$1:[{path:\"/bin/sleep\",args:[\"sleep\",\"1000.$$\"]}]}" "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"; }
+at_work() { pgrep -f "^sleep 1000.$$" >/dev/null; }
+end_hook() { for pid in $(pgrep -f "^sleep 1000.$$"); do kill -KILL "$pid"; done; }
+nobody_at_work() { ! at_work; }
+for kind in prestart createRuntime createContainer startContainer poststart; do
+    hangs $kind
+    case $kind${RUNTIME:+ of runc} in *reate* | prestart* | "poststart of runc") runsc create --bundle "$b" "$id" </dev/null >/dev/null 2>"$work/out" & ;;
+    *)
+        runsc create --bundle "$b" "$id" </dev/null >/dev/null 2>&1 || fail "create"
+        runsc start "$id" </dev/null >/dev/null 2>"$work/out" &
+        ;;
+    esac
+    waits=$!
+    started+=($waits)
+    if [ $kind = startContainer ]; then sleep 1; else wait_until at_work || fail "$kind: the hook does not run"; fi
+    runsc delete --force "$id" || fail "delete --force while a $kind hook hangs"
+    expect 1 'does not exist' runsc state "$id"
+    # A hook in the host's namespaces after the start is nobody's to end; runc never ends any.
+    [ $kind = poststart ] || [ -n "${RUNTIME:-}" ] && end_hook
+    wait $waits && [ -z "${RUNTIME:-}" ] && fail "$kind: success although the container was deleted"
+    wait_until nobody_at_work || fail "$kind: the hook lives on"
+done
 echo ok
