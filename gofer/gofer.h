@@ -10,7 +10,7 @@
 /* One tree = one session. A regular file as a tree is fine (a file bind mount). */
 struct gofer_tree {
     const char *host_path; /* absolute or relative path, or NULL when fd is given */
-    int fd;                /* O_PATH descriptor of the tree's top, used when host_path is NULL */
+    int fd;                /* gofer_tree_mount's, used when host_path is NULL */
     int conn_fd;           /* SOCK_SEQPACKET end that the sentry talks to; owned by the gofer */
     bool readonly;
 };
@@ -26,6 +26,10 @@ struct gofer_config {
 };
 
 #define GOFER_TREES_MAX 1024u
+
+/* A detached mount of path and of what is mounted below it, as a gofer serves it: for somebody who can reach path to
+ * give to a gofer that cannot (other ids). Descriptor or -errno. */
+int MUST_CHECK gofer_tree_mount(const char *path, bool readonly);
 
 /*
  * Isolates the calling process, then serves until every session ended. Returns the exit code: 0

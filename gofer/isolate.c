@@ -156,7 +156,7 @@ struct mount_attr_v0 {
     uint64_t attr_set, attr_clr, propagation, userns_fd;
 };
 
-static int tree_copy(const struct gofer_tree *tree, const char *path)
+int gofer_tree_mount(const char *path, bool readonly)
 {
     struct mount_attr_v0 attr = {.attr_set = 0x2 | 0x4 /* nosuid, nodev */,
                                  .propagation = MS_PRIVATE};
@@ -165,7 +165,7 @@ static int tree_copy(const struct gofer_tree *tree, const char *path)
 
     if (fd < 0)
         return -errno;
-    if (tree->readonly)
+    if (readonly)
         attr.attr_set |= 0x1;
     if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0) {
         int ret = -errno;
@@ -180,27 +180,18 @@ static int stage_trees(const struct gofer_config *config, int *root_fds)
 {
     for (size_t i = 0; i < config->count; i++) {
         const struct gofer_tree *tree = &config->trees[i];
-        const char *path = tree->host_path;
-        char link[32], buf[PATH_MAX];
 
-        if (!path) {
-            ssize_t n;
-
-            snprintf(link, sizeof(link), "/proc/self/fd/%d", tree->fd);
-            n = readlink(link, buf, sizeof(buf) - 1);
-            if (n < 0)
-                return fail("tree descriptor", -errno);
-            buf[n] = '\0';
-            path = buf;
-        }
-        if (config->unjailed)
-            root_fds[i] = open(path, O_PATH | O_CLOEXEC);
+        if (!tree->host_path)
+            root_fds[i] = fcntl(tree->fd, F_DUPFD_CLOEXEC, 3);
+        else if (config->unjailed)
+            root_fds[i] = open(tree->host_path, O_PATH | O_CLOEXEC);
         else
-            root_fds[i] = tree_copy(tree, path);
+            root_fds[i] = gofer_tree_mount(tree->host_path, tree->readonly);
         if (root_fds[i] < 0) {
-            int ret = config->unjailed ? -errno : root_fds[i];
+            int ret = tree->host_path && !config->unjailed ? root_fds[i] : -errno;
 
-            log_error(LOG_GOFER, "isolation: %s: cannot be served: %s", path, strerror(-ret));
+            log_error(LOG_GOFER, "isolation: %s: cannot be served: %s",
+                      tree->host_path ? tree->host_path : "a mount", strerror(-ret));
             return ret;
         }
     }

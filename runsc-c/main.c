@@ -37,12 +37,16 @@ struct command {
 
 static int cmd_help(int argc, char **argv, struct err *e);
 
+/* As it was called: it may be installed in runc's place, under runc's name. */
+static const char *g_program = "runsc-c";
+
 static int cmd_version(int argc, char **argv, struct err *e)
 {
     (void)argc;
     (void)argv;
     (void)e;
-    printf("runsc-c version %s\nspec: 1.0.2-dev\n", RUNSC_C_VERSION);
+    printf("%s version %s\ncommit: %s\nspec: 1.0.2-dev\n", g_program, RUNSC_C_VERSION,
+           RUNSC_C_VERSION);
     return 0;
 }
 
@@ -108,8 +112,10 @@ static int cmd_help(int argc, char **argv, struct err *e)
     (void)argc;
     (void)argv;
     (void)e;
-    printf("Usage: runsc-c [OPTIONS] COMMAND [ARGS]\n\n"
-           "Runs untrusted Linux programs in an application kernel.\n\nCommands:\n");
+    printf("NAME:\n   %s - Open Container Initiative runtime: untrusted Linux programs in an "
+           "application kernel\n\n"
+           "Usage: %s [OPTIONS] COMMAND [ARGS]\n\nCommands:\n",
+           g_program, g_program);
     for (const struct command *c = g_commands; c->name; c++)
         printf("  %-12s %s\n", c->name, c->help);
     printf("\nOptions:\n");
@@ -202,6 +208,11 @@ static int run(int argc, char **argv, struct err *e)
         if (!strcmp(c->name, argv[index]))
             return c->run(argc - index, argv + index, e);
     }
+    if (!strcmp(argv[index], "checkpoint") || !strcmp(argv[index], "restore"))
+        return err_set(e, "%s is not supported",
+                       argv[index]); /* podman asks for their --help to know */
+    if (index + 1 < argc && (!strcmp(argv[index + 1], "-h") || !strcmp(argv[index + 1], "--help")))
+        return err_set(e, "No help topic for '%s'", argv[index]);
     return err_set(e, "unknown command \"%s\"; `runsc-c help` lists the commands", argv[index]);
 }
 
@@ -237,6 +248,8 @@ int main(int argc, char **argv)
         return sandbox_sentry_main(argc, argv);
     if (argc == 3 && !strcmp(argv[1], "internal-gofer"))
         return sandbox_gofer_main(argc, argv);
+    if (argc)
+        g_program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
     g_options.started = log_phases_from(0);
     title_init(argc, argv);
     reserve_stdio();

@@ -283,6 +283,19 @@ static const char *const g_default_devices[] = {
     "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 136:* rwm", "c 5:2 rwm", "c 10:200 rwm",
 };
 
+/* As runc: what is not r, w or m is nothing. */
+static const char *access_letters(const char *in, char out[4])
+{
+    size_t n = 0;
+
+    for (const char *known = "rwm"; *known; known++) {
+        if (strchr(in, *known))
+            out[n++] = *known;
+    }
+    out[n] = '\0';
+    return out;
+}
+
 /* The guest's devices are the sentry's own; the rules hold for the processes of the sandbox. */
 static int apply_devices(struct cgroup *cg, const json_t *rules, struct err *e)
 {
@@ -296,7 +309,7 @@ static int apply_devices(struct cgroup *cg, const json_t *rules, struct err *e)
     {
         const char *type = json_get_string(v, "type", "a");
         int64_t major = -1, minor = -1;
-        char text[96], major_text[24] = "*", minor_text[24] = "*";
+        char text[96], letters[4], major_text[24] = "*", minor_text[24] = "*";
         int ret;
 
         if (number(v, "major", &major) && major >= 0)
@@ -304,7 +317,7 @@ static int apply_devices(struct cgroup *cg, const json_t *rules, struct err *e)
         if (number(v, "minor", &minor) && minor >= 0)
             snprintf(minor_text, sizeof(minor_text), "%lld", (long long)minor);
         snprintf(text, sizeof(text), "%s %s:%s %s", type, major_text, minor_text,
-                 json_get_string(v, "access", "rwm"));
+                 access_letters(json_get_string(v, "access", "rwm"), letters));
         ret = cgroup_write(
             dir, json_is_true(json_object_get(v, "allow")) ? "devices.allow" : "devices.deny",
             text);

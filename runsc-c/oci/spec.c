@@ -111,6 +111,26 @@ json_t *spec_load(const char *bundle, struct err *e)
     return spec;
 }
 
+/* An image that makes /proc a link would lead what is written there elsewhere. In runc's words. */
+static void check_pseudo_mounts(const json_t *spec, const char *rootfs, struct err *e)
+{
+    const json_t *mounts = json_object_get(spec, "mounts"), *m;
+    char path[12300];
+    struct stat st;
+    size_t i;
+
+    json_array_foreach(mounts, i, m)
+    {
+        const char *type = json_get_string(m, "type", "");
+
+        if (strcmp(type, "proc") && strcmp(type, "sysfs"))
+            continue;
+        snprintf(path, sizeof(path), "%s/%s", rootfs, json_get_string(m, "destination", ""));
+        if (lstat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+            (void)err_set(e, "filesystem \"%s\" must be mounted on ordinary directory", type);
+    }
+}
+
 json_t *spec_load_bundle(const char *bundle, char *absolute, size_t size, struct err *e)
 {
     char *real = realpath(bundle, NULL);
@@ -135,6 +155,8 @@ json_t *spec_load_bundle(const char *bundle, char *absolute, size_t size, struct
         (void)err_errno(e, errno, "invalid rootfs: stat %s", rootfs);
     else if (!S_ISDIR(st.st_mode))
         (void)err_set(e, "invalid rootfs: %s is not a directory", rootfs);
+    else
+        check_pseudo_mounts(spec, rootfs, e);
     if (!e->msg[0])
         return spec;
     json_decref(spec);

@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gofer/gofer.h"
 #include "platform/base/log.h"
 #include "runsc-c/cgroup/cgroup.h"
 #include "runsc-c/oci/seccomp.h"
@@ -42,6 +43,7 @@ struct tree {
     char *path;
     bool readonly, shared;
     int pair[2]; /* sentry, gofer */
+    int mount;   /* of a gofer with other ids: made by us, who can reach it; else -1 */
 };
 
 struct launch {
@@ -90,6 +92,7 @@ static int add_tree(struct launch *l, const char *path, int mount, bool readonly
     t->path = absolute(l->rq->bundle, path);
     t->readonly = readonly;
     t->shared = shared;
+    t->mount = -1;
     if (!t->path)
         return err_errno(e, ENOMEM, "mounts");
     if (access(t->path, F_OK) < 0)
@@ -162,9 +165,11 @@ static json_t *gofer_config(struct launch *l, int netns_fd, struct err *e)
             json_decref(trees);
             return NULL;
         }
-        json_array_append_new(trees,
-                              json_pack("{s:o, s:i, s:b}", "path", json_bytes(l->trees[i].path),
-                                        "fd", fd, "readonly", l->trees[i].readonly));
+        json_array_append_new(
+            trees, json_pack("{s:o, s:i, s:b, s:i}", "path",
+                             l->trees[i].mount < 0 ? json_bytes(l->trees[i].path) : json_null(),
+                             "fd", fd, "readonly", l->trees[i].readonly, "mount",
+                             fdset_add(&l->gofer_fds, l->trees[i].mount, e)));
     }
     config =
         json_pack("{s:o, s:o}", "trees", trees, "log", log_config(&l->gofer_fds, l->log_fd, e));
@@ -365,10 +370,16 @@ static int let_go(const struct launch *l, pid_t pid, int *go_fd, struct err *e)
     return ret;
 }
 
+/* Where we may not, the gofer tries with its own ids. */
+static void mount_trees(struct launch *l)
+{
+    for (int i = 0; i < l->tree_count; i++)
+        l->trees[i].mount = gofer_tree_mount(l->trees[i].path, l->trees[i].readonly);
+}
+
 static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
 {
-    int netns_fd = shared_netns(l, out->sentry_pid);
-    int fd = config_fd(gofer_config(l, netns_fd, e), e);
+    int netns_fd = shared_netns(l, out->sentry_pid), fd;
     struct idmaps maps;
     bool mapped = idmaps_of(l->rq->spec, &maps);
     struct child c = {
@@ -382,6 +393,9 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
         .die_with_parent = l->rq->die_with_parent,
     };
 
+    if (mapped)
+        mount_trees(l);
+    fd = config_fd(gofer_config(l, netns_fd, e), e);
     if (fd >= 0) {
         c.config_number = fdset_add(&l->gofer_fds, fd, e);
         c.exe_number = fdset_add(&l->gofer_fds, l->exe_fd, e);
@@ -445,8 +459,11 @@ static void close_sessions(struct launch *l)
 static void launch_close(struct launch *l)
 {
     close_sessions(l);
-    for (int i = 0; i < l->tree_count; i++)
+    for (int i = 0; i < l->tree_count; i++) {
         free(l->trees[i].path);
+        if (l->trees[i].mount >= 0)
+            close(l->trees[i].mount);
+    }
     if (l->log_fd >= 0)
         close(l->log_fd);
     if (l->exe_fd >= 0)

@@ -44,7 +44,7 @@ int sandbox_gofer_main(int argc, char **argv)
     {
         trees[i] = (struct gofer_tree){
             .host_path = boot_bytes(json_object_get(v, "path")),
-            .fd = -1,
+            .fd = (int)boot_int(v, "mount", -1),
             .conn_fd = (int)boot_int(v, "fd", -1),
             .readonly = json_is_true(json_object_get(v, "readonly")),
         };

@@ -267,6 +267,8 @@ int fs_context_mount(struct file *f, uint32_t flags, struct mount **out)
     struct super *s = NULL;
     int ret = -EINVAL;
 
+    if (c->type && mntns_hides(c->type, c->read_only || (flags & MOUNT_READONLY)))
+        return -EPERM;
     mutex_lock(&c->lock);
     if (c->phase == CONTEXT_MOUNTED)
         ret = -EBUSY;

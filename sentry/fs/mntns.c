@@ -8,6 +8,7 @@
 
 #include "platform/base/log.h"
 #include "sentry/abi/mount.h"
+#include "sentry/core/userns.h"
 #include "sentry/fs/mount_internal.h"
 
 static int mntns_alloc(struct userns *owner, struct mntns **out)
@@ -271,6 +272,39 @@ static void line_mountstats(struct text *t, struct mount *m, const char *where)
     text_str(t, " mounted on ");
     text_escaped(t, where);
     text_printf(t, " with fstype %s\n", m->super->type);
+}
+
+static bool shows_all_locked(const struct mount *m, bool readonly)
+{
+    bool readonly_stays = (m->super->flags & SUPER_READONLY) ||
+                          ((m->flags & MOUNT_LOCKED) && (m->flags & MOUNT_READONLY));
+    struct mount *child;
+
+    if (m->root != m->super->root || (readonly_stays && !readonly))
+        return false;
+    list_for_each_entry(child, &m->children, child) {
+        if (child->flags & MOUNT_LOCKED)
+            return false;
+    }
+    return true;
+}
+
+bool mntns_hides(const struct fs_type *type, bool readonly)
+{
+    const struct mntns *ns = curr()->mntns;
+    bool shown = false;
+    struct mount *m;
+
+    if (!(type->flags & FS_TYPE_SHOWS) || ns->userns == &g_init_userns)
+        return false;
+    mutex_lock(&g_mount_lock);
+    list_for_each_entry(m, &ns->mounts, ns_node) {
+        shown = !strcmp(m->super->type, type->name) && shows_all_locked(m, readonly);
+        if (shown)
+            break;
+    }
+    mutex_unlock(&g_mount_lock);
+    return !shown;
 }
 
 int mntns_format(struct mntns *ns, const struct path *root, enum mounts_format format, char **out,

@@ -39,7 +39,12 @@ int fs_type_new_mount(const struct fs_type *type, const char *source, const char
                       uint32_t super_flags, uint32_t flags, struct mount **out)
 {
     struct super *s;
-    int ret = type->mount(type, source ? source : "none", options ? options : "", super_flags, &s);
+    int ret =
+        mntns_hides(type, (super_flags & SUPER_READONLY) || (flags & MOUNT_READONLY)) ? -EPERM : 0;
+
+    if (ret < 0)
+        return ret;
+    ret = type->mount(type, source ? source : "none", options ? options : "", super_flags, &s);
 
     if (ret < 0)
         return ret;

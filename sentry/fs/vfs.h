@@ -316,6 +316,7 @@ struct fs_type {
                  uint32_t super_flags, struct super **out);
 };
 #define FS_TYPE_USERNS 1u /* may be mounted with CAP_SYS_ADMIN in an own user namespace */
+#define FS_TYPE_SHOWS  2u /* there only what the namespace shows of it already: see mntns_hides */
 extern const struct fs_type *const g_fs_types[]; /* NULL-terminated, in sentry/boot */
 
 /* Root, working directory and umask: what CLONE_FS shares. Lifetime: refcounted. */

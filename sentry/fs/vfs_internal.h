@@ -114,6 +114,9 @@ static inline bool mount_is_readonly(const struct mount *m)
 }
 /* Has the caller's namespace something mounted on d? Then it cannot be removed or renamed. */
 bool dentry_is_mountpoint_here(const struct dentry *d);
+/* Would a mount of type show the caller's namespace what its owner, a more privileged one, covered or made
+ * read-only in every mount of it? Linux: mount_too_revealing. */
+bool mntns_hides(const struct fs_type *type, bool readonly);
 /* d was removed: what other namespaces have mounted on it goes. No lock held. */
 void mounts_leave_dentry(struct dentry *d);
 /* Follows mounts stacked on *p (owned reference moves along). */

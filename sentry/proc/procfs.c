@@ -199,7 +199,7 @@ static int proc_mount(const struct fs_type *type, const char *source, const char
 
 const struct fs_type g_fs_proc = {
     .name = "proc",
-    .flags = FS_TYPE_USERNS,
+    .flags = FS_TYPE_USERNS | FS_TYPE_SHOWS,
     .mount = proc_mount,
 };
 

@@ -356,6 +356,6 @@ static int sysfs_mount(const struct fs_type *type, const char *source, const cha
 
 const struct fs_type g_fs_sysfs = {
     .name = "sysfs",
-    .flags = FS_TYPE_USERNS,
+    .flags = FS_TYPE_USERNS | FS_TYPE_SHOWS,
     .mount = sysfs_mount,
 };

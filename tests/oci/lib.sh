@@ -91,3 +91,37 @@ source_package() {
     (cd "$2" && apt-get -qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$parts" \
         -o Dir::State::Lists="$lists" source --download-only "$1" >/dev/null 2>&1)
 }
+
+# unpack NAME: source_package, unpacked as $work/src/NAME.
+unpack() {
+    source_package "$1" "$work/src" && (cd "$work/src" && dpkg-source -x "$1"_*.dsc "$1" >/dev/null 2>&1) ||
+        { echo "skipped: no source package of $1 (deb-src)"; exit 77; }
+}
+
+# bats_files OUT FILE...: each file on a terminal (script) with a bound for one that hangs; TAP goes to OUT.
+bats_files() {
+    local out=$1 file
+    shift
+    for file; do
+        timeout -k 5 1200 script -qec "bats --tap $file" /dev/null </dev/null 2>&1 | tr -d '\r' >>"$out"
+    done
+}
+
+# The counts of a TAP file.
+counts() {
+    echo "passed $(grep '^ok' "$1" | grep -vciE '# ?skip'), skipped $(grep -ciE '^ok.*# ?skip' "$1"), failed $(grep -c '^not ok' "$1")"
+}
+
+# judge TAP DIFFERENCES ATLEAST: what fails must be listed, what is listed must fail, and enough must pass at all.
+judge() {
+    local bad=$work/bad known=$work/known
+    grep '^not ok' "$1" | sed -E 's/^not ok [0-9]+ (- )?//' | sort >"$bad"
+    grep -v '^#' "$2" | cut -f1 | sort >"$known"
+    comm -23 "$bad" "$known" | sed 's/^/fails: /' | grep . && failed=1
+    comm -13 "$bad" "$known" | sed "s|^|passes, but is in ${2##*/}: |" | grep . && failed=1
+    [ "$(grep '^ok' "$1" | grep -vciE '# ?skip')" -ge "$3" ] || { echo "fewer than $3 pass"; failed=1; }
+    [ $failed = 0 ] || while IFS= read -r name; do # what those that are not known had to say
+        grep -A25 -F " $name" "$1" | grep -A25 '^not ok' | grep '^\(not\|#\)'
+    done < <(comm -23 "$bad" "$known")
+    return $failed
+}

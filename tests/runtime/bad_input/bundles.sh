@@ -40,6 +40,9 @@ try '.process.rlimits=[{"type":"RLIMIT_NOFILE","soft":1,"hard":1},{"type":"RLIMI
 try '.mounts+=[{"destination":"/x","type":"bind","source":"/no/such/source"}]' '/no/such/source'
 try '.mounts+=[{"destination":"/x","type":"bind"}]' 'needs a source'
 try '.mounts+=[{"destination":"/x","type":"no-such-fs","source":"x"}]' '/x'
+rmdir "$b/rootfs/proc" && ln -s /tmp "$b/rootfs/proc"
+try '.' 'must be mounted on ordinary directory'
+rm "$b/rootfs/proc" && mkdir "$b/rootfs/proc"
 
 expect 1 'invalid container id' runsc run --bundle "$b" ../x
 expect 1 'does not exist' runsc state nobody

@@ -53,7 +53,7 @@ for readonly in true false; do
     runsc run --bundle "$b" "$id" </dev/null >"$work/out" 2>&1 &
     run=$!
     started+=("$run")
-    wait_until sh -c "[ \"\$('$RUNSC' --root '$state' state $id 2>/dev/null | jq -r .status)\" = running ]"
+    wait_until sh -c "! kill -0 $run 2>/dev/null || [ \"\$('$RUNSC' --root '$state' state $id 2>/dev/null | jq -r .status)\" = running ]"
     runsc delete --force "$id"
     wait "$run" 2>/dev/null
     [ -z "$(ls "$work/outside")" ] || fail "a link led out: $(ls "$work/outside")"

@@ -14,4 +14,13 @@ chown -hR 300000:300000 "$work/b/rootfs"
 runsc run --bundle "$work/b" c1 >"$work/out" 2>"$work/err" </dev/null || fail "run: $(cat "$work/err")"
 [ "$(cat "$work/out")" = $'0:0\n5:6\n1' ] || fail "inside: $(cat "$work/out")"
 [ "$(stat -c %u:%g "$work/b/rootfs/new")" = 300005:300006 ] || fail "outside: $(stat -c %u:%g "$work/b/rootfs/new")"
+
+# A mount source that only the host's root can reach.
+mkdir -p "$work/private/dir"
+chmod 700 "$work/private"
+echo found >"$work/private/dir/file"
+jq --arg dir "$work/private/dir" '.process.args=["cat","/tmp/file"] | .mounts+=[{destination:"/tmp",source:$dir,options:["bind"]}]' \
+    "$work/b/config.json" >"$work/c" && cp "$work/c" "$work/b/config.json"
+out=$(runsc run --bundle "$work/b" c1 2>"$work/err" </dev/null)
+[ "$out" = found ] || fail "a source behind a directory of root's: $out $(cat "$work/err")"
 exit 0

@@ -86,6 +86,22 @@ static void proc(void)
     CHECK(status == 0 || WEXITSTATUS(status) == 77);
 }
 
+/* What the owner of the old namespace covered cannot be had back by a mount of one's own. */
+static void covered_proc(void)
+{
+    int status;
+    pid_t pid;
+
+    REQUIRE(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    REQUIRE(mount("t", "/proc/sys", "tmpfs", 0, NULL) == 0);
+    REQUIRE(enter(CLONE_NEWPID));
+    pid = fork();
+    if (!pid)
+        _exit(mount("proc", "/proc", "proc", 0, NULL) != -1 || errno != EPERM);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+}
+
 TEST(owner_may_mount)
 {
     test_tmpdir();
@@ -107,6 +123,22 @@ TEST(proc_of_a_new_pid_namespace)
     if (!possible())
         SKIP("no user namespaces here");
     CHECK_EQ(test_in_child(proc), 0);
+}
+
+TEST(proc_that_is_covered)
+{
+    int status;
+    pid_t pid;
+
+    if (!possible())
+        SKIP("no user namespaces here");
+    pid = fork(); /* a namespace that root can mount in */
+    if (!pid)
+        _exit(unshare(CLONE_NEWNS) != 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (status)
+        SKIP("needs root");
+    CHECK_EQ(test_in_child(covered_proc), 0);
 }
 
 TEST(user_namespace_alone_owns_no_mounts)

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# podman's own system tests (Debian source package) with runsc-c as its runtime. RUNSC_ORACLE=1 runs runc beside it.
+. "$(dirname "$0")/lib.sh"
+need podman conmon busybox bats jq runc script
+
+unpack libpod
+# The tests' image, without a registry: busybox with the two files that they look for.
+busybox_root "$work/root"
+mkdir -p "$work/root/home/podman"
+echo 20220615 >"$work/root/home/podman/testimage-id"
+touch --date=@1600000000 "$work/root/home/podman/testimage-id"
+printf '#!/bin/sh\necho Confirmed: testimage pause invoked as $0\nwhile :; do sleep 0.1; done\n' >"$work/root/home/podman/pause"
+chmod 755 "$work/root/home/podman/pause"
+export PODMAN_TEST_IMAGE_REGISTRY=localhost PODMAN_TEST_IMAGE_USER=libpod PODMAN_TEST_IMAGE_NAME=testimage \
+    PODMAN_TEST_IMAGE_TAG=20220615 PODMAN_TIMEOUT=120
+
+# Storage of its own for each runtime: the tests remove all images but theirs.
+suite() {
+    local name=$1 path=$2 dir=$work/podman-$1 number files=()
+    mkdir -p "$dir"/{root,run,tmp}
+    cat >"$dir/containers.conf" <<END
+[containers]
+default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=32768:32768"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "$name"
+runtime_supports_json = ["runc", "runsc-c"]
+[engine.runtimes]
+$name = ["$path"]
+END
+    cat >"$dir/podman" <<END
+#!/bin/sh
+export CONTAINERS_CONF=$dir/containers.conf
+exec $(command -v podman) --root $dir/root --runroot $dir/run --tmpdir $dir/tmp --storage-driver overlay --runtime $name "\$@"
+END
+    chmod +x "$dir/podman"
+    tar -C "$work/root" -c . | "$dir/podman" import -c 'CMD ["sh"]' -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - \
+        localhost/libpod/testimage:20220615 >/dev/null 2>&1 || fail "import"
+    for number in 030 045 050 055 075 080 130; do
+        files+=("$(echo "$work/src/libpod/test/system/$number"-*.bats)")
+    done
+    cd "$work/src/libpod/test/system" || fail "no source"
+    for number in "${files[@]}"; do
+        PODMAN=$dir/podman timeout -k 5 1200 bats --tap "$number" </dev/null >>"$work/$name.tap" 2>&1
+    done
+    "$dir/podman" rm -fa -t 0 >/dev/null 2>&1
+    "$dir/podman" rmi -fa >/dev/null 2>&1
+    echo "$name: $(counts "$work/$name.tap")"
+}
+[ -z "${RUNSC_ORACLE:-}" ] || suite runc "$(command -v runc)"
+suite runsc-c "$RUNSC"
+judge "$work/runsc-c.tap" "$here/podman_suite.differences" 62
