@@ -2,17 +2,19 @@
 /*
  * OCI resources are written in terms of cgroup v1; here they become writes to the files of the
  * container's control group, with the conversions that OCI run-times use for version 2. Limits of
- * things that a sandbox does not have (devices, block I/O, huge pages, real-time) are the host's
- * business and are skipped.
+ * things that a sandbox does not have (block I/O, huge pages, real-time) are the host's
+ * business and are skipped. Rules about devices hold for the sandbox on the host and for guests here.
  */
 #include "sentry/boot/resources.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sentry/boot/config.h"
+#include "sentry/fs/dev/rules.h"
 #include "sentry/mm/memcg.h"
 #include "sentry/proc/proc.h"
 
@@ -115,5 +117,35 @@ int boot_resources(const json_t *resources, struct kcgroup *cg, bool first, stru
         else if (ret < 0)
             ret = boot_error_set(e, 1, "linux.resources.unified: %s: %s", name, strerror(-ret));
     }
+    return ret;
+}
+
+int boot_devices(const json_t *list, struct dev_rules **out)
+{
+    size_t count = json_array_size(list), i;
+    struct dev_rule *rules = count ? calloc(count, sizeof(*rules)) : NULL;
+    const json_t *v;
+    int ret;
+
+    *out = NULL;
+    if (!count)
+        return 0;
+    if (!rules)
+        return -ENOMEM;
+    json_array_foreach(list, i, v)
+    {
+        const char *access = boot_string(v, "access", "rwm");
+
+        rules[i] = (struct dev_rule){
+            .allow = json_is_true(json_object_get(v, "allow")),
+            .type = boot_string(v, "type", "a")[0],
+            .major = boot_int(v, "major", -1),
+            .minor = boot_int(v, "minor", -1),
+            .access = (strchr(access, 'r') ? DEV_MAY_READ : 0) |
+                      (strchr(access, 'w') ? DEV_MAY_WRITE : 0),
+        };
+    }
+    ret = dev_rules_new(rules, count, out);
+    free(rules);
     return ret;
 }

@@ -8,6 +8,9 @@
 
 struct kcgroup;
 
+/* The rules of linux.resources.devices, which may be NULL: then *out is. -ENOMEM. */
+struct dev_rules;
+int MUST_CHECK boot_devices(const json_t *list, struct dev_rules **out);
 /* resources may be NULL. first: of the sandbox's first container, in whose host cgroup the sandbox itself
  * is: its memory limit bounds all guests together. Sets e and returns -errno when a value is refused. */
 int MUST_CHECK boot_resources(const json_t *resources, struct kcgroup *cg, bool first,

@@ -31,6 +31,7 @@
 #include "sentry/core/clock.h"
 #include "sentry/core/pidns.h"
 #include "sentry/core/userns.h"
+#include "sentry/fs/dev/rules.h"
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/host/console.h"
 #include "sentry/kernel/cgroup.h"
@@ -52,14 +53,15 @@ struct sandbox_container {
     struct kcontainer *kernel; /* I, +1 */
     struct boot_mounts mounts; /* I */
     struct sandbox_process
-        *init;               /* I after create; borrowed: in the list until the container ends */
-    uint32_t personality;    /* I: of all its processes */
-    void *filter;            /* I: seccomp program of all its processes, or NULL */
-    size_t filter_size;      /* I */
-    struct boot_tree *trees; /* I: watch_fd of each */
-    size_t tree_count;       /* I */
-    atomic_bool ended;       /* a: the gofer may leave */
-    bool first;              /* I */
+        *init;                 /* I after create; borrowed: in the list until the container ends */
+    uint32_t personality;      /* I: of all its processes */
+    void *filter;              /* I: seccomp program of all its processes, or NULL */
+    size_t filter_size;        /* I */
+    struct dev_rules *devices; /* I, +1 or NULL: none are forbidden */
+    struct boot_tree *trees;   /* I: watch_fd of each */
+    size_t tree_count;         /* I */
+    atomic_bool ended;         /* a: the gofer may leave */
+    bool first;                /* I */
 };
 
 static struct {
@@ -93,6 +95,7 @@ void sandbox_container_put(struct sandbox_container *sc)
     if (sc->mounts.ns)
         mntns_put(sc->mounts.ns);
     kcontainer_put(sc->kernel);
+    dev_rules_put(sc->devices);
     free(sc->filter);
     free(sc->trees);
     free(sc->id);
@@ -481,6 +484,12 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
     ret = boot_mounts(&view, &sc->mounts, &what);
     if (ret < 0)
         return boot_error_set(e, 1, "error mounting \"%s\": %s", what, strerror(-ret));
+    ret = boot_devices(
+        json_object_get(json_object_get(json_object_get(c->spec, "linux"), "resources"), "devices"),
+        &sc->devices);
+    if (ret < 0)
+        return boot_error_set(e, 1, "linux.resources.devices: %s", strerror(-ret));
+    fs_ctx_set_devices(curr()->fs, sc->devices);
     sc->init = process_new(sc, /*is_init=*/true);
     if (!sc->init)
         return boot_error_set(e, 1, "container: out of memory");
@@ -547,6 +556,7 @@ static int exec_in(struct sandbox_process *p, struct boot_config *c, struct boot
         return boot_error_set(e, 1, "cannot exec in a stopped container");
     ret = fs_ctx_new(&cp.ns.root, &cp.ns.root, 0, &self->fs);
     if (ret == 0) {
+        fs_ctx_set_devices(self->fs, p->container->devices);
         self->mntns = mntns_get(cp.ns.mntns);
         ret = create_process(p, c, &cp, e);
     } else {

@@ -15,6 +15,7 @@ static struct {
     char data[KMSG_SIZE]; /* k: data[0..size) are whole lines */
     size_t size;          /* k */
     size_t cleared;       /* k: bytes at the front that READ_CLEAR hid */
+    uint64_t first, end;  /* k: numbers of the first line in data and of the next one to come */
 } g_kmsg = {.lock = {.rank = RANK_LEAF}};
 
 static void drop_oldest_locked(size_t need)
@@ -25,6 +26,7 @@ static void drop_oldest_locked(size_t need)
 
         memmove(g_kmsg.data, g_kmsg.data + len, g_kmsg.size - len);
         g_kmsg.size -= len;
+        g_kmsg.first++;
         g_kmsg.cleared -= MIN(g_kmsg.cleared, len);
     }
 }
@@ -49,6 +51,7 @@ void kmsg_printf(int level, const char *fmt, ...)
     drop_oldest_locked(len);
     memcpy(g_kmsg.data + g_kmsg.size, line, len);
     g_kmsg.size += len;
+    g_kmsg.end++;
     mutex_unlock(&g_kmsg.lock);
 }
 
@@ -69,6 +72,39 @@ size_t kmsg_read(char *buf, size_t size, bool clear)
         g_kmsg.cleared = g_kmsg.size;
     mutex_unlock(&g_kmsg.lock);
     return n;
+}
+
+uint64_t kmsg_end(void)
+{
+    uint64_t end;
+
+    mutex_lock(&g_kmsg.lock);
+    end = g_kmsg.end;
+    mutex_unlock(&g_kmsg.lock);
+    return end;
+}
+
+size_t kmsg_record(uint64_t *seq, char *buf, size_t size)
+{
+    unsigned long long seconds = 0, micros = 0;
+    int level = 0, used = 0, n = 0;
+    char line[512] = "";
+
+    mutex_lock(&g_kmsg.lock);
+    *seq = MAX(*seq, g_kmsg.first);
+    if (*seq < g_kmsg.end) {
+        const char *p = g_kmsg.data, *end;
+
+        for (uint64_t i = g_kmsg.first; i < *seq; i++)
+            p = (const char *)memchr(p, '\n', KMSG_SIZE) + 1;
+        end = memchr(p, '\n', (size_t)(g_kmsg.data + g_kmsg.size - p));
+        memcpy(line, p, MIN((size_t)(end - p), sizeof(line) - 1));
+    }
+    mutex_unlock(&g_kmsg.lock);
+    if (sscanf(line, "<%d>[%llu.%llu] %n", &level, &seconds, &micros, &used) == 3 && used)
+        n = snprintf(buf, size, "%d,%llu,%llu,-;%s\n", level, (unsigned long long)*seq,
+                     seconds * 1000000 + micros, line + used);
+    return n < 0 || (size_t)n >= size ? 0 : (size_t)n;
 }
 
 void kmsg_clear(void)

@@ -17,3 +17,7 @@ void kmsg_printf(int level, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * not see them any more (syslog's READ_CLEAR). */
 size_t kmsg_read(char *buf, size_t size, bool clear);
 void kmsg_clear(void);
+/* /dev/kmsg's form of the record *seq, or of the oldest after it that is still there: then *seq is its number. 0: none yet. */
+size_t kmsg_record(uint64_t *seq, char *buf, size_t size);
+/* The number that the next record will have. */
+uint64_t kmsg_end(void);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sentry/fs/dev/rules.h"
+
 int fs_ctx_new(const struct path *root, const struct path *cwd, uint32_t umask, struct fs_ctx **out)
 {
     struct fs_ctx *c = malloc(sizeof(*c));
@@ -18,6 +20,8 @@ int fs_ctx_new(const struct path *root, const struct path *cwd, uint32_t umask, 
     c->root = *root;
     c->cwd = *cwd;
     c->umask = umask;
+    c->devices = curr()->fs ? dev_rules_get(curr()->fs->devices)
+                            : NULL; /* a process is made by one of its container */
     *out = c;
     return 0;
 }
@@ -47,6 +51,7 @@ void fs_ctx_put(struct fs_ctx *c)
         return;
     path_put(&c->root);
     path_put(&c->cwd);
+    dev_rules_put(c->devices);
     mutex_destroy(&c->lock);
     free(c);
 }

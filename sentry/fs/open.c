@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "sentry/fs/dev/dev.h"
+#include "sentry/fs/dev/rules.h"
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/fs/security.h"
 
@@ -87,6 +88,11 @@ static int may_open(const struct path *p, uint32_t *flags, const struct cred *cr
     ret = inode_permission_cred(i, cred, mask);
     if (ret < 0)
         return ret;
+    if ((inode_type(i) == LX_S_IFCHR || inode_type(i) == LX_S_IFBLK) && curr()->fs &&
+        !dev_rules_allow(curr()->fs->devices, i->attr.mode, i->attr.rdev,
+                         (mask & MAY_READ ? DEV_MAY_READ : 0) |
+                             (mask & MAY_WRITE ? DEV_MAY_WRITE : 0)))
+        return -EPERM;
     if ((*flags & LX_O_NOATIME) && cred->fsuid != i->attr.uid && !inode_capable(i, LX_CAP_FOWNER))
         return -EPERM;
     return 0;

@@ -124,12 +124,15 @@ void path_follow_mounts(struct path *p);
 
 /* ---- fs_ctx ------------------------------------------------------------------------------- */
 
-/* Keys: c ->lock (the only user may read without) */
+struct dev_rules;
+
+/* Keys: I immutable after the first task with it runs; c ->lock (the only user may read without) */
 struct fs_ctx {
     struct refs refs;
-    struct mutex lock;     /* rank FS_CTX */
-    struct path root, cwd; /* c */
-    uint32_t umask;        /* c */
+    struct mutex lock;         /* rank FS_CTX */
+    struct path root, cwd;     /* c */
+    uint32_t umask;            /* c */
+    struct dev_rules *devices; /* I, +1 or NULL */
 };
 /* Replaces old by new_path wherever fs_ctx points at it (pivot_root). */
 void fs_ctx_replace(struct fs_ctx *c, const struct path *old, const struct path *new_path);

@@ -159,6 +159,8 @@ static int mem_open(uint32_t minor, uint32_t flags, struct file **out)
     };
     struct file *f;
 
+    if (minor == 11)
+        return kmsg_open(flags, out);
     if (minor >= ARRAY_COUNT(by_minor) || !by_minor[minor])
         return -ENXIO;
     f = calloc(1, sizeof(*f));

@@ -9,6 +9,9 @@
 int MUST_CHECK dev_open(struct inode *inode, struct dentry *dentry, uint32_t flags,
                         struct file **out);
 
+/* /dev/kmsg, which only containers have that ask for it. */
+int MUST_CHECK kmsg_open(uint32_t flags, struct file **out);
+
 /* A new tree for /dev: null zero full random urandom tty console, fd stdin stdout stderr, ptmx ->
  * pts/ptmx, empty directories pts shm mqueue. Mount type "devtmpfs". */
 int MUST_CHECK devfs_create(struct super **out);
