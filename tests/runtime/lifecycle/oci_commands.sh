@@ -110,4 +110,11 @@ runsc create --bundle "$b" "$id" </dev/null >/dev/null 2>&1 || fail "create"
 runsc delete --force "$id" || fail "delete --force of a created one"
 runsc run -d --bundle "$b" "$id" </dev/null >/dev/null 2>&1 || fail "run -d again"
 runsc delete --force "$id" || fail "delete --force of a running one"
+# A signal that ends the container is delivered, however soon everything is gone.
+for _ in $(seq 8); do
+    runsc run -d --bundle "$b" "$id" </dev/null >/dev/null 2>&1 || fail "run -d"
+    expect 0 '' runsc kill "$id" KILL
+    wait_until status_is "$id" stopped || fail "does not stop"
+    runsc delete "$id" || fail "delete"
+done
 echo ok
