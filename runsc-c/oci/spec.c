@@ -245,6 +245,10 @@ json_t *spec_example(bool rootless)
         "/sys/firmware", "readonlyPaths", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
         "/proc/sysrq-trigger");
 
+    /* As runc's: devices that nobody allows are forbidden; tools add limits beside it. */
+    if (spec && !rootless)
+        json_object_set_new(json_object_get(spec, "linux"), "resources",
+                            json_pack("{s:[{s:b, s:s}]}", "devices", "allow", 0, "access", "rwm"));
     if (spec && rootless) {
         json_t *ns = json_object_get(json_object_get(spec, "linux"), "namespaces");
 
