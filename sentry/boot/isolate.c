@@ -8,7 +8,8 @@
  *
  * Stage 1 (isolate_root): a fresh tmpfs becomes the root, the host's tree is detached, the tmpfs is
  * made read-only: no path leads anywhere. Not earlier: the program must be executed from the host's
- * tree. Stage 2 (isolate_privileges): all capability sets are emptied and the bounding set dropped,
+ * tree. Then isolate_memory_file makes the file for guest memory, on a file system that is mounted
+ * nowhere. Stage 2 (isolate_privileges): all capability sets are emptied and the bounding set dropped,
  * no_new_privs is set; with --network=host in a network namespace of the sandbox's own, the two
  * capabilities that sockets ask for may stay (boot/network.c). Not earlier: pivot_root needs
  * CAP_SYS_ADMIN of the namespace. Stage 3 (isolate_filter): the generated seccomp filter. Not
@@ -17,6 +18,7 @@
 #include "sentry/boot/isolate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/securebits.h>
 #include <signal.h>
 #include <stddef.h>
@@ -71,6 +73,24 @@ int isolate_root(void)
     signal(SIGHUP, SIG_IGN);
     umask(0);
     return 0;
+}
+
+int isolate_memory_file(int *out_fd)
+{
+    int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), dir = -1, ret = 0;
+
+    if (fs < 0)
+        return -errno;
+    if (fsconfig(fs, FSCONFIG_SET_STRING, "huge", "advise", 0) < 0 ||
+        fsconfig(fs, FSCONFIG_SET_STRING, "size", "0", 0) < 0 ||
+        fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
+        (dir = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)) < 0 ||
+        (*out_fd = openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) < 0)
+        ret = -errno;
+    close(fs);
+    if (dir >= 0)
+        close(dir); /* no path ever led there: only the file keeps it */
+    return ret;
 }
 
 int isolate_privileges(uint64_t keep)

@@ -11,6 +11,9 @@
 
 /* Empty read-only root instead of the host's file system, signal dispositions, limits. -errno. */
 int isolate_root(void);
+/* A file without a name on a file system of its own, whose mappings may have huge pages whatever the
+ * host's default is. -errno: the host cannot. After isolate_root, before isolate_privileges. */
+int isolate_memory_file(int *out_fd);
 /* No capabilities in any set but those of keep (a bit per number; permitted and effective), none to
  * be had again. -errno. */
 int isolate_privileges(uint64_t keep);

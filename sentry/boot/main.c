@@ -152,12 +152,16 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
     struct sandbox_process *init;
     struct boot_error e = {0};
     const char *what = "", *reason;
-    int ret, status;
+    int ret, status, memory_fd;
 
     if ((ret = boot_network_open(c, &what)) < 0)
         return step_failed(c, what, ret);
     if ((ret = isolate_root()) < 0)
         return step_failed(c, "cannot enter an empty root", ret);
+    if ((ret = isolate_memory_file(&memory_fd)) == 0)
+        memfile_provide(memory_fd);
+    else
+        log_info(LOG_BOOT, "no huge pages: %s", strerror(-ret));
     if ((ret = isolate_privileges(boot_network_capabilities(c))) < 0)
         return step_failed(c, "cannot drop privileges", ret);
     log_phase("sentry jailed");

@@ -141,6 +141,51 @@ bool extent_pool_take_at(struct extent_pool *p, uint32_t start, uint32_t count)
     return true;
 }
 
+bool extent_pool_take_aligned(struct extent_pool *p, uint32_t count, uint32_t *out_start)
+{
+    struct extent *e;
+
+    for (unsigned c = class_of(count); c < EXTENT_CLASSES; c++) {
+        int scanned = 0;
+
+        list_for_each_entry(e, &p->class[c], same_class) {
+            uint32_t start = (uint32_t)align_up(e->start, count);
+            uint32_t before = start - e->start, after;
+
+            if (e->count >= before + count) {
+                after = e->count - before - count;
+                if (before == 0) {
+                    extent_cut_front(p, e, count);
+                } else {
+                    extent_resize(p, e, e->start, before);
+                    p->pages -= count + after;
+                    /* Out of memory for the node: what follows is lost, nothing else. */
+                    if (after > 0)
+                        IGNORE_RESULT(extent_pool_add(p, start + count, after));
+                }
+                *out_start = start;
+                return true;
+            }
+            if (++scanned == EXTENT_SCAN_LIMIT)
+                break;
+        }
+    }
+    return false;
+}
+
+void extent_pool_move(struct extent_pool *from, struct extent_pool *to)
+{
+    struct extent *e, *next;
+
+    extent_pool_init(to);
+    RB_FOREACH_SAFE(e, extent_tree, &from->tree, next) {
+        extent_remove(from, e);
+        extent_insert(to, e);
+    }
+    to->pages = from->pages;
+    from->pages = 0;
+}
+
 bool extent_pool_take_largest(struct extent_pool *p, uint32_t *out_start, uint32_t *out_count)
 {
     int c;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory file: one memfd that backs all guest memory that is not a host file (anonymous, tmpfs
+ * The memory file: one file without a name that backs all guest memory that is not a host file (anonymous, tmpfs
  * pages, pipe buffers, copies of pages). The sentry maps it in large chunks, so a page's sentry
  * address is arithmetic. Pages are counted: a page is free when its count drops to 0.
  */
@@ -11,9 +11,14 @@
 /* Page number inside the memory file; MEMFILE_NONE is no page. */
 typedef uint32_t mfpage_t;
 #define MEMFILE_NONE 0xffffffffu
+/* What the host maps with one entry where file offset and address are multiples of it. */
+#define MEMFILE_BLOCK_PAGES 512u
 
 enum memfile_kind { MEMFILE_ANON, MEMFILE_TMPFS, MEMFILE_PIPE, MEMFILE_KERNEL, MEMFILE_KIND_COUNT };
 
+/* Before memfile_init: the file to use, of a file system that gives huge pages to mappings that ask
+ * for them. Takes fd. */
+void memfile_provide(int fd);
 /* limit: bytes the sandbox may use in all (0: no limit); above it allocation is -ENOMEM. */
 int memfile_init(uint64_t limit);
 int memfile_fd(void);
