@@ -69,8 +69,10 @@ void cputime_guest_changed(struct task *t, bool gone)
         clock = g_platform_ops->ctx_cpu_clock(t->ctx);
     if (clock == old && !gone)
         return;
-    if (old)
-        used = host_cpu_clock_ns(old) - MIN(k->guest_base, host_cpu_clock_ns(old));
+    if (old) {
+        used = host_cpu_clock_ns(old);
+        used -= MIN(k->guest_base, used);
+    }
     if (clock)
         base = host_cpu_clock_ns(clock);
     atomic_fetch_add(&k->guest_seq, 1);

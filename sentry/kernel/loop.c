@@ -13,15 +13,18 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "platform/base/placement.h"
 #include "sentry/kernel/oom.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/loader/vdso.h"
 #include "sentry/mm/mm.h"
+#include "sentry/mm/thread.h"
 #include "sentry/mm/uaccess.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -236,9 +239,96 @@ void task_run(struct task *t)
 
 /* ---- host threads --------------------------------------------------------------------------- */
 
-static void *task_thread_main(void *arg)
+/*
+ * A host thread whose task ended waits for the next one: a tenth of what it costs to end and to make
+ * one. It sleeps until the task's gate opens, so a fork does not wake it for nothing.
+ */
+struct parked {
+    struct list node;      /* park lock, while on the list */
+    struct task *promised; /* park lock: whose gate it waits for; compared only */
+    struct task *task;     /* park lock: run this one */
+    struct cond wake;      /* with the park lock */
+    pid_t tid;             /* I */
+    int cpu;               /* I: where it is bound, if it is */
+};
+
+enum { PARKED_MAX = 8 }; /* some 20 KiB each */
+
+static struct {
+    struct mutex lock; /* rank LEAF */
+    struct list threads;
+    unsigned count;
+} g_park;
+static pthread_once_t g_park_once = PTHREAD_ONCE_INIT;
+
+static void park_init(void)
 {
-    struct task *t = arg;
+    mutex_init(&g_park.lock, RANK_LEAF);
+    list_init(&g_park.threads);
+}
+
+/* The next task of the calling thread; NULL: enough threads wait. */
+static struct task *park(void)
+{
+    struct parked me = {.tid = gettid(), .cpu = sched_getcpu()};
+
+    cond_init(&me.wake);
+    mutex_lock(&g_park.lock);
+    if (g_park.count < PARKED_MAX) {
+        list_add(&g_park.threads, &me.node);
+        g_park.count++;
+        while (!me.task)
+            cond_wait(&me.wake, &g_park.lock);
+    }
+    mutex_unlock(&g_park.lock);
+    return me.task;
+}
+
+/* A thread that waits will be t's once t's gate opens. False: there is none. */
+static bool unpark(struct task *t)
+{
+    struct parked *p;
+    bool found = false;
+
+    pthread_once(&g_park_once, park_init);
+    mutex_lock(&g_park.lock);
+    list_for_each_entry(p, &g_park.threads, node) {
+        if (p->promised)
+            continue;
+        p->promised = t;
+        found = true;
+        break;
+    }
+    mutex_unlock(&g_park.lock);
+    return found;
+}
+
+/* Wakes the thread that waits for t; false: t has another. */
+static bool unpark_run(struct task *t)
+{
+    struct parked *p;
+    bool found = false;
+
+    mutex_lock(&g_park.lock);
+    list_for_each_entry(p, &g_park.threads, node) {
+        if (p->promised != t)
+            continue;
+        /* To where the caller runs: to wake an idle CPU costs more than all the rest. */
+        if (p->cpu != sched_getcpu())
+            placement_follow(p->tid);
+        list_del(&p->node);
+        g_park.count--;
+        p->task = t;
+        cond_wake_one(&p->wake);
+        found = true;
+        break;
+    }
+    mutex_unlock(&g_park.lock);
+    return found;
+}
+
+static void task_thread_run(struct task *t)
+{
     struct ktask_private *k = t->k;
     unsigned gate;
 
@@ -260,6 +350,16 @@ static void *task_thread_main(void *arg)
     }
     g_curr = NULL;
     task_put(t);
+}
+
+static void *task_thread_main(void *arg)
+{
+    struct task *t = arg;
+
+    do {
+        mm_thread_reset();
+        task_thread_run(t);
+    } while ((t = park()) != NULL);
     return NULL;
 }
 
@@ -271,6 +371,8 @@ int task_thread_start(struct task *t)
     int ret;
 
     task_get(t); /* the thread's own, put at its end */
+    if (unpark(t))
+        return 0;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, TASK_STACK_SIZE);
@@ -296,7 +398,8 @@ int task_thread_start(struct task *t)
 static void gate_open(struct task *t, unsigned how)
 {
     atomic_store(&t->k->gate, how);
-    sleeper_wake(&t->curr.sleeper);
+    if (!unpark_run(t))
+        sleeper_wake(&t->curr.sleeper);
 }
 
 void task_thread_go(struct task *t)

@@ -10,8 +10,10 @@
 
 #include "sentry/core/curr.h"
 #include "sentry/mm/memcg.h"
+#include "sentry/mm/memcg_internal.h"
 #include "sentry/mm/mm_internal.h"
 #include "sentry/mm/safecopy.h"
+#include "sentry/mm/thread.h"
 
 #define SEGV_MAPERR_CODE 1
 #define SEGV_ACCERR_CODE 2
@@ -69,6 +71,12 @@ struct stale {
     uint32_t tries;
 };
 static _Thread_local struct stale t_stale;
+
+void mm_thread_reset(void)
+{
+    t_stale.mm = NULL;
+    memcg_thread_reset();
+}
 
 /* Races with other threads end by themselves; a platform that cannot do what it is told does not.
  */

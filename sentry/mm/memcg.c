@@ -71,6 +71,12 @@ static uint64_t to_bytes(uint64_t pages)
     return pages == MEMCG_UNLIMITED ? pages : pages * PAGE;
 }
 
+void memcg_thread_reset(void)
+{
+    t_oom = t_high = -1;
+    t_full = false;
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static int find_free_locked(memcg_id_t *out)

@@ -8,3 +8,5 @@
 bool MUST_CHECK memcg_charge(enum memfile_kind kind, uint32_t pages, memcg_id_t *out_id);
 void memcg_uncharge(memcg_id_t id, enum memfile_kind kind, uint32_t pages);
 void memcg_subsystem_init(void);
+/* Forgets what the calling host thread was told about charges. */
+void memcg_thread_reset(void);
