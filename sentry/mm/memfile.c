@@ -317,6 +317,7 @@ out:
     return ret;
 }
 
+/* 1: the host has the pages. */
 static int alloc_run(enum memfile_kind kind, uint32_t count, mfpage_t hint, bool zero,
                      mfpage_t *out_first)
 {
@@ -346,12 +347,14 @@ static int alloc_run(enum memfile_kind kind, uint32_t count, mfpage_t hint, bool
         return -ENOMEM;
     }
     *out_first = first;
-    return 0;
+    return dirty || (g_mf.huge && first >= SMALL_PAGES) ? 1 : 0;
 }
 
 int memfile_alloc(enum memfile_kind kind, uint32_t count, mfpage_t *out_first)
 {
-    return alloc_run(kind, count, MEMFILE_NONE, /*zero=*/true, out_first);
+    int ret = alloc_run(kind, count, MEMFILE_NONE, /*zero=*/true, out_first);
+
+    return MIN(ret, 0);
 }
 
 int memfile_alloc_near(enum memfile_kind kind, uint32_t count, mfpage_t hint, mfpage_t *out_first)
@@ -361,7 +364,9 @@ int memfile_alloc_near(enum memfile_kind kind, uint32_t count, mfpage_t hint, mf
 
 int memfile_alloc_uninit(enum memfile_kind kind, uint32_t count, mfpage_t *out_first)
 {
-    return alloc_run(kind, count, MEMFILE_NONE, /*zero=*/false, out_first);
+    int ret = alloc_run(kind, count, MEMFILE_NONE, /*zero=*/false, out_first);
+
+    return MIN(ret, 0);
 }
 
 void memfile_get(mfpage_t first, uint32_t count)

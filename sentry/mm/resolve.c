@@ -124,8 +124,9 @@ static void clip_window(struct mm *mm, const struct vma *v, uaddr_t addr, uaddr_
 
 /* ---- anonymous memory -------------------------------------------------------------------- */
 
+/* flags: PLATFORM_MAP_*. ready: populate it where that costs little. */
 static int fill_anon(struct mm *mm, struct vma *v, uaddr_t addr, uaddr_t lo, uaddr_t hi,
-                     uint32_t flags)
+                     uint32_t flags, bool ready)
 {
     uint32_t pages;
     mfpage_t hint = MEMFILE_NONE, first;
@@ -145,6 +146,8 @@ static int fill_anon(struct mm *mm, struct vma *v, uaddr_t addr, uaddr_t lo, uad
     }
     if (ret < 0)
         return ret;
+    if (ready && ret > 0)
+        flags |= PLATFORM_MAP_POPULATE;
     e = pte_with_prot(PTE_PRESENT | PTE_OWNED | ((pte_t)first << PTE_PAGE_SHIFT),
                       prot_effective(v->prot));
     return install_run(mm, lo, pages, e, flags);
@@ -179,7 +182,8 @@ static int resolve_anon(struct mm *mm, struct vma *v, uaddr_t addr)
     uaddr_t lo, hi;
     bool sequential = write_window(v, addr, &lo, &hi);
 
-    return fill_anon(mm, v, addr, lo, hi, sequential ? PLATFORM_MAP_POPULATE : 0);
+    return fill_anon(mm, v, addr, lo, hi, sequential ? PLATFORM_MAP_POPULATE : 0,
+                     /*ready=*/false);
 }
 
 /* ---- objects ----------------------------------------------------------------------------- */
@@ -585,8 +589,9 @@ void mm_prefault_locked(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end
         return;
     if (!v->object) {
         if (writable && !(v->flags & (VMA_GROWSDOWN | VMA_NORESERVE)))
-            IGNORE_RESULT(
-                fill_anon(mm, v, start, start, MIN(end, start + WINDOW_PAGES * LX_PAGE_SIZE), 0));
+            IGNORE_RESULT(fill_anon(mm, v, start, start,
+                                    MIN(end, start + WINDOW_PAGES * LX_PAGE_SIZE), 0,
+                                    /*ready=*/true));
     } else if (is_image_data(v)) {
         IGNORE_RESULT(resolve_image_data(mm, v, start));
     } else if (!(writable && (v->flags & VMA_SHARED))) {
@@ -617,7 +622,7 @@ int mm_populate_locked(struct mm *mm, uaddr_t start, uaddr_t end, bool write)
         if (!e && !v->object && (v->prot & LX_PROT_RWX)) {
             ret = fill_anon(mm, v, addr, addr,
                             MIN(end, addr + (uint64_t)WINDOW_MAX_PAGES * LX_PAGE_SIZE),
-                            PLATFORM_MAP_POPULATE);
+                            PLATFORM_MAP_POPULATE, /*ready=*/true);
         } else {
             ret = mm_resolve(mm, v, addr, w ? PLATFORM_ACCESS_WRITE : PLATFORM_ACCESS_READ,
                              /*force=*/false);
