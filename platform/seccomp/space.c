@@ -13,6 +13,8 @@
 #include "platform/host/proc.h"
 #include "platform/seccomp/seccomp_internal.h"
 
+enum { FEW_RANGES = 128 }; /* beyond, the host copies a space faster than it is filled */
+
 /* --- life --- */
 
 static int apply(struct stub_space *base, struct platform_ctx *by, const struct change *ch,
@@ -152,10 +154,19 @@ int seccomp_space_new(struct platform *p, struct platform_space **out)
 int seccomp_space_clone(struct platform_space *from, struct platform_ctx *caller,
                         struct platform_space **out)
 {
-    struct platform_space *to = space_alloc(from->platform);
+    struct platform_space *to;
+    bool few;
     int ret = 0;
 
     (void)caller;
+    /* A space that is ready has its processes and their filters: to fill it is cheaper. Not where
+     * the child may come back to addresses in rooms, which signal frames of the parent may hold. */
+    mutex_lock(&from->base.lock);
+    few = from->base.mapped.count <= FEW_RANGES && atomic_load(&from->sites.room_count) == 0;
+    mutex_unlock(&from->base.lock);
+    if (few && stub_pool_has_any(&from->platform->base))
+        return -EOPNOTSUPP;
+    to = space_alloc(from->platform);
     if (!to)
         return -ENOMEM;
     /* One hold of the lock: the copy must have nothing that the queue was about to take away. */

@@ -83,6 +83,16 @@ bool stub_pool_has_room(struct stub_platform *p)
     return room;
 }
 
+bool stub_pool_has_any(struct stub_platform *p)
+{
+    bool any;
+
+    mutex_lock(&p->pool_lock);
+    any = p->pool_count > 0;
+    mutex_unlock(&p->pool_lock);
+    return any;
+}
+
 /* --- life --- */
 
 void stub_space_init(struct stub_space *s, const struct stub_platform *p,

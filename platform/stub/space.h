@@ -96,6 +96,7 @@ struct stub_space *stub_pool_get(struct stub_platform *p);
 /* False: it is full. */
 bool MUST_CHECK stub_pool_put(struct stub_platform *p, struct stub_space *s);
 bool stub_pool_has_room(struct stub_platform *p);
+bool stub_pool_has_any(struct stub_platform *p);
 
 void stub_space_init(struct stub_space *s, const struct stub_platform *p,
                      const struct stub_space_ops *ops);

@@ -569,6 +569,8 @@ static int fork_copy_vmas(struct mm *old, struct mm *new, struct hot_range hot)
     return 0;
 }
 
+/* Space of the child: a copy of old's, or, where the platform says that this is better, an empty one
+ * that gets all mappings in one go. */
 static int fork_clone_space(struct mm *old, struct platform_ctx *caller, struct mm *new,
                             bool *out_cloned)
 {
@@ -584,6 +586,32 @@ static int fork_clone_space(struct mm *old, struct platform_ctx *caller, struct 
     if (ret != -EOPNOTSUPP)
         return ret;
     return g_mm_platform->space_new(g_mm_platform_instance, &new->space);
+}
+
+/* Maps all that the child has into its empty space. */
+static int fork_map_all(struct mm *new, struct hot_range hot)
+{
+    uaddr_t addr = 0, start = 0;
+    pte_t first = 0, *e;
+    uint32_t pages = 0;
+    int ret = 0;
+
+    do {
+        e = page_map_next(&new->pages, &addr, LX_TASK_SIZE);
+        if (e && pages && addr == start + (uint64_t)pages * LX_PAGE_SIZE &&
+            *e == first + ((pte_t)pages << PTE_PAGE_SHIFT)) {
+            pages++;
+        } else {
+            if (pages)
+                ret = mm_map_run(new, start, pages, first,
+                                 start >= hot.lo && start < hot.hi ? PLATFORM_MAP_POPULATE : 0);
+            start = addr;
+            pages = 1;
+            first = e ? *e : 0;
+        }
+        addr += LX_PAGE_SIZE;
+    } while (e && ret == 0);
+    return ret;
 }
 
 /* Entries and platform mappings of the child. */
@@ -608,16 +636,7 @@ static int fork_copy_maps(struct mm *old, struct mm *new, struct hot_range hot, 
     ret = fork_copy_hot(old, new, hot, cloned);
     if (ret < 0)
         return ret;
-    if (!cloned) {
-        uaddr_t addr = 0;
-        pte_t *e;
-
-        while ((e = page_map_next(&new->pages, &addr, LX_TASK_SIZE)) != NULL) {
-            *e &= ~PTE_RWX;
-            addr += LX_PAGE_SIZE;
-        }
-    }
-    return 0;
+    return cloned ? 0 : fork_map_all(new, hot);
 }
 
 static void fork_copy_fields(struct mm *old, struct mm *new)

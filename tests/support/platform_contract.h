@@ -305,7 +305,7 @@ static void test_fork(void)
 
     expect(c, &r, PLATFORM_SYSCALL, &ev); /* xmm7 = 0x1111 */
     assert_int_equal(r.rdi, 0);
-    assert_int_equal(ops->space_clone(s, c, &child), 0);
+    child = forked(s, c);
     assert_int_equal(ops->ctx_new(child, NULL, &cc), 0);
     assert_int_equal(ops->ctx_xstate_copy(cc, c), 0);
     cr = r;
