@@ -12,6 +12,10 @@ echo 20220615 >"$work/root/home/podman/testimage-id"
 touch --date=@1600000000 "$work/root/home/podman/testimage-id"
 printf '#!/bin/sh\necho Confirmed: testimage pause invoked as $0\nwhile :; do sleep 0.1; done\n' >"$work/root/home/podman/pause"
 chmod 755 "$work/root/home/podman/pause"
+# This busybox has no such applet.
+printf '#!/bin/sh\n[ $# -gt 0 ] || exec env\neval "echo \\"\\$$1\\""\n' >"$work/root/bin/printenv"
+chmod 755 "$work/root/bin/printenv"
+ln -s /proc/mounts "$work/root/etc/mtab"
 export PODMAN_TEST_IMAGE_REGISTRY=localhost PODMAN_TEST_IMAGE_USER=libpod PODMAN_TEST_IMAGE_NAME=testimage \
     PODMAN_TEST_IMAGE_TAG=20220615 PODMAN_TIMEOUT=120
 
