@@ -123,6 +123,15 @@ foreach(source ${guest_sources})
     endif()
 endforeach()
 
+# ---- repeat: all of them 50 times over, beside a load ------------------------------------------------
+
+option(RUNSC_TEST_FULL "also the heavy tests: servers, whole suites, fuzzing; takes hours" OFF)
+if(RUNSC_TEST_FULL)
+    foreach(platform ${RUNSC_TEST_PLATFORMS})
+        add_our_test(${platform}/repeat 28800 full ${tests_dir}/support/repeat_guest ${platform} 50)
+    endforeach()
+endif()
+
 # Runs a command on a host that refuses some system calls.
 add_executable(deny_syscall ${tests_dir}/support/deny_syscall.c)
 target_link_libraries(deny_syscall PRIVATE runsc_flags PkgConfig::libseccomp)
