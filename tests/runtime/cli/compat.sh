@@ -13,7 +13,7 @@ holds() { # JQ-CONDITION
     jq -e "$1" "$work/r.json" >/dev/null || fail "not so in the JSON: $1"
 }
 compat() {
-    runsc compat --platforms ptrace --timeout 8 --jobs 2 --json "$work/r.json" --report "$work/r.html" "$@"
+    runsc compat --platforms ptrace --timeout 30 --jobs 2 --json "$work/r.json" --report "$work/r.html" "$@"
 }
 
 cat >"$work/known" <<'END'

@@ -24,7 +24,7 @@
 #include "tests/support/guest_test.h"
 
 enum {
-    PROCESSES = 8,
+    PROCESSES = 8, /* CHAOS_PROCESSES: fewer, as a load for others */
     THREADS = 5,
     WORDS = 24,       /* of a message */
     EXIT_CHOSEN = 42, /* a process's own choice */
@@ -45,6 +45,7 @@ struct message {
 
 static struct shared *g_shared;
 static int g_pipe[2], g_pair[2], g_file;
+static int g_processes = PROCESSES;
 static __thread uint64_t g_seed;
 
 static uint64_t draw(uint64_t limit)
@@ -265,7 +266,7 @@ static void thread_new(void)
 static void disturb(void)
 {
     static const int signals[] = {SIGUSR1, SIGUSR1, SIGUSR2, SIGSTOP, SIGKILL};
-    pid_t pid = g_shared->pids[draw(PROCESSES)];
+    pid_t pid = g_shared->pids[draw(g_processes)];
     int sig = signals[draw(5)];
 
     if (pid <= 0 || (sig == SIGKILL && draw(4)))
@@ -405,7 +406,7 @@ static pid_t start(int i)
 
 static int slot_of(pid_t pid)
 {
-    for (int i = 0; i < PROCESSES; i++) {
+    for (int i = 0; i < g_processes; i++) {
         if (g_shared->pids[i] == pid)
             return i;
     }
@@ -431,7 +432,8 @@ static int reap(pid_t pid, int status)
 
 TEST(chaos)
 {
-    const char *seconds = getenv("CHAOS_SECONDS"), *seed = getenv("CHAOS_SEED");
+    const char *seconds = getenv("CHAOS_SECONDS"), *seed = getenv("CHAOS_SEED"),
+               *processes = getenv("CHAOS_PROCESSES");
     long long end = test_now_ms() + 1000ll * (seconds ? atoi(seconds) : 2);
     int status;
     pid_t pid;
@@ -439,6 +441,8 @@ TEST(chaos)
     g_seed =
         (seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid()) | 1;
     test_say("seed %llu\n", (unsigned long long)g_seed);
+    if (processes && atoi(processes) > 0 && atoi(processes) < PROCESSES)
+        g_processes = atoi(processes);
     test_tmpdir();
     g_shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(g_shared != MAP_FAILED);
@@ -446,7 +450,7 @@ TEST(chaos)
     REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, g_pair) == 0);
     g_file = open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     REQUIRE(g_file >= 0);
-    for (int i = 0; i < PROCESSES; i++)
+    for (int i = 0; i < g_processes; i++)
         start(i);
     while (test_now_ms() < end && g_shared->failures == 0) {
         pid = waitpid(-1, &status, WNOHANG);
@@ -458,11 +462,11 @@ TEST(chaos)
             continue;
         }
         if (draw(3) == 0)
-            kill(g_shared->pids[draw(PROCESSES)], SIGKILL);
+            kill(g_shared->pids[draw(g_processes)], SIGKILL);
         test_sleep_ms((int)draw(10));
     }
     g_shared->stop = true;
-    for (int i = 0; i < PROCESSES; i++)
+    for (int i = 0; i < g_processes; i++)
         kill(g_shared->pids[i], SIGCONT);
     while ((pid = waitpid(-1, &status, 0)) > 0)
         reap(pid, status);

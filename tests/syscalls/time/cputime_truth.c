@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CPU time is time on a CPU: waiting for one does not count, whoever asks and however. */
+#define GUEST_TEST_SECONDS 100
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -82,10 +83,9 @@ TEST(more_work_than_cpus)
     }
     wall = (test_now_ms() - t0) * 1000;
     used = usage_us(RUSAGE_CHILDREN) - before;
-    /* All of them together cannot use more than there is, and with nothing to wait for they use
-     * some of it. */
+    /* All of them together cannot use more than there is; each counted to a million at least. */
     CHECK(used <= wall * cpus() * 23 / 20);
-    CHECK(used >= WALL_MS * 1000 / 10);
+    CHECK(used >= n * 300);
     if (g_test_failures)
         test_say("wall %lld us, used %lld us, %d cpus, %d processes\n", wall, used, cpus(), n);
 }
@@ -152,7 +152,7 @@ static void exhaust(void)
     struct rlimit lim = {1, 2};
 
     setrlimit(RLIMIT_CPU, &lim);
-    burn(20000);
+    burn(600000); /* a crowded machine may take long to give two seconds */
 }
 
 TEST(cpu_limit)
