@@ -42,6 +42,25 @@ enum { TRAP_PAGE_FAULT = 14 };
 
 /* ---- events --------------------------------------------------------------------------------- */
 
+/* What Linux writes to the kernel log of a program that dies of a fault; at=: what no mapping allowed. */
+static void log_unhandled(struct task *t, const struct lx_siginfo *info, int fault)
+{
+    const struct lx_regs *r = task_regs(t);
+    struct thread_group *tg = t->tg;
+    bool handled;
+
+    mutex_lock(&tg->lock);
+    mutex_lock(&tg->sighand->lock);
+    handled = tg->sighand->action[info->signo - 1].handler != LX_SIG_DFL;
+    mutex_unlock(&tg->sighand->lock);
+    mutex_unlock(&tg->lock);
+    if (handled || ptrace_is_traced(t))
+        return;
+    log_info(LOG_KERNEL, "%s: signal %d code %d at %#lx ip %#lx sp %#lx error %lx: %d", t->comm,
+             info->signo, info->code, (unsigned long)info->fault.addr, (unsigned long)r->rip,
+             (unsigned long)r->rsp, (unsigned long)t->k->trap_err, fault);
+}
+
 static void handle_fault(struct task *t, const struct platform_event *ev)
 {
     struct lx_siginfo info = {.signo = LX_SIGSEGV};
@@ -74,6 +93,7 @@ static void handle_fault(struct task *t, const struct platform_event *ev)
         info.code = code;
         break;
     }
+    log_unhandled(t, &info, ret);
     signal_force(t, info.signo, &info);
 }
 
@@ -91,6 +111,7 @@ static void handle_exception(struct task *t, const struct platform_event *ev)
     info.fault.addr = ev->addr;
     t->k->trapno = trapno_of[ev->signo];
     t->k->trap_err = 0;
+    log_unhandled(t, &info, 0);
     signal_force(t, ev->signo, &info);
 }
 

@@ -11,11 +11,13 @@ if (cluster.isPrimary) {
   cluster.on("listening", () => { if (++up == 2) console.log("listening"); });
   process.on("SIGTERM", () => cluster.disconnect(() => process.exit(0)));
 } else {
-  http.createServer((q, r) => {
+  const server = http.createServer((q, r) => {
     if (q.url == "/zip") { r.setHeader("Content-Encoding", "gzip"); zlib.gzip(Buffer.alloc(500000, "z"), (e, b) => r.end(b)); }
     else if (q.method == "POST") { let n = 0; q.on("data", (d) => (n += d.length)); q.on("end", () => r.end("got " + n)); }
     else r.end("hello " + q.url);
-  }).listen(7341, "127.0.0.1");
+  });
+  server.keepAliveTimeout = server.requestTimeout = server.headersTimeout = 0; // a crowded machine is slow
+  server.listen(7341, "127.0.0.1");
 }
 END
 cat >client.js <<'END'
