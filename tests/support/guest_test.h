@@ -15,7 +15,8 @@
  * the file
  *
  * Exit status: 0 passed, 1 failed, 77 everything was skipped. A test that takes longer than
- * GUEST_TEST_SECONDS (define it before the include) is ended by SIGALRM.
+ * GUEST_TEST_SECONDS (define it before the include; times the environment's GUEST_TEST_SLOWNESS) is
+ * ended by SIGALRM.
  */
 #pragma once
 
@@ -270,10 +271,17 @@ __attribute__((unused)) static void test_sleep_ms(int ms)
         ;
 }
 
+static unsigned test_seconds(void)
+{
+    const char *slowness = getenv("GUEST_TEST_SLOWNESS");
+
+    return GUEST_TEST_SECONDS * (slowness && atoi(slowness) > 1 ? (unsigned)atoi(slowness) : 1);
+}
+
 static void test_timeout(int signo)
 {
     (void)signo;
-    test_say("%s: failed: more than %d s\n", g_test_name, GUEST_TEST_SECONDS);
+    test_say("%s: failed: more than %u s\n", g_test_name, test_seconds());
     _exit(1);
 }
 
@@ -307,7 +315,7 @@ __attribute__((unused)) static int test_main(int argc, char **argv)
         g_test_failures = 0;
         g_test_skipped = false;
         signal(SIGALRM, test_timeout);
-        alarm(GUEST_TEST_SECONDS);
+        alarm(test_seconds());
         t->fn();
         alarm(0);
         test_clean_up();
