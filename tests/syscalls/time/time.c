@@ -11,7 +11,8 @@ static volatile int g_count, g_overrun;
 static void on_signal(int signo, siginfo_t *info, void *context)
 {
     g_count++;
-    if (info->si_overrun > g_overrun) /* the next expiry, too, may have come by the time it is looked at */
+    /* The next expiry, too, may have come by the time it is looked at. */
+    if (info->si_overrun > g_overrun)
         g_overrun = info->si_overrun;
 }
 
