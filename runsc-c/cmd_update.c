@@ -109,6 +109,16 @@ static int remember(const struct container *c, const json_t *resources, struct e
     return ret;
 }
 
+/* What the sentry enforces: its own control group of the container. */
+static int update_sentry(const struct container *c, json_t *resources, struct err *e)
+{
+    json_t *reply =
+        container_request(c, json_pack("{s:s, s:O}", "op", "update", "resources", resources), e);
+
+    json_decref(reply);
+    return reply ? 0 : -1;
+}
+
 static int update_locked(const struct container *c, json_t *resources, struct err *e)
 {
     struct cgroup *cg;
@@ -118,7 +128,15 @@ static int update_locked(const struct container *c, json_t *resources, struct er
         return err_set(e, "container not running");
     if (cgroup_load(c->cgroup, &cg, e) < 0)
         return -1;
-    ret = limits_apply(cg, resources, e);
+    /* A limit below what is used: version 1 refuses it and nothing has happened, version 2 makes room by killing, and
+     * then the guests' choice of whom comes first. */
+    if (cgroup_dir(cg, "memory")) {
+        ret = limits_apply(cg, resources, e);
+        ret = ret < 0 ? ret : update_sentry(c, resources, e);
+    } else {
+        ret = update_sentry(c, resources, e);
+        ret = ret < 0 ? ret : limits_apply(cg, resources, e);
+    }
     cgroup_free(cg);
     return ret < 0 ? ret : remember(c, resources, e);
 }

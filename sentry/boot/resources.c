@@ -15,6 +15,7 @@
 
 #include "sentry/boot/config.h"
 #include "sentry/fs/dev/rules.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/mm/memcg.h"
 #include "sentry/proc/proc.h"
 
@@ -58,6 +59,8 @@ static int memory(const json_t *m, struct kcgroup *cg, bool first, struct boot_e
 
     if (ret == 0 && first && limit > 0)
         memcg_set_max(MEMCG_ROOT, guests_share((uint64_t)limit));
+    if (ret == 0 && first && limit < 0)
+        kernel_memory_unlimited();
     if (ret == 0 && boot_int(m, "reservation", 0) != 0)
         ret = write_limit(cg, "memory.low", json_object_get(m, "reservation"), e);
     /* Version 1 counts memory and swap together. */

@@ -26,6 +26,11 @@
 
 static uint64_t g_host_memory;
 
+void kernel_memory_unlimited(void)
+{
+    memcg_set_max(MEMCG_ROOT, g_host_memory ? g_host_memory : MEMCG_UNLIMITED);
+}
+
 void kernel_memory(uint64_t *out_total, uint64_t *out_free)
 {
     struct task *t = current_task();
@@ -106,8 +111,7 @@ int kernel_init(const struct platform_ops *ops, struct platform *p)
         g_host_memory = (uint64_t)host.totalram * host.mem_unit;
     cgroup_subsystem_init();
     oom_init();
-    if (g_host_memory)
-        memcg_set_max(MEMCG_ROOT, g_host_memory);
+    kernel_memory_unlimited();
     cputime_init();
     futex_init();
     return 0;

@@ -43,6 +43,9 @@ struct process_exit_hook {
     void *arg;
 };
 
+/* Guests may have all memory of the machine, as before any limit was set. */
+void kernel_memory_unlimited(void);
+
 /* A process that boot starts. Strings and arrays are borrowed for the call; references are taken.
  */
 struct process_args {

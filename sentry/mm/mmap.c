@@ -22,15 +22,12 @@ bool mm_lock_fits(const struct mm *mm, uint64_t pages)
            cred_capable(curr()->cred, LX_CAP_IPC_LOCK);
 }
 
-/* Mode 0 refuses only what could never fit, mode 1 nothing, mode 2 what was not promised yet.
+/* Mode 0 refuses only what the machine could never hold, whatever the limits of control groups are, mode 1 nothing, mode 2 what was not promised yet.
  * DEVIATION: mode 2 asks here only for mmap, brk and shared memory, not for fork, mprotect, stacks.
  */
 bool mm_overcommit_ok(uint64_t pages)
 {
     long mode = g_mm_overcommit.mode;
-    struct memfile_stats st;
-    uint64_t total = g_mm_total_ram;
-
     if (mode == 1)
         return true;
     if (mode == 2) {
@@ -38,10 +35,7 @@ bool mm_overcommit_ok(uint64_t pages)
 
         return used < limit && pages <= limit - used;
     }
-    memfile_stats(&st);
-    if (st.limit && pages_of(st.limit) < total)
-        total = pages_of(st.limit);
-    return pages <= total;
+    return pages <= g_mm_total_ram;
 }
 
 /* Access mode, flags and file system rules of a file mapping. file_prot: what the descriptor and

@@ -57,6 +57,20 @@ if ! sanitized && [ "$(id -u)" = 0 ] && { [ -w /sys/fs/cgroup/memory/tasks ] || 
     wait "$events"
 fi
 
+# `update` reaches the guest; -1 lifts a limit. A promise larger than the limit is given, as to any control group.
+jq '.linux.resources={"memory":{"limit":100663296},"pids":{"limit":10}} | .process.args=["sleep","1000"]' \
+    "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+runsc run --detach --bundle "$b" res7 >"$work/out" 2>"$work/err" </dev/null || fail "res7: $(cat "$work/err")"
+inside() { runsc exec res7 cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max </dev/null 2>&1 | tr '\n' ' '; }
+[ "$(inside)" = '100663296 10 max 100000 ' ] || fail "before update: $(inside)"
+runsc update --memory 201326592 --pids-limit 20 --cpu-quota 50000 --cpu-period 100000 res7 || fail "update"
+[ "$(inside)" = '201326592 20 50000 100000 ' ] || fail "after update: $(inside)"
+echo '{"memory":{"limit":-1},"pids":{"limit":-1}}' | runsc update --resources - res7 || fail "update to no limit"
+[ "$(inside)" = 'max max 50000 100000 ' ] || fail "without limits: $(inside)"
+runsc update --memory 100663296 res7 || fail "update, third"
+runsc exec res7 dd if=/dev/null of=/dev/null bs=200M </dev/null 2>"$work/err" || fail "a promise: $(cat "$work/err")"
+runsc delete --force res7
+
 # Overcommit: a buffer of 8 GiB is refused by mode 2, promised by mode 1.
 jq 'del(.linux.resources) | .process.args=["sh","-c","echo 1 >/proc/sys/vm/overcommit_memory; dd if=/dev/null of=/dev/null bs=8192M 2>/dev/null; echo $?;
     echo 2 >/proc/sys/vm/overcommit_memory; echo 4194304 >/proc/sys/vm/overcommit_kbytes; dd if=/dev/null of=/dev/null bs=8192M 2>/dev/null; echo $?"]
