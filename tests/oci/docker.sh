@@ -2,25 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 # Docker with runc and with runsc-c, probe by probe.
 . "$(dirname "$0")/lib.sh"
-need dockerd docker jq busybox script runc
+need dockerd docker jq busybox script runc python3 nsenter
 
 busybox_root "$work/root"
-jq -n --arg p "$RUNSC" '{runtimes: {"runsc-c": {path: $p}}}' >"$work/daemon.json"
-mkdir "$work/docker"
-dockerd --config-file "$work/daemon.json" --data-root "$work/docker/data" --exec-root "$work/docker/exec" \
-    --pidfile "$work/docker/pid" -H "unix://$work/docker.sock" --bridge=none --iptables=false --ip6tables=false \
-    >"$work/docker/log" 2>&1 </dev/null &
-daemons+=($!)
-export DOCKER_HOST=unix://$work/docker.sock
-for _ in $(seq 100); do
-    docker info >/dev/null 2>&1 && break
-    sleep 0.2
-done
-docker info >/dev/null 2>&1 || fail "dockerd: $(tail -n 5 "$work/docker/log")"
+dockerd_start "$(jq -n --arg p "$RUNSC" '{"runsc-c": {path: $p}}')" --live-restore
 tar -C "$work/root" -c . | docker import -c 'CMD ["sh"]' \
     -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - busybox:latest >/dev/null || fail "import"
 echo data >"$work/f"
 mkdir "$work/v"
+
+# until_state CONTAINER STATE
+until_state() {
+    for _ in $(seq 300); do
+        [ "$(docker inspect -f '{{.State.Status}}' "$1")" = "$2" ] && return
+        sleep 0.1
+    done
+}
+export -f until_state
+export here
 
 matrix() {
     local f=$work/$1 x="--runtime=$1 --network none"
@@ -36,6 +35,11 @@ matrix() {
     s "stdin pipe" 'echo data | docker run -i --rm $x busybox cat'
     s "100 MB through stdout" 'docker run --rm $x busybox head -c 100000000 /dev/zero | wc -c'
     s "terminal" 'script -qec "docker run -it --rm $x busybox sh -c \"sleep .5; tty\"" /dev/null'
+    s "stdin that is closed" 'docker run --rm $x busybox sh -c "cat; echo rc \$?"; docker run -i --rm $x busybox cat <&-'
+    s "100 MB through stdin and stdout" 'head -c 100000000 /dev/zero | docker run -i --rm $x busybox cat | wc -c'
+    s "terminal, resized" 'python3 $here/terminal.py "docker run -it --rm $x busybox" 120x40 "sleep 1; stty size; exit"'
+    s "terminal, changed size" 'python3 $here/terminal.py "docker run -it --rm $x busybox" 80x24 "sleep 1; stty size" 101x33 "sleep 1; stty size; exit"'
+    s "detach keys" 'python3 $here/terminal.py "docker run -it --name dk $x busybox" 80x24 "echo in" 80x24 "$(printf "raw:\x10\x11")"; docker inspect -f "{{.State.Running}}" dk; python3 $here/terminal.py "docker attach dk" 80x24 "now:echo back; exit 5"; echo $?; until_state dk exited; docker inspect -f "{{.State.ExitCode}}" dk; docker rm -f dk'
     s "attributes" 'docker run --rm -u 1000:1000 -w /tmp -e A=b -h foo $x busybox sh -c "id -u; pwd; echo \$A; hostname"'
     s "volume rw" "docker run --rm -v $work/v:/v \$x busybox sh -c 'echo x >/v/x'; cat $work/v/x"
     s "volume ro" "docker run --rm -v $work/v:/v:ro \$x busybox touch /v/y"
@@ -52,6 +56,7 @@ matrix() {
     s "exec code" 'docker exec m1 sh -c "exit 9"'
     p "exec missing" docker exec m1 /nonexistent
     s "exec terminal" 'script -qec "docker exec -it m1 sh -c \"sleep .5; tty\"" /dev/null'
+    s "several exec terminals" 'for i in 1 2 3 4; do script -qec "docker exec -it m1 sh -c \"tty; sleep 3\"" /dev/null & done | grep -c /dev/pts/; wait'
     s "exec attributes" 'docker exec -u 1000 -w /tmp -e Q=1 m1 sh -c "id -u; pwd; echo \$Q"'
     p "exec detached" docker exec -d m1 sleep 77
     s "top" 'docker top m1 | sed "1d; s/.* \(sh\|sleep\)/\1/" | sort | uniq'
@@ -74,6 +79,9 @@ matrix() {
     s "out of memory in an exec" 'docker run -d --name oo -m 64m --memory-swap 64m $x busybox sleep 1000 >/dev/null; docker exec oo sh -c "x=\$(head -c 90000000 /dev/zero | tr \"\\0\" x); echo \${#x}" 2>&1; echo $?; docker kill oo; docker inspect -f "{{.State.OOMKilled}} {{.State.ExitCode}}" oo; docker rm -f oo'
     s "health check" 'docker run -d --name hc --health-cmd true --health-interval 1s $x busybox sleep 100 >/dev/null; sleep 4; docker inspect -f "{{.State.Health.Status}}" hc; docker rm -f hc'
     s "kill -9 of the pid" 'docker run -d --name cr $x busybox sleep 100 >/dev/null; kill -9 $(docker inspect -f "{{.State.Pid}}" cr); sleep 1.5; docker inspect -f "{{.State.Status}} {{.State.ExitCode}}" cr; docker rm -f cr'
+    s "kill -9 of the shim" 'docker run -d --name cr $x busybox sleep 100 >/dev/null; kill -9 $(ps -o ppid= -p $(docker inspect -f "{{.State.Pid}}" cr)); until_state cr exited; docker inspect -f "{{.State.Status}} {{.State.ExitCode}}" cr; docker start cr; docker inspect -f "{{.State.Status}}" cr; docker rm -f cr'
+    s "live restore" 'docker run -d --name lr $x busybox sh -c "trap \"exit 7\" TERM; i=0; while :; do i=\$((i + 1)); sleep .1; done" >/dev/null; docker exec lr true; d=$(cat $work/docker/pid); kill $d; timeout 50 tail --pid=$d -f /dev/null; dockerd_run; docker inspect -f "{{.State.Status}}" lr; docker exec lr echo alive; docker stop -t 10 lr; docker inspect -f "{{.State.ExitCode}}" lr; docker rm lr'
+    s "restart policy" 'docker run -d --name rp --restart on-failure:2 $x busybox sh -c "exit 3" >/dev/null; until_state rp exited; docker inspect -f "{{.RestartCount}} {{.State.ExitCode}}" rp; docker rm rp'
     s "pid of another container" 'docker run -d --name pc $x busybox sleep 100 >/dev/null; docker run --rm --pid container:pc $x busybox ps | grep -c sleep; docker rm -f pc'
     s "init" 'docker run --rm --init $x busybox ps | grep -c docker-init'
 }

@@ -11,7 +11,7 @@ trap 'status=$?; oci_cleanup; exit $status' EXIT
 
 oci_cleanup() {
     local pid mount
-    for pid in "${daemons[@]:-}"; do
+    for pid in $(cat "$work/docker/pid" 2>/dev/null) "${daemons[@]:-}"; do
         [ -n "$pid" ] && kill "$pid" 2>/dev/null && timeout 20 tail --pid="$pid" -f /dev/null
     done
     for mount in $(awk -v d="$work/" 'index($5, d) == 1 {print $5}' /proc/self/mountinfo | sort -r); do
@@ -49,7 +49,7 @@ busybox_root() {
 probe() {
     local file=$1 name=$2 out rc
     shift 2
-    out=$(timeout -k 2 60 "$@" 2>&1 </dev/null)
+    out=$(timeout -k 2 "${probe_seconds:-60}" "$@" 2>&1 </dev/null)
     rc=$?
     printf '%s\t%s\t%s\n' "$name" "$rc" "$(tr '\r\n\0' '   ' <<<"$out" | cut -c1-400)" >>"$file"
 }
@@ -79,6 +79,39 @@ compare() {
     echo "$(wc -l <"$1.n") probes, $(grep -vc "^#" "$3" 2>/dev/null) differences known"
     return $failed
 }
+
+# dockerd_start RUNTIMES OPTION...: a Docker daemon with these runtimes (JSON), DOCKER_HOST for its clients. It has a network of
+# its own: bridges, netfilter rules and published ports go with it; in_network runs a command there. The network "net" is there.
+dockerd_start() {
+    local runtimes=$1
+    shift
+    mkdir "$work/docker"
+    jq -n --argjson r "$runtimes" '{runtimes: $r}' >"$work/daemon.json" || fail "runtimes: $runtimes"
+    unshare --net sh -c 'ip link set lo up && exec sleep infinity' &
+    network=$!
+    daemons+=("$network")
+    export work network dockerd_options="$*" DOCKER_HOST=unix://$work/docker.sock
+    while [ "$(readlink "/proc/$network/ns/net")" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.1; done
+    dockerd_run
+    docker network create net >/dev/null || fail "dockerd: $(tail -n 5 "$work/docker/log")"
+}
+in_network() { nsenter -t "$network" -n "$@"; }
+# Also again. Its containerd gets 15 seconds, which a busy machine may not give it at once.
+dockerd_run() {
+    local tries
+    for tries in 1 2 3; do
+        # shellcheck disable=SC2086
+        in_network dockerd --config-file "$work/daemon.json" --data-root "$work/docker/data" --exec-root "$work/docker/exec" \
+            --pidfile "$work/docker/pid" -H "unix://$work/docker.sock" --bridge=none $dockerd_options \
+            >>"$work/docker/log" 2>&1 </dev/null &
+        while kill -0 $! 2>/dev/null; do
+            docker info >/dev/null 2>&1 && return
+            sleep 0.2
+        done
+    done
+    return 1
+}
+export -f in_network dockerd_run
 
 # source_package NAME DIR: the files of a Debian source package, with apt lists of our own.
 source_package() {
