@@ -24,7 +24,12 @@
 #include "platform/base/log.h"
 #include "sentry/boot/oom_watch.h"
 #include "sentry/boot/sandbox.h"
+#include "sentry/core/clock.h"
+#include "sentry/core/sleep.h"
 #include "sentry/kernel/task.h"
+
+/* Longer than the last output of a terminal may take. */
+#define OTHERS_PATIENCE (3 * NSEC_PER_SEC)
 
 enum { MESSAGE_MAX = 64 * 1024, CONNECTIONS_MAX = 512 };
 
@@ -125,6 +130,31 @@ void control_process_exited(struct sandbox_process *p)
     mutex_unlock(&g_control.lock);
     while (told-- > 0)
         sandbox_process_put(p);
+}
+
+/* Does somebody still answer for another process that ran in init's container? */
+static bool others_are_owned(const struct sandbox_process *init)
+{
+    struct connection *c;
+    bool found = false;
+
+    mutex_lock(&g_control.lock);
+    list_for_each_entry(c, &g_control.connections, node) {
+        const struct sandbox_process *p = c->owned;
+
+        found |= p && p != init && p->container == init->container &&
+                 atomic_load(&p->state) != PROCESS_CREATED;
+    }
+    mutex_unlock(&g_control.lock);
+    return found;
+}
+
+void control_let_others_end(const struct sandbox_process *init)
+{
+    uint64_t deadline = deadline_after(OTHERS_PATIENCE);
+
+    while (others_are_owned(init) && clock_monotonic() < deadline)
+        thread_pause(NSEC_PER_SEC / 1000);
 }
 
 /* The message and its descriptors. Bytes, 0 at the end, -errno. */

@@ -30,6 +30,11 @@ void control_report_error(int fd, const struct boot_error *e);
 /* Tells everybody who waits for p, whose state is EXITED. No lock held. */
 void control_process_exited(struct sandbox_process *p);
 
+/* The first process of a container has ended, and with it all others: waits (bounded) until those who answer for them outside
+ * are gone, as on Linux, where a namespace's first process cannot be waited for earlier. Engines lose the end of an exec that
+ * comes after its container's. No lock held. */
+void control_let_others_end(const struct sandbox_process *init);
+
 /* For the handlers of requests.c. */
 /* The connection answers for p from here on: its end is p's. Consumes a reference. */
 void control_own_take(struct connection *c, struct sandbox_process *p);

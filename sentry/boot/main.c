@@ -183,6 +183,8 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
     sandbox_drain_console(init);
     if (reason)
         fprintf(stderr, "runsc-c: the sandbox ended: %s\n", reason);
+    else
+        control_let_others_end(init);
     init->status = status;
     atomic_store(&init->state, PROCESS_EXITED);
     control_process_exited(init);

@@ -240,6 +240,8 @@ static void process_ended(void *arg)
         list_del(&sc->node);
         mutex_unlock(&g_sandbox.lock);
     }
+    if (p->is_init)
+        control_let_others_end(p);
     mutex_lock(&g_sandbox.lock);
     list_del(&p->node);
     mutex_unlock(&g_sandbox.lock);
