@@ -126,7 +126,7 @@ matrix() {
     s() { probe "$f" "$1" bash -c "$2"; }
     s "debian" 'docker run --rm $x --network none debian sh -c "cat /etc/debian_version; dpkg -l | wc -l; python3 -c \"print(sum(range(100)))\"; id"'
     s "many processes" 'docker run --rm $x --network none debian sh -c "for i in \$(seq 200); do /bin/true || echo failed; done; find /usr -type f | wc -l"'
-    s "users" 'docker run --rm $x --network none -u www-data:daemon --group-add 7 debian sh -c "id; touch /x"'
+    s "users" 'docker run --rm $x --network none -u www-data:daemon --group-add 7 debian sh -c "id; touch /x 2>&1"'
     s "volume of a user" 'docker run --rm $x --network none -u 1234 -v volume:/v debian touch /v/x; docker run --rm $x --network none -v volume:/v debian sh -c "chown 1234 /v; ls -ln /v | tail -n 1 | cut -d\" \" -f3"; docker run --rm $x --network none -u 1234 -v volume:/v debian sh -c "echo mine >/v/y; cat /v/y"; docker volume rm volume'
     s "memory limit" 'docker run --name oom $x --network none -m 64m --memory-swap 64m debian python3 -c "x = bytearray(200 << 20)"; docker inspect -f "{{.State.OOMKilled}} {{.State.ExitCode}}" oom; docker rm oom'
     s "within the limit" 'docker run --rm $x --network none -m 64m --memory-swap 64m debian python3 -c "print(len(bytearray(20 << 20)))"'
