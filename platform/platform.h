@@ -174,6 +174,7 @@ struct platform_ops {
     /* See "Call sites". The caller makes sure that the page is what it says until this returns. 0:
      * done, or done before. -ENOSPC: give it room first. Others: leave it. Never blocks for long. */
     int (*space_site)(struct platform_space *s, const struct platform_site *site);
+    /* -EEXIST: it has this one. */
     int (*space_room)(struct platform_space *s, uaddr_t addr);
     /* Takes all versions back, and makes none in this space any more. */
     void (*space_sites_off)(struct platform_space *s);

@@ -557,7 +557,7 @@ static int answer(struct platform_ctx *c, uint64_t rax)
             return ret;
         c->thread.state = was;
         if (!rings_again(c, &n))
-            return was == THREAD_CALL ? MIN(take_call_frame(c, &n, &c->held), 0) : -EPROTO;
+            return was == THREAD_CALL ? take_call_frame(c, &n, &c->held) : -EPROTO;
         c->thread.id = n.id;
     }
     return ret < 0 ? ret : 1;

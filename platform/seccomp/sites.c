@@ -348,6 +348,12 @@ int seccomp_space_room(struct platform_space *s, uaddr_t addr)
     if (addr < p->base.low || addr > p->base.high - PLATFORM_ROOM_SIZE)
         return -EINVAL;
     mutex_lock(&s->base.lock);
+    for (unsigned i = 0; i < atomic_load(&st->room_count); i++) {
+        if (!st->rooms[i].gone && st->rooms[i].addr == addr) {
+            ret = -EEXIST;
+            goto out;
+        }
+    }
     r = free_room_locked(s);
     if (!r)
         goto out;

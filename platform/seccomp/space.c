@@ -159,10 +159,10 @@ int seccomp_space_clone(struct platform_space *from, struct platform_ctx *caller
     int ret = 0;
 
     (void)caller;
-    /* A space that is ready has its processes and their filters: to fill it is cheaper. Not where
-     * the child may come back to addresses in rooms, which signal frames of the parent may hold. */
+    /* A space that is ready has its processes and their filters: to fill it is cheaper. Call sites
+     * begin anew there; no register of the child stands in a room (seccomp_site_settle). */
     mutex_lock(&from->base.lock);
-    few = from->base.mapped.count <= FEW_RANGES && atomic_load(&from->sites.room_count) == 0;
+    few = from->base.mapped.count <= FEW_RANGES;
     mutex_unlock(&from->base.lock);
     if (few && stub_pool_has_any(&from->platform->base))
         return -EOPNOTSUPP;

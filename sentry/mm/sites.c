@@ -16,14 +16,33 @@ enum { SYSCALL_SIZE = 2 };
 /* How far from a site its room may be: a jump reaches 2 GiB, from anywhere in the page. */
 #define ROOM_REACH (0x7ff00000ul)
 
+static const char g_room_name[] = "[stub]";
+
+/* Room that a fork left: the parent's platform had it, this one does not. */
+static int reuse_room_locked(struct mm *mm, uaddr_t low, uaddr_t high) REQUIRES(mm->lock)
+{
+    for (struct vma *v = vma_set_find(&mm->vmas, low); v && v->end <= high; v = vma_next(v)) {
+        int ret = v->name == g_room_name && v->start >= low
+                      ? g_mm_platform->space_room(mm->space, v->start)
+                      : -EEXIST;
+
+        if (ret != -EEXIST)
+            return ret;
+    }
+    return -ENOENT;
+}
+
 static int give_room_locked(struct mm *mm, uaddr_t page) REQUIRES(mm->lock)
 {
     uaddr_t low = MAX(mm->low, page > ROOM_REACH ? page - ROOM_REACH : 0);
     uaddr_t high = MIN(mm->high, page + ROOM_REACH), at;
-    struct vma templ = {.flags = VMA_SPECIAL | VMA_SEALED | VMA_DONTDUMP, .name = "[stub]"};
+    struct vma templ = {.flags = VMA_SPECIAL | VMA_SEALED | VMA_DONTDUMP, .name = g_room_name};
     struct vma *v;
     int ret;
 
+    ret = reuse_room_locked(mm, low, high);
+    if (ret != -ENOENT)
+        return ret;
     at = vma_set_gap_down(&mm->vmas, PLATFORM_ROOM_SIZE, low, page);
     if (!at)
         at = vma_set_gap_up(&mm->vmas, PLATFORM_ROOM_SIZE, page, high);
