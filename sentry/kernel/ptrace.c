@@ -57,7 +57,6 @@ static struct cred *link_locked(struct task *child, struct task *tracer, uint32_
     pt->tracer_cred = cred;
     list_add_tail(&tracer->k->pt.tracees, &pt->node);
     atomic_store(&pt->flags, flags);
-    task_answers_revoke_locked(child);
     return old;
 }
 
@@ -128,6 +127,7 @@ int ptrace_traceme(void)
     mutex_unlock(&parent->lock);
     mutex_lock(&t->tg->lock);
     old = link_locked(t, parent, PT_TRACED, cred);
+    task_answers_revoke_locked(t);
     mutex_unlock(&t->tg->lock);
 out:
     mutex_unlock(&g_taskset.lock);
@@ -188,6 +188,7 @@ static int try_attach(struct task *child, bool seize, uint32_t options, struct c
     ret = 1;
     *cred = link_locked(child, current_task(),
                         PT_TRACED | (seize ? PT_SEIZED | flags_of_options(options) : 0), *cred);
+    task_answers_revoke_locked(child);
     if (!seize)
         IGNORE_RESULT(signal_send_locked(child, LX_SIGSTOP, NULL, /*to_group=*/false,
                                          /*force=*/true)); /* standard signals are not refused */
