@@ -17,7 +17,6 @@ extern const struct platform_ops g_platform_ptrace_ops;
 static void platform_release(struct platform *p)
 {
     slots_destroy(&p->requests);
-    slots_destroy(&p->aliases);
     if (p->stub_base)
         (void)host_munmap((void *)p->stub_base, STUB_SIZE); /* SAFETY: our own reservation */
     free(p);
@@ -36,8 +35,6 @@ static int start(struct platform **out, const char **out_why)
     ret = stub_platform_init(&p->base);
     if (ret == 0)
         ret = slots_init(&p->requests, "stub-requests", STUB_PAGE);
-    if (ret == 0)
-        ret = slots_init(&p->aliases, "stub-rseq", STUB_PAGE);
     if (ret < 0)
         goto fail;
     p->report_slot = slots_get(&p->requests);
@@ -94,7 +91,6 @@ const struct platform_ops g_platform_ptrace_ops = {
     .ctx_xstate_get = ptrace_ctx_xstate_get,
     .ctx_xstate_set = ptrace_ctx_xstate_set,
     .ctx_set_cpus = ptrace_ctx_set_cpus,
-    .ctx_rseq = ptrace_ctx_rseq,
     .ctx_cpu_clock = ptrace_ctx_cpu_clock,
     .ctx_xstate_copy = ptrace_ctx_xstate_copy,
 };

@@ -149,21 +149,6 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     return 0;
 }
 
-int seccomp_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig)
-{
-    struct platform_space *s = c->space;
-    int ret;
-
-    if (!s->platform->base.has_rseq)
-        return -EOPNOTSUPP;
-    if (c->thread.state == THREAD_NONE)
-        return 0; /* the next run says DEAD */
-    mutex_lock(&s->base.lock);
-    ret = stub_rseq_point_locked(&s->base, NULL, &c->thread.rseq, fd, offset, sig);
-    mutex_unlock(&s->base.lock);
-    return ret;
-}
-
 void seccomp_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus)
 {
     placement_limit(&c->place, cpus);
@@ -353,7 +338,7 @@ static int prepare(struct platform_ctx *c, struct lx_regs *regs)
     if (t->state == THREAD_NONE)
         return -ESRCH;
     if (likely(waits_with_call(c) && !c->all_regs && c->fpu == CTX_FPU_OWN &&
-               !restart_code(regs->rax) && !stub_rseq_due(&t->rseq)))
+               !restart_code(regs->rax)))
         return 0;
     if (waits_with_call(c)) {
         int ret = pull_frame(c);

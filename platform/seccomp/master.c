@@ -46,8 +46,7 @@ enum {
 
 extern const uint8_t g_seccomp_code[], g_seccomp_code_end[], g_seccomp_first[], g_seccomp_setup[],
     g_seccomp_setup_end[], g_seccomp_handler[], g_seccomp_handler_bases[], g_seccomp_bell[],
-    g_seccomp_start[], g_seccomp_set_fs[], g_seccomp_set_gs[], g_seccomp_sigreturn[],
-    g_seccomp_rseq[], g_seccomp_unrseq[];
+    g_seccomp_start[], g_seccomp_set_fs[], g_seccomp_set_gs[], g_seccomp_sigreturn[];
 
 /* What parent and child share until the child lets go of its memory. */
 struct master_report {
@@ -70,8 +69,6 @@ static void find_addresses(struct platform *p)
         .set_fs = base + (uaddr_t)(g_seccomp_set_fs - g_seccomp_code),
         .set_gs = base + (uaddr_t)(g_seccomp_set_gs - g_seccomp_code),
         .sigreturn = base + (uaddr_t)(g_seccomp_sigreturn - g_seccomp_code),
-        .rseq = base + (uaddr_t)(g_seccomp_rseq - g_seccomp_code),
-        .unrseq = base + (uaddr_t)(g_seccomp_unrseq - g_seccomp_code),
     };
 }
 

@@ -78,9 +78,9 @@ static int start(struct platform **out, const char **out_why)
     ret = slots_init(&p->requests, "stub-requests", STUB_PAGE);
     if (ret < 0)
         goto fail;
-    p->stack_size = MAX((size_t)STACK_SIZE_MIN,
-                        align_up(MAX(frame, (size_t)FRAME_MIN) + FRAME_EXTRA, STUB_PAGE));
-    ret = slots_init(&p->stacks, "stub-stacks", p->stack_size + STUB_PAGE);
+    ret = slots_init(&p->stacks, "stub-stacks",
+                     MAX((size_t)STACK_SIZE_MIN,
+                         align_up(MAX(frame, (size_t)FRAME_MIN) + FRAME_EXTRA, STUB_PAGE)));
     if (ret < 0)
         goto fail;
     *out_why = "make the file of call sites";
@@ -147,7 +147,6 @@ const struct platform_ops g_platform_seccomp_ops = {
     .ctx_xstate_get = seccomp_ctx_xstate_get,
     .ctx_xstate_set = seccomp_ctx_xstate_set,
     .ctx_set_cpus = seccomp_ctx_set_cpus,
-    .ctx_rseq = seccomp_ctx_rseq,
     .ctx_cpu_clock = seccomp_ctx_cpu_clock,
     .ctx_xstate_copy = seccomp_ctx_xstate_copy,
 };

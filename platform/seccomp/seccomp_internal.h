@@ -12,7 +12,6 @@
 #include "platform/platform.h"
 #include "platform/seccomp/layout.h"
 #include "platform/stub/call.h"
-#include "platform/stub/rseq.h"
 #include "platform/stub/slots.h"
 #include "platform/stub/space.h"
 #include "sentry/abi/signal.h"
@@ -37,10 +36,9 @@ struct thread {
     uint32_t slot; /* of platform.stacks: alternate signal stack, shared with the sentry */
     uint64_t id;   /* CALL, FRAME, LANE that rang: the notification that waits */
     bool rang;     /* LANE: the notification is here */
-    struct seccomp_data call; /* CALL, LANE */
-    uint32_t frame;           /* FRAME: offset in the slot of a struct lx_rt_sigframe; 0: none */
-    uint32_t fpstate;         /* FRAME: offset in the slot of its XSAVE image; 0: none */
-    struct stub_rseq rseq;
+    struct seccomp_data call;  /* CALL, LANE */
+    uint32_t frame;            /* FRAME: offset in the slot of a struct lx_rt_sigframe; 0: none */
+    uint32_t fpstate;          /* FRAME: offset in the slot of its XSAVE image; 0: none */
     uint64_t fs_base, gs_base; /* what the thread has, as far as the sentry can know */
 };
 
@@ -62,7 +60,7 @@ enum ctx_fpu {
 
 /* Addresses in guest address spaces, after the instruction where it is one of a call. */
 struct stub_address {
-    uaddr_t first, setup, setup_end, handler, bell, start, set_fs, set_gs, sigreturn, rseq, unrseq;
+    uaddr_t first, setup, setup_end, handler, bell, start, set_fs, set_gs, sigreturn;
 };
 
 /* Keys: I immutable, M ->master_lock */
@@ -74,7 +72,6 @@ struct platform {
     struct slots stacks;       /* slots of guest threads */
     struct slots code;         /* pages of lane code, entries and changed guest code */
     struct pages *pages;       /* I: who uses them; sites.c */
-    size_t stack_size;         /* I: of a slot, what is signal stack */
     uint32_t slot_how;         /* I: SLOT_HOW_*: how segment bases are set */
     bool reads_bases;          /* I: the signal handler tells the segment bases */
     bool recv_ends;            /* I: receiving ends when the stub does (6.11) */
@@ -281,7 +278,6 @@ int seccomp_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
 int seccomp_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
 int seccomp_ctx_cpu_clock(struct platform_ctx *c);
 void seccomp_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus);
-int seccomp_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig);
 int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
 
 /* --- sites.c --- */

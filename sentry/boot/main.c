@@ -33,7 +33,6 @@
 #include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/kernel.h"
-#include "sentry/kernel/rseq.h"
 #include "sentry/kernel/task.h"
 #include "sentry/loader/loader.h"
 #include "sentry/loader/vdso.h"
@@ -111,7 +110,6 @@ static int step_subsystems(const struct boot_config *c)
         (ret = shmem_init()) < 0)
         return ret;
     signalfd_init();
-    rseq_enable(c->rseq);
     if (c->strace_fd >= 0)
         return strace_init(c->strace_fd, c->strace_json);
     return 0;

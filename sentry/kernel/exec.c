@@ -258,9 +258,6 @@ static int switch_mm(struct task *t)
     int ret;
 
     if (!mm_is_shared(old)) {
-        ret = rseq_exec(t);
-        if (ret < 0)
-            return ret;
         mm_clear(old);
         signal_xstate_reset(t);
         return 0;
@@ -275,7 +272,6 @@ static int switch_mm(struct task *t)
         mm_put(fresh);
         return ret;
     }
-    rseq_drop(t, old);
     mutex_lock(&t->lock);
     t->curr.mm = fresh;
     mutex_unlock(&t->lock);

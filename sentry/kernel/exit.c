@@ -105,7 +105,6 @@ void task_drop_resources(struct task *t)
         mutex_unlock(&g_taskset.lock);
     }
     drop_ctx(t);
-    rseq_drop(t, c->mm);
     mutex_lock(&t->lock);
     mm = c->mm, c->mm = NULL;
     mutex_unlock(&t->lock);
