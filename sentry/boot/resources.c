@@ -17,6 +17,7 @@
 #include "sentry/fs/dev/rules.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/memcg.h"
+#include "sentry/mm/memfile.h"
 #include "sentry/proc/proc.h"
 
 enum { OWN_MEMORY = 8 << 20 };
@@ -57,8 +58,10 @@ static int memory(const json_t *m, struct kcgroup *cg, bool first, struct boot_e
     int64_t limit = boot_int(m, "limit", 0), swap = boot_int(m, "swap", 0);
     int ret = limit == 0 ? 0 : write_limit(cg, "memory.max", json_object_get(m, "limit"), e);
 
-    if (ret == 0 && first && limit > 0)
+    if (ret == 0 && first && limit > 0) {
         memcg_set_max(MEMCG_ROOT, guests_share((uint64_t)limit));
+        memfile_exact();
+    }
     if (ret == 0 && first && limit < 0)
         kernel_memory_unlimited();
     if (ret == 0 && boot_int(m, "reservation", 0) != 0)

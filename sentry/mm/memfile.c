@@ -64,7 +64,8 @@ struct chunk {
 static struct {
     struct mutex lock;                           /* rank MEMFILE */
     int fd;                                      /* I */
-    bool huge;                                   /* I: it can have huge pages */
+    atomic_bool huge;                            /* a: it has huge pages */
+    bool provided;                               /* I: it could have them */
     char *base;                                  /* I */
     uint32_t size;                               /* I: pages */
     uint32_t frontier;                           /* m */
@@ -116,7 +117,7 @@ void memfile_provide(int fd)
         return;
     }
     g_mf.fd = fd;
-    g_mf.huge = true;
+    g_mf.huge = g_mf.provided = true;
 }
 
 static int open_file(void)
@@ -154,6 +155,14 @@ int memfile_init(uint64_t limit)
     if (limit)
         memcg_set_max(MEMCG_ROOT, limit);
     return 0;
+}
+
+void memfile_exact(void)
+{
+    if (!atomic_exchange(&g_mf.huge, false))
+        return;
+    (void)host_madvise(g_mf.base, (uint64_t)g_mf.size * PAGE, MADV_NOHUGEPAGE);
+    memfile_trim();
 }
 
 int memfile_fd(void)
@@ -464,7 +473,7 @@ void memfile_trim(void)
     uint32_t start, count;
 
     trim_dirty(0);
-    if (!g_mf.huge)
+    if (!g_mf.provided)
         return;
     /* What was filled ahead is clean, but not holes. */
     mutex_lock(&g_mf.lock);

@@ -21,6 +21,9 @@ enum memfile_kind { MEMFILE_ANON, MEMFILE_TMPFS, MEMFILE_PIPE, MEMFILE_KERNEL, M
 void memfile_provide(int fd);
 /* limit: bytes the sandbox may use in all (0: no limit); above it allocation is -ENOMEM. */
 int memfile_init(uint64_t limit);
+/* From now on the host has no page that is not in use, as far as it can be: it counts them against a
+ * limit of its own. */
+void memfile_exact(void);
 int memfile_fd(void);
 /* count contiguous zeroed pages, each with count 1. -ENOMEM (limit or host out of space). */
 int MUST_CHECK memfile_alloc(enum memfile_kind kind, uint32_t count, mfpage_t *out_first);
