@@ -40,7 +40,8 @@
 #include "platform/seccomp/seccomp_internal.h"
 
 enum {
-    HOT_CALLS = 64, /* changing a site costs as much as some twenty calls */
+    HOT_CALLS =
+        200, /* changing a site costs as much as some twenty calls; starting programs make fewer */
     STREAK = 32,
     SOON_US = 25,
     LOOK_US = 20,
