@@ -299,8 +299,9 @@ static int run_batch_locked(struct platform_space *s, struct stub *stub, const s
     return (int)MIN(done, count);
 }
 
-static int apply(struct stub_space *base, struct platform_ctx *by, const struct change *ch,
-                 uint32_t count, int *out_error)
+/* Called with base->lock, as stub/space.h says. */
+NO_THREAD_SAFETY static int apply(struct stub_space *base, struct platform_ctx *by,
+                                  const struct change *ch, uint32_t count, int *out_error)
 {
     struct platform_space *s = container_of(base, struct platform_space, base);
 

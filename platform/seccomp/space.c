@@ -48,13 +48,15 @@ static bool at_hand(struct stub_space *base, struct platform_ctx **out_by)
     return true;
 }
 
-static void applied(struct stub_space *base)
+/* The operations below are called with base->lock, as stub/space.h says. */
+
+NO_THREAD_SAFETY static void applied(struct stub_space *base)
 {
     seccomp_sites_drained_locked(container_of(base, struct platform_space, base));
 }
 
-static int changing(struct stub_space *base, enum change_kind kind, bool writable, uaddr_t addr,
-                    uint64_t size)
+NO_THREAD_SAFETY static int changing(struct stub_space *base, enum change_kind kind, bool writable,
+                                     uaddr_t addr, uint64_t size)
 {
     struct platform_space *s = container_of(base, struct platform_space, base);
 
@@ -67,7 +69,7 @@ static int changing(struct stub_space *base, enum change_kind kind, bool writabl
     return writable ? seccomp_sites_hide_locked(s, addr, size) : 0;
 }
 
-static void dropped(struct stub_space *base)
+NO_THREAD_SAFETY static void dropped(struct stub_space *base)
 {
     seccomp_sites_dropped_locked(container_of(base, struct platform_space, base), /*all=*/false);
 }

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
@@ -567,7 +568,7 @@ static void set_up_thread(void)
 /* Jumps anywhere, comes back by the signal that this raised, and jumps again. */
 static void *jumper(void *arg)
 {
-    uint64_t seed = g_thread_seed += 0x9e3779b97f4a7c15ull;
+    uint64_t seed = atomic_fetch_add(&g_thread_seed, 0x9e3779b97f4a7c15ull);
     struct registers r;
 
     (void)arg;
@@ -590,7 +591,7 @@ static void *jumper(void *arg)
 static void *scribbler(void *arg)
 {
     const uintptr_t slots = g_stub + STUB_SLOTS_OFF;
-    uint64_t seed = g_thread_seed += 0x9e3779b97f4a7c15ull;
+    uint64_t seed = atomic_fetch_add(&g_thread_seed, 0x9e3779b97f4a7c15ull);
     uintptr_t pages[64];
     unsigned count = 0;
 
