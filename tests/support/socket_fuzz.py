@@ -4,7 +4,7 @@ half right. Prints how many it made; what it gets back does not matter."""
 import ctypes, os, random, socket, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 seed = int(sys.argv[1]); end = time.time() + float(sys.argv[2]); R = random.Random(seed)
-buf = ctypes.create_string_buffer(70000)
+buf = ctypes.create_string_buffer(16 << 20) # more than a socket holds: lengths are wild, and what comes must not hit the heap
 SYS = dict(socket=41, connect=42, accept=43, sendto=44, recvfrom=45, sendmsg=46, recvmsg=47, shutdown=48, bind=49, listen=50,
     getsockname=51, getpeername=52, setsockopt=54, getsockopt=55, ioctl=16, poll=7, close=3, dup=32, fcntl=72, accept4=288, recvmmsg=299,
     sendmmsg=307, epoll_ctl=233, splice=275, sendfile=40, readv=19, write=1, read=0)
