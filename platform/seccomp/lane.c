@@ -247,7 +247,6 @@ bool seccomp_lane_wait(struct platform_ctx *c)
 {
     atomic_uint *state = state_of(c);
     uint64_t start = cycles(), last = start, now;
-    bool lost = false;
 
     for (unsigned i = 1;; i++) {
         /* acquire: pairs with the guest's store after its arguments */
@@ -263,13 +262,10 @@ bool seccomp_lane_wait(struct platform_ctx *c)
         if (i % LOOKS_PER_CHECK)
             continue;
         now = cycles();
-        lost = now - last > us(LOST_US);
-        if (lost || now - start > us(LOOK_US) || look_elsewhere(c))
+        if (now - last > us(LOST_US) || now - start > us(LOOK_US) || look_elsewhere(c))
             break;
         last = now;
     }
-    if (lost)
-        c->lane.served = 0; /* backs off */
     if (!(atomic_fetch_and(state, ~(unsigned)LANE_OPEN) & LANE_OPEN)) {
         for (int i = 0; i < WRITE_LOOKS; i++) {
             if (atomic_load_explicit(state, memory_order_acquire) == LANE_REQUEST) {
