@@ -25,11 +25,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/capability.h>
 #include <linux/securebits.h>
 
+#include <cap-ng.h>
+
 #include "gofer/gofer_internal.h"
-#include "platform/host/caps.h"
 #include "platform/host/seccomp.h"
 
 static int fail(const char *what, int ret)
@@ -233,28 +233,30 @@ static int stage_privileges(bool writable, bool *out_can_chown)
     static const unsigned keep[] = {CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE, CAP_CHOWN, CAP_FOWNER,
                                     CAP_FSETID};
     size_t count = writable ? ARRAY_COUNT(keep) : 1;
-    struct host_caps have, kept = {0};
-    bool may_set;
-    int ret = host_caps_get(&have);
+    bool have[ARRAY_COUNT(keep)], may_set;
 
-    if (ret < 0)
-        return fail("capabilities", ret);
-    may_set = have.effective >> CAP_SETPCAP & 1;
+    if (capng_get_caps_process() < 0)
+        return fail("capabilities", -EPERM);
+    may_set = capng_have_capability(CAPNG_EFFECTIVE, CAP_SETPCAP);
     for (size_t i = 0; i < count; i++)
-        kept.effective |= have.effective & 1ull << keep[i];
-    kept.permitted = kept.effective;
+        have[i] = capng_have_capability(CAPNG_EFFECTIVE, keep[i]);
+    capng_clear(CAPNG_SELECT_ALL);
     /* The bounding set and the secure bits need CAP_SETPCAP, so they go first. */
-    if (may_set && (ret = host_caps_drop_bounding()) < 0)
-        return fail("bounding set", ret);
+    if (may_set && capng_apply(CAPNG_SELECT_BOUNDS) != 0)
+        return fail("bounding set", -EPERM);
     if (may_set && prctl(PR_SET_SECUREBITS,
                          SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                              SECBIT_NO_SETUID_FIXUP_LOCKED,
                          0, 0, 0) < 0)
         return fail("securebits", -errno);
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* none before Linux 4.3 */
-    *out_can_chown = kept.effective >> CAP_CHOWN & 1;
-    if ((ret = host_caps_set(&kept)) < 0)
-        return fail("capset", ret);
+    for (size_t i = 0; i < count; i++) {
+        if (have[i])
+            (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, keep[i]); /* valid */
+    }
+    *out_can_chown = capng_have_capability(CAPNG_EFFECTIVE, CAP_CHOWN);
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+        return fail("capset", -EPERM);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return fail("prctl", -errno);
     return 0;

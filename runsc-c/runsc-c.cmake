@@ -16,7 +16,7 @@ target_link_libraries(runsc-c PRIVATE runsc_flags
     sentry_fs sentry_mm sentry_core gofer gofer_proto runsc_platform platform_ptrace
     platform_seccomp platform_stub runsc_host
     runsc_base syscall_dispatch -Wl,--end-group
-    PkgConfig::jansson PkgConfig::liburing PkgConfig::libseccomp Threads::Threads)
+    PkgConfig::jansson PkgConfig::liburing PkgConfig::libcap_ng PkgConfig::libseccomp Threads::Threads)
 target_link_options(runsc-c PRIVATE -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
     -Wl,-z,separate-code)
 if(RUNSC_STATIC)

@@ -7,6 +7,7 @@
  */
 #include "runsc-c/container/proxy.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -29,7 +30,6 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
-#include "platform/host/caps.h"
 #include "runsc-c/container/relay.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/container/witness.h"
@@ -127,12 +127,12 @@ static void drop_privileges(const struct proxy_config *config)
 
     (void)setrlimit(RLIMIT_CORE, &none);
     if (geteuid() == 0) {
-        const struct host_caps no_caps = {0};
-
+        capng_clear(CAPNG_SELECT_ALL);
         if (setgroups(0, NULL) < 0 || setresgid(config->gid, config->gid, config->gid) < 0 ||
-            host_caps_drop_bounding() < 0 || setresuid(config->uid, config->uid, config->uid) < 0 ||
-            host_caps_set(&no_caps) < 0)
-            log_debug(LOG_CLI, "the proxy keeps its identity");
+            capng_apply(CAPNG_SELECT_BOUNDS) != 0 ||
+            setresuid(config->uid, config->uid, config->uid) < 0 ||
+            capng_apply(CAPNG_SELECT_CAPS) != 0)
+            log_debug(LOG_CLI, "the proxy keeps its identity: %s", strerror(errno));
     }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }

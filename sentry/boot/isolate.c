@@ -17,6 +17,7 @@
  */
 #include "sentry/boot/isolate.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/securebits.h>
@@ -30,7 +31,6 @@
 #include <unistd.h>
 
 #include "platform/base/compiler.h"
-#include "platform/host/caps.h"
 #include "platform/host/seccomp.h"
 
 static int enter_empty_root(void)
@@ -98,19 +98,21 @@ int isolate_privileges(uint64_t keep)
     const int securebits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
                            SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                            SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-    int ret;
 
     /* The bounding set and the secure bits need CAP_SETPCAP, so they go first. */
-    ret = host_caps_drop_bounding();
-    if (ret < 0)
-        return ret;
+    capng_clear(CAPNG_SELECT_ALL);
+    if (capng_apply(CAPNG_SELECT_BOUNDS) != 0)
+        return -EPERM;
     if (prctl(PR_SET_SECUREBITS, securebits, 0, 0, 0) < 0)
         return -errno;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
         return -errno;
-    ret = host_caps_set(&(struct host_caps){.effective = keep, .permitted = keep});
-    if (ret < 0)
-        return ret;
+    for (unsigned cap = 0; cap < 64; cap++) {
+        if (keep >> cap & 1)
+            (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap);
+    }
+    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+        return -EPERM;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     /* Dropping capabilities cleared it; without it the sentry could not trace its own stubs. */
