@@ -30,6 +30,7 @@ _Static_assert(ARRAY_COUNT(g_channel_names) == LOG_CHANNEL_COUNT, "a name per ch
 
 void log_init(int fd, enum log_format format, enum log_level level, const char *who)
 {
+    tzset(); /* gmtime_r reads /etc/localtime once, which would end a jailed process */
     g_log_fd = fd;
     g_log_format = format;
     g_log_level = level;
@@ -93,40 +94,32 @@ static void write_all(int fd, const char *line, size_t size)
     (void)ignored;
 }
 
-/* Not gmtime_r: the first call of that opens /etc/localtime, which ends a jailed process. */
-void log_utc(int64_t seconds, char out[LOG_UTC_SIZE])
+/* A guest chooses some of what is told of it. In a line of text no control character stays, so that it
+ * can neither begin a line of its own nor speak to the terminal of whoever reads: the C0 set, DEL, and
+ * the C1 set as UTF-8 has it become '?'. */
+static void make_plain(char *text)
 {
-    int64_t days = seconds / 86400, rest = seconds % 86400, era, year, month;
-    unsigned day, at;
-
-    if (rest < 0) {
-        rest += 86400;
-        days--;
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+        else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+            p[0] = p[1] = '?';
     }
-    /* Years begin in March, in eras of 400 years: leap days are at the end. */
-    days += 719468;
-    era = (days >= 0 ? days : days - 146096) / 146097;
-    at = (unsigned)(days - era * 146097);
-    year = (at - at / 1460 + at / 36524 - at / 146096) / 365;
-    day = at - (unsigned)(365 * year + year / 4 - year / 100);
-    month = (5 * day + 2) / 153;
-    day = day - (unsigned)(153 * month + 2) / 5 + 1;
-    month = month < 10 ? month + 3 : month - 9;
-    year += era * 400 + (month <= 2);
-    snprintf(out, LOG_UTC_SIZE, "%04lld-%02u-%02uT%02u:%02u:%02u", (long long)year, (unsigned)month,
-             day, (unsigned)(rest / 3600), (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
 }
 
 void log_write(enum log_level level, enum log_channel channel, const char *fmt, ...)
 {
-    char msg[MESSAGE_SIZE], escaped[MESSAGE_SIZE + 128], line[LINE_SIZE + 256], stamp[LOG_UTC_SIZE];
+    char msg[MESSAGE_SIZE], escaped[MESSAGE_SIZE + 128], line[LINE_SIZE + 256], stamp[32];
     struct timespec now;
+    struct tm utc;
     va_list ap;
     int n;
 
     va_start(ap, fmt);
     vsnprintf(msg, sizeof(msg), fmt, ap);
     va_end(ap);
+    if (g_log_fd < 0 || g_log_format == LOG_FORMAT_TEXT)
+        make_plain(msg);
     if (g_log_fd < 0) {
         if (level <= LOG_WARN) {
             n = snprintf(line, sizeof(line), "%s: %s: %s\n", g_log_who, g_level_names[level], msg);
@@ -135,7 +128,9 @@ void log_write(enum log_level level, enum log_channel channel, const char *fmt, 
         return;
     }
     clock_gettime(CLOCK_REALTIME, &now);
-    log_utc(now.tv_sec, stamp);
+    if (!gmtime_r(&now.tv_sec, &utc) ||
+        strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
+        stamp[0] = '\0'; /* a year that no int holds */
     if (g_log_format == LOG_FORMAT_JSON) {
         json_escape(escaped, sizeof(escaped), msg);
         n = snprintf(

@@ -25,11 +25,10 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 extern enum log_level g_log_level;
 
-/* fd < 0: stderr gets errors and warnings only. JSON lines are runc's: level, msg, time. */
+/* fd < 0: stderr gets errors and warnings only. JSON lines are runc's: level, msg, time. Control
+ * characters are escaped in JSON and become '?' in text. To be called before a jail closes the file
+ * system: it lets the C library read its time zone. */
 void log_init(int fd, enum log_format format, enum log_level level, const char *who);
-/* "2026-11-27T07:21:23". */
-enum { LOG_UTC_SIZE = 48 };
-void log_utc(int64_t seconds, char out[LOG_UTC_SIZE]);
 void log_write(enum log_level level, enum log_channel channel, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
