@@ -100,9 +100,8 @@ static int let_go_of_stdio(struct err *e)
 
 static void close_others(const struct child *c)
 {
-    const int keep[] = {
-        c->go_fd,     c->control_fd,       c->tty_fd,           c->exit_fd,
-        c->signal_fd, c->witness.limit_fd, c->witness.usage_fd, c->witness.score_fd};
+    const int keep[] = {c->go_fd,     c->control_fd,       c->tty_fd,           c->exit_fd,
+                        c->signal_fd, c->witness.limit_fd, c->witness.usage_fd, c->witness.proc_fd};
     unsigned next = 3;
 
     for (;;) {

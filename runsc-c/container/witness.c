@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -47,12 +46,12 @@ void witness_open(struct witness *w, struct cgroup *cg)
 void witness_open_own(struct witness *w)
 {
     if (w->limit_fd >= 0)
-        w->score_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+        w->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 void witness_close(struct witness *w)
 {
-    const int fds[] = {w->limit_fd, w->usage_fd, w->score_fd};
+    const int fds[] = {w->limit_fd, w->usage_fd, w->proc_fd};
 
     for (size_t i = 0; i < ARRAY_COUNT(fds); i++) {
         if (fds[i] >= 0)
@@ -71,11 +70,28 @@ static uint64_t number_in(int fd)
     return n > 0 && end != text ? v : UINT64_MAX; /* "max" */
 }
 
-static NORETURN void take(uint64_t limit)
+/* A process may raise its own score whoever it is; to lower one again, or to write another's, takes privileges that the
+ * proxy of a container with a user of its own does not have. Whoever changed its user is not dumpable, and its files in
+ * /proc are root's, until it says otherwise. */
+static bool raise_own_score(int proc_fd)
+{
+    bool raised;
+    int fd;
+
+    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    fd = openat(proc_fd, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    raised = fd >= 0 && write(fd, "1000", 4) == 4;
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return raised;
+}
+
+static NORETURN void take(const struct witness *w, uint64_t limit)
 {
     char *p;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!raise_own_score(w->proc_fd))
+        _exit(1); /* else the host might end the sentry */
     p = mmap(NULL, limit, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
              0);
     for (uint64_t at = 0; p != MAP_FAILED && at < limit; at += PAGE)
@@ -86,21 +102,15 @@ static NORETURN void take(uint64_t limit)
 void witness_oom(const struct witness *w)
 {
     uint64_t limit = number_in(w->limit_fd), usage = number_in(w->usage_fd);
-    char before[16] = "";
     struct pollfd ended = {.events = POLLIN};
     pid_t pid;
 
-    if (w->score_fd < 0 || limit == UINT64_MAX || usage == UINT64_MAX ||
+    if (w->proc_fd < 0 || limit == UINT64_MAX || usage == UINT64_MAX ||
         (limit > usage && limit - usage > WITNESS_MOST))
-        return;
-    /* The container's root may have no /proc: the child inherits the score, and this process has it for a moment. */
-    if (pread(w->score_fd, before, sizeof(before) - 1, 0) <= 0 ||
-        pwrite(w->score_fd, "1000", 4, 0) < 0)
         return;
     pid = fork();
     if (pid == 0)
-        take(limit);
-    (void)!pwrite(w->score_fd, before, strlen(before), 0);
+        take(w, limit);
     if (pid < 0)
         return;
     ended.fd = pidfd_open(pid, 0);

@@ -17,7 +17,7 @@ struct cgroup;
 /* Descriptors of a proxy, -1 each when there is nothing to witness. */
 struct witness {
     int limit_fd, usage_fd; /* of the memory cgroup */
-    int score_fd;           /* the process's own oom_score_adj */
+    int proc_fd;            /* of /proc, O_PATH: the child raises its own oom_score_adj */
 };
 
 /* In the parent: the cgroup's files; what is not there is -1. */

@@ -40,10 +40,13 @@ fi
 
 # The host's counters tell engines of it, for an exec's process too, and the container goes on.
 if ! sanitized && [ "$(id -u)" = 0 ] && { [ -w /sys/fs/cgroup/memory/tasks ] || grep -qsw memory /sys/fs/cgroup/cgroup.controllers; }; then
-    jq '.process.args=["sleep","1000"]' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+    # As a user of its own: the proxy has no privileges left for it.
+    jq '.process.args=["sleep","1000"] | .process.user={"uid":1000,"gid":1000}' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
     runsc run --detach --bundle "$b" res6 >"$work/out" 2>"$work/err" </dev/null || fail "res6: $(cat "$work/err")"
     runsc events res6 >"$work/events" 2>"$work/events.err" &
     events=$!
+    pid=$(runsc state res6 | jq -r .pid)
+    score=$(cat "/proc/$pid/oom_score_adj")
     sleep 0.3
     runsc exec res6 sh -c 'x=0123456789abcdef; while :; do x=$x$x; done' >"$work/out" 2>&1 </dev/null
     [ $? = 137 ] || fail "res6: the process that takes too much: $(cat "$work/out")"
@@ -53,8 +56,10 @@ if ! sanitized && [ "$(id -u)" = 0 ] && { [ -w /sys/fs/cgroup/memory/tasks ] || 
     done
     grep -q '"type":"oom","id":"res6"' "$work/events" || fail "no OOM event: $(cat "$work/events" "$work/events.err")"
     [ "$(runsc state res6 | jq -r .status)" = running ] || fail "res6 did not survive"
+    [ "$(cat "/proc/$pid/oom_score_adj")" = "$score" ] || fail "res6's process is first in line for the next OOM kill"
     runsc delete --force res6
     wait "$events"
+    jq '.process.user={"uid":0,"gid":0}' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
 fi
 
 # `update` reaches the guest; -1 lifts a limit. A promise larger than the limit is given, as to any control group.
