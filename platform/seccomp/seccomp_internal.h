@@ -129,8 +129,7 @@ struct platform_space {
     struct control control;          /* s */
     struct thread spares[SPARE_MAX]; /* s: threads without a ctx, of this address space */
     unsigned spare_count;            /* s */
-    uint16_t *slots;                 /* s: slots mapped here that no thread has */
-    unsigned slot_count, slot_room;  /* s */
+    struct slot_stack slots;         /* s: mapped here, and no thread has them */
     struct sites sites;              /* s; rooms also a, see there */
 };
 static_assert(offsetof(struct platform_space, base) == 0, "stub_space_of");

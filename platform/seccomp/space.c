@@ -99,8 +99,8 @@ static void kill_processes_locked(struct platform_space *s) REQUIRES(s->base.loc
     while (s->spare_count)
         seccomp_thread_kill_locked(s, &s->spares[--s->spare_count]);
     seccomp_control_kill(s->platform, &s->control);
-    while (s->slot_count)
-        slots_put(&s->platform->stacks, s->slots[--s->slot_count]);
+    while (s->slots.count)
+        slots_put(&s->platform->stacks, slot_stack_pop(&s->slots));
     seccomp_sites_reset_locked(s);
     rangeset_reset(&s->base.mapped);
     s->base.dirty = false;
@@ -112,7 +112,7 @@ static void space_destroy(struct platform_space *s)
     kill_processes_locked(s);
     mutex_unlock(&s->base.lock);
     seccomp_sites_free(s);
-    free(s->slots);
+    slot_stack_free(&s->slots);
     stub_space_destroy(&s->base);
     free(s);
 }

@@ -57,11 +57,10 @@ static int take_slot(struct platform_space *s, uint32_t *out_slot, bool *out_map
 {
     struct platform *p = s->platform;
 
-    *out_map = s->slot_count == 0;
-    if (s->slot_count) {
-        *out_slot = s->slots[--s->slot_count];
+    *out_slot = slot_stack_pop(&s->slots);
+    *out_map = *out_slot == SLOT_NONE;
+    if (!*out_map)
         return 0;
-    }
     *out_slot = slots_get(&p->stacks);
     if (*out_slot == SLOT_NONE)
         return -EAGAIN;
@@ -74,16 +73,8 @@ static int take_slot(struct platform_space *s, uint32_t *out_slot, bool *out_map
 static void give_slot(struct platform_space *s, uint32_t slot)
 {
     memset(slots_at(&s->platform->stacks, slot), 0, s->platform->stacks.size);
-    if (s->slot_count == s->slot_room) {
-        unsigned room = s->slot_room ? s->slot_room * 2 : 8;
-        uint16_t *more = realloc(s->slots, room * sizeof(*more));
-
-        if (!more)
-            return; /* lost until the sandbox ends: 8 KiB */
-        s->slots = more;
-        s->slot_room = room;
-    }
-    s->slots[s->slot_count++] = (uint16_t)slot;
+    if (!slot_stack_push(&s->slots, slot))
+        log_debug(LOG_PLATFORM, "seccomp: 8 KiB are lost until the sandbox ends");
 }
 
 static void set_stack(struct platform *p, struct control *k, uint32_t slot)

@@ -9,6 +9,32 @@
 
 #include "platform/host/mem.h"
 
+bool slot_stack_push(struct slot_stack *s, uint32_t slot)
+{
+    if (s->count == s->room) {
+        uint32_t room = s->room ? s->room * 2 : 8;
+        uint16_t *more = realloc(s->numbers, room * sizeof(*more));
+
+        if (!more)
+            return false;
+        s->numbers = more;
+        s->room = room;
+    }
+    s->numbers[s->count++] = (uint16_t)slot;
+    return true;
+}
+
+uint32_t slot_stack_pop(struct slot_stack *s)
+{
+    return s->count ? s->numbers[--s->count] : SLOT_NONE;
+}
+
+void slot_stack_free(struct slot_stack *s)
+{
+    free(s->numbers);
+    *s = (struct slot_stack){0};
+}
+
 int slots_init(struct slots *s, const char *name, size_t size)
 {
     void *map;
@@ -16,9 +42,10 @@ int slots_init(struct slots *s, const char *name, size_t size)
 
     *s = (struct slots){.fd = -1, .size = size};
     mutex_init(&s->lock, RANK_LEAF);
-    s->free = calloc(SLOT_COUNT, sizeof(*s->free));
-    if (!s->free)
+    s->free.numbers = calloc(SLOT_COUNT, sizeof(*s->free.numbers));
+    if (!s->free.numbers)
         return -ENOMEM;
+    s->free.room = SLOT_COUNT;
     ret = s->fd = host_memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (ret < 0)
         goto fail;
@@ -41,20 +68,19 @@ void slots_destroy(struct slots *s)
 {
     if (s->memory)
         (void)host_munmap(s->memory, SLOT_COUNT * s->size); /* our own mapping */
-    if (s->free && s->fd >= 0)
+    if (s->free.numbers && s->fd >= 0)
         (void)close(s->fd);
-    free(s->free);
+    slot_stack_free(&s->free);
     *s = (struct slots){.fd = -1};
 }
 
 uint32_t slots_get(struct slots *s)
 {
-    uint32_t slot = SLOT_NONE;
+    uint32_t slot;
 
     mutex_lock(&s->lock);
-    if (s->free_count)
-        slot = s->free[--s->free_count];
-    else if (s->next < SLOT_COUNT)
+    slot = slot_stack_pop(&s->free);
+    if (slot == SLOT_NONE && s->next < SLOT_COUNT)
         slot = s->next++;
     mutex_unlock(&s->lock);
     return slot;
@@ -62,9 +88,12 @@ uint32_t slots_get(struct slots *s)
 
 void slots_put(struct slots *s, uint32_t slot)
 {
+    bool pushed;
+
     if (slot == SLOT_NONE)
         return;
     mutex_lock(&s->lock);
-    s->free[s->free_count++] = (uint16_t)slot;
+    pushed = slot_stack_push(&s->free, slot);
     mutex_unlock(&s->lock);
+    ASSERT(pushed); /* there is room for every number */
 }

@@ -45,24 +45,6 @@ static uint64_t burst_ns(struct kcgroup *cg)
     return cgroup_value(cg, CGROUP_CPU_BURST) * NSEC_PER_USEC;
 }
 
-static void for_each_task_locked(struct kcgroup *cg, void (*fn)(struct task *t))
-{
-    struct thread_group *tg;
-    struct task *t;
-
-    ASSERT_HELD(&g_taskset.lock);
-    list_for_each_entry(tg, &g_processes, all_node) {
-        if (!cgroup_is_below(tg->cgroup, cg))
-            continue;
-        mutex_lock(&tg->lock);
-        for_each_thread_locked(t, tg)
-        {
-            fn(t);
-        }
-        mutex_unlock(&tg->lock);
-    }
-}
-
 /* ---- holding -------------------------------------------------------------------------------- */
 
 static bool held_above(const struct kcgroup *cg)
@@ -97,7 +79,7 @@ static void throttle_locked(struct kcgroup *cg, uint64_t now)
         return;
     b->throttled = true;
     b->throttled_at = now;
-    for_each_task_locked(cg, call_in);
+    cgroup_each_task_locked(cg, call_in);
 }
 
 static void unthrottle_locked(struct kcgroup *cg, uint64_t now)
@@ -108,7 +90,7 @@ static void unthrottle_locked(struct kcgroup *cg, uint64_t now)
         return;
     b->throttled = false;
     b->stat.throttled_ns += now - b->throttled_at;
-    for_each_task_locked(cg, let_go);
+    cgroup_each_task_locked(cg, let_go);
 }
 
 /* ---- periods -------------------------------------------------------------------------------- */
@@ -172,7 +154,7 @@ static uint64_t look_locked(struct kcgroup *cg, uint64_t now)
         refill_locked(cg, now, used, &left);
         if (used == 0 && !b->throttled) {
             b->running = false;
-            for_each_task_locked(cg, call_in);
+            cgroup_each_task_locked(cg, call_in);
             return 0;
         }
     }
@@ -261,7 +243,7 @@ void bandwidth_changed(struct kcgroup *cg)
     b->running = false;
     b->runtime = 0;
     if (quota_ns(cg) != CGROUP_MAX)
-        for_each_task_locked(cg, call_in);
+        cgroup_each_task_locked(cg, call_in);
     mutex_unlock(&g_taskset.lock);
 }
 

@@ -86,6 +86,8 @@ void cgroup_set_parked(struct task *t, bool parked);
 void cgroup_cpus_changed_locked(struct kcgroup *cg);
 
 struct cpu_times cgroup_cpu_times_locked(struct kcgroup *cg);
+/* Calls fn for every task of cg and of the groups below it, the lock of its process held. TASKSET is held. */
+void cgroup_each_task_locked(struct kcgroup *cg, void (*fn)(struct task *t));
 
 /* bandwidth.c */
 void bandwidth_init(struct kcgroup *cg);

@@ -168,6 +168,29 @@ void cgroup_process_reap_locked(struct thread_group *tg)
     leave_times_locked(tg);
 }
 
+static void each_thread_locked(struct thread_group *tg, void (*fn)(struct task *t))
+{
+    struct task *t;
+
+    mutex_lock(&tg->lock);
+    for_each_thread_locked(t, tg)
+    {
+        fn(t);
+    }
+    mutex_unlock(&tg->lock);
+}
+
+void cgroup_each_task_locked(struct kcgroup *cg, void (*fn)(struct task *t))
+{
+    struct thread_group *tg;
+
+    ASSERT_HELD(&g_taskset.lock);
+    list_for_each_entry(tg, &g_processes, all_node) {
+        if (cgroup_is_below(tg->cgroup, cg))
+            each_thread_locked(tg, fn);
+    }
+}
+
 /* ---- freezing ------------------------------------------------------------------------------- */
 
 static bool freeze_above(const struct kcgroup *cg)
@@ -237,16 +260,9 @@ void cgroup_park(struct task *t)
     cgroup_set_parked(t, false);
 }
 
-static void kick_process_locked(struct thread_group *tg)
+static void kick_locked(struct task *t)
 {
-    struct task *t;
-
-    mutex_lock(&tg->lock);
-    for_each_thread_locked(t, tg)
-    {
-        task_kick_locked(t, /*fatal=*/false);
-    }
-    mutex_unlock(&tg->lock);
+    task_kick_locked(t, /*fatal=*/false);
 }
 
 /* cg and everything below it. The tree does not change: CGROUP is held. */
@@ -262,15 +278,10 @@ static void update_tree_locked(struct kcgroup *cg)
 
 void cgroup_set_freeze(struct kcgroup *cg, bool freeze)
 {
-    struct thread_group *tg;
-
     mutex_lock(&g_cgroup_lock);
     mutex_lock(&g_taskset.lock);
     if (atomic_exchange(&cg->freeze, freeze) != freeze) {
-        list_for_each_entry(tg, &g_processes, all_node) {
-            if (cgroup_is_below(tg->cgroup, cg))
-                kick_process_locked(tg);
-        }
+        cgroup_each_task_locked(cg, kick_locked);
         update_tree_locked(cg);
     }
     mutex_unlock(&g_taskset.lock);
@@ -376,18 +387,7 @@ void cgroup_for_each(struct kcgroup *cg, bool threads, void (*fn)(struct pid *p,
 
 void cgroup_cpus_changed_locked(struct kcgroup *cg)
 {
-    struct thread_group *tg;
-    struct task *t;
-
-    ASSERT_HELD(&g_taskset.lock);
-    list_for_each_entry(tg, &g_processes, all_node) {
-        if (!cgroup_is_below(tg->cgroup, cg))
-            continue;
-        for_each_thread_locked(t, tg)
-        {
-            cpus_apply_locked(t);
-        }
-    }
+    cgroup_each_task_locked(cg, cpus_apply_new_locked);
 }
 
 /* ---- moving --------------------------------------------------------------------------------- */
@@ -432,7 +432,7 @@ static void move_locked(struct thread_group *tg, struct kcgroup *to)
         bandwidth_joined_locked(t, to);
     }
     if (freeze_above(from) || freeze_above(to)) {
-        kick_process_locked(tg);
+        each_thread_locked(tg, kick_locked);
         for (struct kcgroup *c = from; c; c = c->parent)
             update_frozen_locked(c);
         for (struct kcgroup *c = to; c; c = c->parent)
