@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sentry/kernel/bpf.h"
+#include "sentry/core/bpf.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp_notify.h"
@@ -230,7 +230,7 @@ static int filter_from_user(struct task *t, uaddr_t addr, struct seccomp_filter 
     f->count = prog.len;
     ret = copy_in(f->insns, prog.filter, prog.len * sizeof(f->insns[0]));
     if (ret == 0)
-        ret = bpf_check(f->insns, f->count);
+        ret = bpf_check(BPF_KIND_SECCOMP, f->insns, f->count);
     if (ret < 0) {
         free(f);
         return ret;
@@ -390,7 +390,7 @@ int kernel_process_filter(struct task *t, const void *insns, size_t size)
     f->count = count;
     f->chain_cost = count + PER_FILTER_COST;
     memcpy(f->insns, insns, size);
-    ret = bpf_check(f->insns, count);
+    ret = bpf_check(BPF_KIND_SECCOMP, f->insns, count);
     if (ret < 0) {
         free(f);
         return ret;

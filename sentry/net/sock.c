@@ -11,6 +11,7 @@
 #include "sentry/core/restart.h"
 #include "sentry/fs/fasync.h"
 #include "sentry/fs/security.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/inet/inet.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/netlink/netlink.h"
@@ -49,6 +50,7 @@ void sock_destroy_generic(struct sock *sk)
     pid_put(sk->peer_pid);
     if (sk->peer_cred)
         cred_put(sk->peer_cred);
+    filter_destroy(sk);
     waitq_destroy(&sk->wq);
     mutex_destroy(&sk->lock);
     netns_put(sk->netns);

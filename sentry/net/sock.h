@@ -23,6 +23,7 @@
 
 struct netns;
 struct sock;
+struct sock_program;
 struct scm;
 
 /* An address of any family as it crosses the layers. len 0: none. */
@@ -160,8 +161,9 @@ struct sock {
     int peek_off;                          /* l: -1 off */
     int incoming_cpu, busy_poll, bound_if; /* l */
     uint64_t pacing_rate, cookie;          /* l */
-    uint64_t last_stamp;    /* l: realtime ns of the last datagram read (SIOCGSTAMP) */
-    struct list netns_node; /* netns->socks_lock: every endpoint of the namespace */
+    uint64_t last_stamp;          /* l: realtime ns of the last datagram read (SIOCGSTAMP) */
+    struct sock_program *program; /* l, +1 or NULL: SO_ATTACH_FILTER (filter.c) */
+    struct list netns_node;       /* netns->socks_lock: every endpoint of the namespace */
     /* Peer credentials for SO_PEERCRED, taken at connect/listen/socketpair. l */
     struct pid *peer_pid;   /* +1 or NULL */
     struct cred *peer_cred; /* +1 or NULL */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SOL_SOCKET options. socket(7). Buffer sizes are doubled when set, as Linux does to leave room for
- * bookkeeping; options about hardware and filters are remembered so that programs can read back
- * what they set.
+ * bookkeeping; options about hardware are remembered so that programs can read back what they set.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "sentry/core/cred.h"
 #include "sentry/fs/fasync.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/sock.h"
 
@@ -62,7 +62,6 @@ static const struct flag_option flag_options[] = {
     {LX_SO_NOFCS, SOCK_F_NOFCS},
     {LX_SO_SELECT_ERR_QUEUE, SOCK_F_SELECT_ERR},
     {LX_SO_RCVMARK, SOCK_F_RCVMARK},
-    {LX_SO_LOCK_FILTER, SOCK_F_LOCK_FILTER},
 };
 
 static const struct flag_option *flag_option_find(int name)
@@ -205,11 +204,6 @@ static int set_int_option(struct sock *sk, int name, int val)
         set_flag(sk, SOCK_F_SNDBUF_LOCK, val & 1);
         set_flag(sk, SOCK_F_RCVBUF_LOCK, val & 2);
         return 0;
-    case LX_SO_DETACH_FILTER:
-        if (!(sk->flags & SOCK_F_FILTER))
-            return -ENOENT;
-        set_flag(sk, SOCK_F_FILTER, false);
-        return 0;
     case LX_SO_TYPE:
     case LX_SO_PROTOCOL:
     case LX_SO_DOMAIN:
@@ -259,16 +253,12 @@ int sock_setsockopt(struct sock *sk, int name, const void *val, uint32_t len)
         }
         sk->pacing_rate = rate;
         return 0;
-    case LX_SO_ATTACH_FILTER:
-    case LX_SO_ATTACH_BPF:
-    case LX_SO_ATTACH_REUSEPORT_CBPF:
-    case LX_SO_ATTACH_REUSEPORT_EBPF:
-        /* DEVIATION: socket filters are accepted and not run; all traffic is the program's own. */
-        set_flag(sk, SOCK_F_FILTER, true);
-        return 0;
     default:
         break;
     }
+    ret = filter_setsockopt(sk, name, val, len);
+    if (ret != -ENOPROTOOPT)
+        return ret;
     ret = sockopt_get_int(val, len, &v);
     if (ret < 0)
         return ret;
@@ -443,9 +433,8 @@ int sock_getsockopt(struct sock *sk, int name, void *val, uint32_t *len)
     case LX_SO_TXREHASH:
     case LX_SO_RESERVE_MEM:
         return sockopt_put_int(val, len, 0);
-    case LX_SO_ATTACH_FILTER: /* SO_GET_FILTER */
-        *len = 0;
-        return 0;
+    case LX_SO_LOCK_FILTER:
+        return sockopt_put_int(val, len, (sk->flags & SOCK_F_LOCK_FILTER) != 0);
     default:
         return -ENOPROTOOPT;
     }

@@ -6,6 +6,7 @@
 
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/unix/unix.h"
 #include "sentry/syscalls/socket_internal.h"
@@ -347,6 +348,13 @@ long sys_getsockopt(struct task *t, int fd, int level, int optname, uaddr_t optv
         ret = -EINVAL;
     if (ret < 0)
         goto out;
+    if (level == LX_SOL_SOCKET && optname == LX_SO_ATTACH_FILTER) {
+        /* SO_GET_FILTER: its lengths are counts of instructions. */
+        ret = filter_get(sk, optval, (uint32_t)len);
+        len = ret;
+        ret = ret < 0 ? ret : put_user(&len, optlen);
+        goto out;
+    }
     len = MIN(len, OPTVAL_MAX);
     if (len > (int32_t)sizeof(small)) {
         val = calloc(1, (size_t)len);

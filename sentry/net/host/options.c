@@ -2,7 +2,7 @@
 /*
  * Options of host sockets. The table says which go to the host; what it does not have is not there
  * (ENOPROTOOPT), except SOL_SOCKET ones that the socket layer keeps itself: timeouts (waiting is
- * ours), socket filters (accepted, not run), credentials. The rows of syscall-table/host.tbl must
+ * ours), socket filters (checked, not run), credentials. The rows of syscall-table/host.tbl must
  * admit all of these: tests/unit/sentry/net/host/options_test.c holds them against each other.
  */
 #include <errno.h>

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 
 #include "sentry/mm/uaccess.h"
-#include "sentry/net/inet/inet.h"
+#include "sentry/net/filter.h"
+#include "sentry/net/inet/packet.h"
 
-#define ICMP_MAX  65507
-#define IP_HEADER 20
+#define ICMP_MAX 65507
 
 struct icmp_header {
     uint8_t type, code;
@@ -87,40 +87,6 @@ static int raw_connect(struct sock *sk, const struct sockaddr_buf *sa, bool nonb
     return 0;
 }
 
-static uint16_t checksum(const uint8_t *p, size_t size)
-{
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i + 1 < size; i += 2)
-        sum += (uint32_t)(p[i] | p[i + 1] << 8);
-    if (size & 1)
-        sum += p[size - 1];
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
-/* The header that a raw IPv4 reader sees in front of the message. */
-static void ip_header(uint8_t *h, const struct inet_addr *src, const struct inet_addr *dst,
-                      size_t payload, int ttl, int tos)
-{
-    uint16_t total = htons((uint16_t)(payload + IP_HEADER)), sum;
-    uint32_t a;
-
-    memset(h, 0, IP_HEADER);
-    h[0] = 0x45;
-    h[1] = (uint8_t)tos;
-    memcpy(h + 2, &total, 2);
-    h[8] = (uint8_t)ttl;
-    h[9] = LX_IPPROTO_ICMP;
-    a = ia_v4(src);
-    memcpy(h + 12, &a, 4);
-    a = ia_v4(dst);
-    memcpy(h + 16, &a, 4);
-    sum = checksum(h, IP_HEADER);
-    memcpy(h + 10, &sum, 2);
-}
-
 struct icmp_message {
     struct inet_addr src, dst;
     const uint8_t *data;
@@ -131,12 +97,22 @@ struct icmp_message {
 /* Puts a copy of the message into r's queue. */
 static void raw_deliver(struct raw_sock *r, const struct icmp_message *im)
 {
+    const struct packet_info info = {.src = im->src,
+                                     .dst = im->dst,
+                                     .protocol = (uint8_t)r->in.sk.protocol,
+                                     .ttl = im->ttl,
+                                     .tos = im->tos};
     bool header = r->in.sk.type == LX_SOCK_RAW && r->in.sk.family == LX_AF_INET;
-    size_t size = im->size + (header ? IP_HEADER : 0);
-    struct nbuf *b = nbuf_new(size);
-    struct inet_addr *dst = b ? malloc(sizeof(*dst)) : NULL;
+    size_t taken = im->size, size;
+    struct inet_addr *dst;
     bool queued = false;
+    struct nbuf *b;
 
+    if (sock_has_filter(&r->in.sk) && !packet_filter(&r->in.sk, &info, im->data, &taken))
+        return;
+    size = taken + (header ? IP4_HEADER : 0);
+    b = nbuf_new(size);
+    dst = b ? malloc(sizeof(*dst)) : NULL;
     if (b) {
         b->meta = dst;
         b->from = malloc(sizeof(*b->from));
@@ -149,8 +125,8 @@ static void raw_deliver(struct raw_sock *r, const struct icmp_message *im)
     *dst = im->dst;
     inet_addr_format(&r->in, &im->src, 0, b->from);
     if (header)
-        ip_header(b->data, &im->src, &im->dst, im->size, im->ttl, im->tos);
-    memcpy(b->data + (header ? IP_HEADER : 0), im->data, im->size);
+        packet_ip4_header(b->data, &info, im->size);
+    memcpy(b->data + (header ? IP4_HEADER : 0), im->data, taken);
     b->size = size;
     b->stamp = clock_realtime();
     mutex_lock(&r->in.sk.lock);
@@ -226,7 +202,7 @@ static ssize_t raw_sendmsg(struct sock *sk, struct net_msg *m)
             h.type = v6 ? 129 : 0;
             h.checksum = 0;
             memcpy(data, &h, sizeof(h));
-            h.checksum = checksum(data, size);
+            h.checksum = packet_checksum(data, size);
             memcpy(data, &h, sizeof(h));
             swap = im.src;
             im.src = im.dst;

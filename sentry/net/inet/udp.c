@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 #include "sentry/mm/uaccess.h"
-#include "sentry/net/inet/inet.h"
+#include "sentry/net/filter.h"
+#include "sentry/net/inet/packet.h"
 
 #define UDP_MAX4 65507
 #define UDP_MAX6 65527
@@ -207,15 +208,40 @@ static int udp_dest_find(struct inet_sock *in, const struct net_msg *m, struct u
     return udp_dest_cmsgs(in, m, d);
 }
 
+/* SO_ATTACH_FILTER of the receiver; cuts *size. */
+static bool udp_wanted(struct inet_sock *from, struct inet_sock *to, const struct udp_dest *d,
+                       const void *data, size_t *size)
+{
+    const struct packet_info info = {.src = d->src,
+                                     .dst = d->dst,
+                                     .sport = from->lport,
+                                     .dport = d->port,
+                                     .protocol = (uint8_t)to->sk.protocol,
+                                     .ttl = d->ttl,
+                                     .tos = d->tos};
+    bool wanted = packet_filter(&to->sk, &info, data, size);
+
+    if (!wanted) {
+        mutex_lock(&to->sk.lock);
+        udp_of(&to->sk)->drops++;
+        mutex_unlock(&to->sk.lock);
+    }
+    return wanted;
+}
+
 /* A copy of the datagram in to's queue, or dropped when that is full. */
 static void udp_deliver(struct inet_sock *from, struct inet_sock *to, const struct udp_dest *d,
                         const void *data, size_t size)
 {
     struct udp_sock *u = udp_of(&to->sk);
-    struct nbuf *b = nbuf_new(size);
-    struct udp_meta *meta = malloc(sizeof(*meta));
+    struct udp_meta *meta;
     bool queued = false;
+    struct nbuf *b;
 
+    if (sock_has_filter(&to->sk) && !udp_wanted(from, to, d, data, &size))
+        return;
+    b = nbuf_new(size);
+    meta = malloc(sizeof(*meta));
     if (b) {
         b->from = malloc(sizeof(*b->from));
         b->meta = meta;

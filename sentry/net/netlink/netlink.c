@@ -12,6 +12,7 @@
 #include "sentry/abi/sock_diag.h"
 #include "sentry/core/cred.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/net/filter.h"
 
 #define REPLY_MIN   16384
 #define REPLY_MAX   (4u << 20)
@@ -151,8 +152,11 @@ static int nl_getname(struct sock *sk, bool peer, struct sockaddr_buf *out)
 
 static void nl_queue(struct netlink_sock *n, const void *data, size_t size)
 {
-    struct nbuf *b = nbuf_new(size);
+    struct nbuf *b;
 
+    if (sock_has_filter(&n->sk) && !sock_filter_bytes(&n->sk, data, &size))
+        return;
+    b = nbuf_new(size);
     mutex_lock(&n->sk.lock);
     if (b && n->rcv_truesize + b->truesize <= (size_t)n->sk.rcvbuf) {
         memcpy(b->data, data, size);

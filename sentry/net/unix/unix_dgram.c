@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/net/filter.h"
 #include "sentry/net/unix/unix.h"
 
 /* Lifetime: unique, on blocked_senders. */
@@ -257,6 +258,12 @@ ssize_t unix_dgram_sendmsg(struct sock *sk, struct net_msg *m)
         return ret;
     }
     size = (ssize_t)b->size;
+    /* Linux: a message that is not wanted is gone, and its sender does not know. */
+    if (sock_has_filter(&to->sk) && !sock_filter_bytes(&to->sk, b->data, &b->size)) {
+        nbuf_free(b);
+        sock_put(&to->sk);
+        return size;
+    }
     sock_wait_init(&w, sk, WAKE_OUT, sk->sndtimeo, msg_nonblock(m));
     for (;;) {
         if (sk->shutdown & SOCK_SHUT_SND) {

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The headers that a packet on lo would have, for those who look at packets: raw readers, filters. */
+#pragma once
+
+#include "sentry/net/inet/inet.h"
+
+enum { LINK_HEADER = 14, IP4_HEADER = 20, IP6_HEADER = 40, UDP_HEADER = 8 };
+
+struct packet_info {
+    struct inet_addr src, dst;
+    uint16_t sport, dport; /* UDP */
+    uint8_t protocol;      /* IPPROTO_* */
+    int ttl, tos;
+};
+
+/* Internet checksum of size bytes, as it stands in a header. */
+uint16_t packet_checksum(const uint8_t *p, size_t size);
+/* The IPv4 header of a packet with so many bytes behind it: IP4_HEADER bytes. */
+void packet_ip4_header(uint8_t *h, const struct packet_info *info, size_t payload);
+/* Asks sk's filter about the datagram or ICMP message with the bytes `data`. Offset 0 of the program is the
+ * UDP header, the IP header (SOCK_RAW over IPv4) or the message. False: it is not wanted. *size is cut to the
+ * bytes of data that are; no memory counts as not wanted. */
+bool packet_filter(struct sock *sk, const struct packet_info *info, const void *data, size_t *size);
