@@ -37,8 +37,7 @@ tar -C /bb -c . | docker import -c 'ENV PATH=/bin' - bb:latest >/dev/null || { t
 expect docker "$(docker run --rm --runtime=runsc-c bb sh -c 'echo hello; ip -o link | wc -l' 2>&1 | tr '\n' ' ')" "hello 2 "
 expect "docker info" "$(docker info -f '{{index .Runtimes "runsc-c"}}' 2>/dev/null | grep -c /usr/bin/runsc-c)" 1
 
-# podman's defaults ask for more descriptors than an ordinary limit; networks need netavark.
-printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n' >>/etc/containers/containers.conf.d/zz-test.conf
+cp /podman.conf /etc/containers/containers.conf.d/zz-test.conf
 tar -C /bb -c . | podman --storage-driver vfs import -c 'ENV PATH=/bin' - localhost/bb:latest >/dev/null 2>&1 || { echo "FAIL: podman import"; failed=1; }
 expect podman "$(podman --storage-driver vfs --runtime runsc-c run --rm --network none localhost/bb echo hello 2>&1 | tail -n 1)" hello
 
@@ -63,7 +62,7 @@ apt-get remove -y runsc-c >/tmp/remove.out 2>&1 || { cat /tmp/remove.out; failed
 exit $failed
 END
 chmod +x "$root/inside"
-mkdir -p "$root/etc/containers/containers.conf.d"
+mkdir -p "$root/etc/containers/containers.conf.d" && "$here/../support/podman_conf" >"$root/podman.conf" || fail "podman.conf"
 unshare --mount --pid --net --ipc --uts --fork --propagation private sh -c '
     mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount --rbind /sys "$1/sys" &&
     mount -t tmpfs none "$1/run" && cd "$1" && pivot_root . mnt && exec chroot . sh -c "umount -l /mnt && exec /inside"' \

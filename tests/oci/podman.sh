@@ -5,18 +5,7 @@
 need podman conmon busybox script runc
 
 busybox_root "$work/root"
-cat >"$work/containers.conf" <<END
-[containers]
-default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=32768:32768"]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "runc"
-runtime_supports_json = ["crun", "runc", "runsc-c"]
-[engine.runtimes]
-runc = ["$(command -v runc)"]
-runsc-c = ["$RUNSC"]
-END
+"$here/../support/podman_conf" "runc=$(command -v runc)" "runsc-c=$RUNSC" >"$work/containers.conf"
 export CONTAINERS_CONF=$work/containers.conf
 mkdir -p "$work"/podman/{root,run,tmp}
 pm() { command podman --root "$work/podman/root" --runroot "$work/podman/run" --tmpdir "$work/podman/tmp" --storage-driver overlay "$@"; }

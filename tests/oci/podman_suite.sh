@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # podman's own system tests (Debian source package) with runsc-c as its runtime. RUNSC_ORACLE=1 runs runc beside it.
+#   podman_suite.sh [NUMBER...]      pieces: lib.sh, suite_begin
 . "$(dirname "$0")/lib.sh"
 need podman conmon busybox bats jq runc script
+suite_begin 030 045 050 055 075 080 130 -- "$@"
 
 unpack libpod
 # The tests' image, without a registry: busybox with the two files that they look for.
@@ -21,19 +23,9 @@ export PODMAN_TEST_IMAGE_REGISTRY=localhost PODMAN_TEST_IMAGE_USER=libpod PODMAN
 
 # Storage of its own for each runtime: the tests remove all images but theirs.
 suite() {
-    local name=$1 path=$2 dir=$work/podman-$1 number files=()
+    local name=$1 path=$2 dir=$work/podman-$1 number
     mkdir -p "$dir"/{root,run,tmp}
-    cat >"$dir/containers.conf" <<END
-[containers]
-default_ulimits = ["nofile=$(ulimit -Hn):$(ulimit -Hn)", "nproc=32768:32768"]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-runtime = "$name"
-runtime_supports_json = ["runc", "runsc-c"]
-[engine.runtimes]
-$name = ["$path"]
-END
+    "$here/../support/podman_conf" "$name=$path" >"$dir/containers.conf"
     cat >"$dir/podman" <<END
 #!/bin/sh
 export CONTAINERS_CONF=$dir/containers.conf
@@ -42,17 +34,16 @@ END
     chmod +x "$dir/podman"
     tar -C "$work/root" -c . | "$dir/podman" import -c 'CMD ["sh"]' -c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - \
         localhost/libpod/testimage:20220615 >/dev/null 2>&1 || fail "import"
-    for number in 030 045 050 055 075 080 130; do
-        files+=("$(echo "$work/src/libpod/test/system/$number"-*.bats)")
-    done
     cd "$work/src/libpod/test/system" || fail "no source"
-    for number in "${files[@]}"; do
-        PODMAN=$dir/podman timeout -k 5 1200 bats --tap "$number" </dev/null >>"$work/$name.tap" 2>&1
+    for number in "${wanted[@]}"; do
+        PODMAN=$dir/podman suite_file "$name" "$number" bats --tap "$(echo "$number"-*.bats)"
     done
     "$dir/podman" rm -fa -t 0 >/dev/null 2>&1
     "$dir/podman" rmi -fa >/dev/null 2>&1
-    echo "$name: $(counts "$work/$name.tap")"
 }
-[ -z "${RUNSC_ORACLE:-}" ] || suite runc "$(command -v runc)"
 suite runsc-c "$RUNSC"
-judge "$work/runsc-c.tap" "$here/podman_suite.differences" 62
+if [ -n "${RUNSC_ORACLE:-}" ]; then
+    suite runc "$(command -v runc)"
+    suite_taps runc | grep '^not ok' | sed 's/^/runc: /'
+fi
+suite_judge "$here/podman_suite.differences" 62

@@ -1,8 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # runc's own integration suite (Debian source package) against runsc-c, called by runc's name. RUNSC_ORACLE=1 runs runc beside it.
+#   runc_suite.sh [FILE...]      pieces: lib.sh, suite_begin
 . "$(dirname "$0")/lib.sh"
 need bats jq go script busybox gawk runc mmdebstrap xz
+# Left out: checkpoint (criu), mounts_sshfs, seccomp-notify (an agent that loads from the network), and spec's validator.
+suite_begin cgroup_delegation cgroups create cwd debug delete dev events exec help hooks kill list mask mounts mounts_recursive no_pivot pause \
+    ps root run seccomp spec start start_detached start_hello state tty umask update userns version -- "$@"
 
 unpack runc
 mkdir -p "$work/gopath/src/github.com/opencontainers" "$work/bin"
@@ -20,17 +24,14 @@ tar -C "$work/debian" -c . | xz -0 >"$data/debian-amd64.tar.xz"
 ln -s "$RUNSC" "$work/bin/runc"
 cd "$work/src/runc" || fail "no source"
 
-# Left out: checkpoint (criu), mounts_sshfs, seccomp-notify (an agent that loads from the network), and spec's validator.
-files=()
-for name in cgroup_delegation cgroups create cwd debug delete dev events exec help hooks kill list mask mounts \
-    mounts_recursive no_pivot pause ps root run seccomp spec start start_detached start_hello state tty umask update userns version; do
-    files+=("tests/integration/$name.bats")
+
+# The tests want a terminal.
+bats_file() { # RUNTIME BINARY FILE
+    RUNC=$2 suite_file "$1" "$3" script -qec "bats --tap tests/integration/$3.bats" /dev/null
+}
+for file in "${wanted[@]}"; do
+    bats_file runsc-c "$work/bin/runc" "$file"
+    [ -z "${RUNSC_ORACLE:-}" ] || bats_file runc "$(command -v runc)" "$file"
 done
-RUNC=$work/bin/runc bats_files "$work/ours.tap" "${files[@]}"
-if [ -n "${RUNSC_ORACLE:-}" ]; then
-    RUNC=$(command -v runc) bats_files "$work/runc.tap" "${files[@]}"
-    echo "runc: $(counts "$work/runc.tap")"
-    grep '^not ok' "$work/runc.tap"
-fi
-echo "runsc-c: $(counts "$work/ours.tap")"
-judge "$work/ours.tap" "$here/runc_suite.differences" 115
+[ -z "${RUNSC_ORACLE:-}" ] || suite_taps runc | grep '^not ok' | sed 's/^/runc: /'
+suite_judge "$here/runc_suite.differences" 115

@@ -55,15 +55,7 @@ mount -t tmpfs none /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/ne
 mkdir -p "$work/fs"/{bin,etc,proc,dev,sys,tmp} && cp /bin/busybox "$work/fs/bin/"
 for applet in sh cat echo ip id httpd mkdir wc touch sleep ls chown stat; do ln -s busybox "$work/fs/bin/$applet"; done
 printf 'root:x:0:0:root:/root:/bin/sh\n' >"$work/fs/etc/passwd"
-cat >"$work/containers.conf" <<CONF
-[containers]
-default_ulimits=["nofile=1024:$(ulimit -Hn)","nproc=1024:1024"]
-[engine]
-cgroup_manager="cgroupfs"
-events_logger="file"
-[engine.runtimes]
-runsc-c=["$r"]
-CONF
+"$(dirname "$0")/../../support/podman_conf" "runsc-c=$r" >"$work/containers.conf" || fail "containers.conf"
 tar -C "$work/fs" -cf "$work/fs.tar" . && chmod a+r "$work/fs.tar" "$work/containers.conf"
 pm() { CONTAINERS_CONF=$work/containers.conf as_user podman --storage-driver vfs "$@"; }
 end_podman() {
