@@ -5,7 +5,7 @@
  *
  * Order of use (engines rely on it):
  *   create:  cgroup_create (its names go into state.json before anything is made), cgroup_apply,
- *            cgroup_join(pid) for every process of the sandbox before it is let go (the Sentry; its
+ *            cgroup_door_* for every process of the sandbox before it is let go (the Sentry; its
  *            stubs inherit; the Gofer; proxies), cgroup_save -> state.json
  *   update:  cgroup_load, cgroup_apply(new resources)
  *   pause:   cgroup_load, cgroup_freeze(true); resume: false
@@ -23,6 +23,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "runsc-c/support/err.h"
@@ -55,6 +56,22 @@ void cgroup_free(struct cgroup *cg);
 
 /* Moves a process. It must not run guest code yet. */
 int cgroup_join(struct cgroup *cg, pid_t pid, struct err *e);
+
+/*
+ * A process that is made inside (v2), or moves itself while it has one thread (v1), enters in microseconds; one that
+ * is moved from outside has the host wait until all its CPUs have noticed (5-15 ms measured). So: the maker opens the
+ * door, clones through it, the new process enters, and the maker admits it, which is cgroup_join where the door
+ * was of no use (a systemd scope that is not there yet, a kernel or a user that may not).
+ */
+struct cgroup_door;
+int cgroup_door_open(struct cgroup *cg, struct cgroup_door **out, struct err *e);
+/* As clone3 with these flags; d NULL: without a cgroup. -1 with errno. */
+pid_t cgroup_door_clone(struct cgroup_door *d, uint64_t flags);
+/* In the new process, before anything else. 0 or -errno. */
+int cgroup_door_enter(const struct cgroup_door *d);
+int cgroup_door_admit(struct cgroup_door *d, pid_t pid, struct err *e);
+void cgroup_door_close(struct cgroup_door *d);
+
 /* Sets what resources (linux.resources or the JSON of `update`) mentions, leaves the rest alone. */
 int cgroup_apply(struct cgroup *cg, const json_t *resources, struct err *e);
 

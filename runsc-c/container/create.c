@@ -44,6 +44,7 @@ struct creation {
     int lock, control[2], console_fd, exit_fd;
     struct proxy proxy;
     struct cgroup *cgroup;
+    struct cgroup_door *door;
     char hostname[256]; /* of a container whose specification has none */
     struct launch_request launch;
     struct launch *starting; /* between prepare and finish */
@@ -119,6 +120,8 @@ static int take_hooks(struct creation *n, struct err *e)
     json_t *state = container_oci_state(&n->c, "creating");
     int ret = state ? 0 : err_errno(e, ENOMEM, "state");
 
+    if (ret == 0 && json_object_size(json_object_get(n->rq->spec, "hooks")))
+        ret = proxy_settle(&n->proxy, e); /* a hook may look for its mount namespace */
     for (size_t i = 0; ret == 0 && i < ARRAY_COUNT(outside); i++)
         ret = hooks_run(n->rq->spec, outside[i], state, 0, e);
     if (ret == 0)
@@ -169,8 +172,7 @@ static int prepare_sandbox(struct creation *n, struct err *e)
         .shared_root = strcmp(g_options.file_access, "exclusive") != 0,
         .share_pid = n->joins && pod_shares_pid(rq->spec),
         .attached = rq->attached,
-        .spawned = limits_join,
-        .spawned_arg = n->cgroup,
+        .door = n->door,
     };
     if (!n->joins) {
         n->launch.listen_fd = container_listen(rq->id, e);
@@ -202,6 +204,7 @@ static int start_proxy(struct creation *n, struct err *e)
     const json_t *user = json_object_get(process, "user");
     struct witness witness;
     const struct proxy_config config = {
+        .door = n->door,
         .witness = &witness,
         .namespaces = json_object_get(json_object_get(spec, "linux"), "namespaces"),
         .hostname = json_string_value(json_object_get(spec, "hostname")),
@@ -220,7 +223,7 @@ static int start_proxy(struct creation *n, struct err *e)
     witness_open(&witness, n->cgroup);
     ret = proxy_start(&config, &n->proxy, e);
     witness_close(&witness);
-    if (ret < 0 || cgroup_join(n->cgroup, n->proxy.pid, e) < 0)
+    if (ret < 0)
         return err_wrap(e, "unable to start container process: error during container init");
     n->c.proxy = process_identify(n->proxy.pid);
     return container_save(&n->c, e);
@@ -262,10 +265,13 @@ static int steps(struct creation *n, struct err *e)
 {
     if (first_state(n, e) < 0 || open_console(n, e) < 0 || open_line(n, e) < 0 ||
         limits_make(&n->c, n->rq->spec, &n->cgroup, e) < 0 || container_save(&n->c, e) < 0 ||
-        prepare_sandbox(n, e) < 0 || start_proxy(n, e) < 0 || take_hooks(n, e) < 0)
+        cgroup_door_open(n->cgroup, &n->door, e) < 0 || prepare_sandbox(n, e) < 0 ||
+        start_proxy(n, e) < 0 || take_hooks(n, e) < 0)
         return -1;
     if (finish_sandbox(n, e) < 0)
         return err_wrap(e, "unable to start container process");
+    if (proxy_settle(&n->proxy, e) < 0)
+        return -1;
     n->c.phase = CONTAINER_CREATED;
     n->c.sentry = n->joins ? n->sandbox.sentry : process_identify(n->processes.sentry_pid);
     n->c.gofer = process_identify(n->processes.gofer_pid);
@@ -308,6 +314,7 @@ static void close_all(struct creation *n)
         if (fds[i] >= 0)
             close(fds[i]);
     }
+    cgroup_door_close(n->door);
     if (n->cgroup)
         cgroup_free(n->cgroup);
     container_destroy(&n->c);
@@ -321,7 +328,7 @@ int container_create(const struct create_request *rq, struct proxy *out_proxy, s
                          .control = {-1, -1},
                          .console_fd = -1,
                          .exit_fd = -1,
-                         .proxy = {.pid = -1, .go_fd = -1},
+                         .proxy = PROXY_NONE,
                          .launch = {.listen_fd = -1, .strace_fd = -1},
                          .processes = {-1, -1}};
     const char *sandbox = pod_sandbox_of(rq->spec);

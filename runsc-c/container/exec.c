@@ -35,6 +35,8 @@ struct execution {
     bool own_console; /* console_fd is ours to close */
     struct relay relay;
     struct proxy proxy;
+    struct cgroup *cgroup;
+    struct cgroup_door *door;
 };
 
 static int open_console(struct execution *x, struct err *e)
@@ -83,7 +85,7 @@ static int create(struct execution *x, struct err *e)
 static int start_proxy(struct execution *x, struct err *e)
 {
     const json_t *user = json_object_get(x->rq->process, "user");
-    const struct proxy_config config = {
+    struct proxy_config config = {
         .join = x->c->proxy.pid,
         .rootfs = x->c->rootfs,
         .control_fd = x->control_fd,
@@ -96,7 +98,11 @@ static int start_proxy(struct execution *x, struct err *e)
         .gid = (gid_t)json_integer_value(json_object_get(user, "gid")),
     };
 
-    if (proxy_start(&config, &x->proxy, e) < 0 || limits_join_container(x->c, x->proxy.pid, e) < 0)
+    if (cgroup_load(x->c->cgroup, &x->cgroup, e) < 0 ||
+        cgroup_door_open(x->cgroup, &x->door, e) < 0)
+        return -1;
+    config.door = x->door;
+    if (proxy_start(&config, &x->proxy, e) < 0 || proxy_settle(&x->proxy, e) < 0)
         return -1;
     if (x->rq->pid_file && container_write_pid_file(x->rq->pid_file, x->proxy.pid, e) < 0)
         return -1;
@@ -130,7 +136,7 @@ int exec_run(const struct container *c, const struct exec_call_options *rq, stru
                           .console_fd = -1,
                           .signal_fd = -1,
                           .relay = {.master = -1},
-                          .proxy = {.pid = -1, .go_fd = -1}};
+                          .proxy = PROXY_NONE};
     int ret;
 
     if (container_check_terminal(rq->process, rq->detach, rq->console_socket, e) < 0)
@@ -141,6 +147,8 @@ int exec_run(const struct container *c, const struct exec_call_options *rq, stru
         proxy_destroy(&x.proxy);
     terminal_restore();
     relay_close(&x.relay);
+    cgroup_door_close(x.door);
+    cgroup_free(x.cgroup);
     if (x.control_fd >= 0)
         close(x.control_fd);
     if (x.own_console && x.console_fd >= 0)

@@ -77,23 +77,6 @@ void limits_thaw(const struct container *c)
     cgroup_free(cg);
 }
 
-int limits_join(void *arg, pid_t pid, struct err *e)
-{
-    return cgroup_join(arg, pid, e);
-}
-
-int limits_join_container(const struct container *c, pid_t pid, struct err *e)
-{
-    struct cgroup *cg;
-    int ret;
-
-    if (cgroup_load(c->cgroup, &cg, e) < 0)
-        return -1;
-    ret = cgroup_join(cg, pid, e);
-    cgroup_free(cg);
-    return ret;
-}
-
 int limits_kill(const struct container *c, struct err *e)
 {
     struct cgroup *cg;

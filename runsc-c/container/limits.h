@@ -18,10 +18,6 @@ int limits_make(struct container *c, const json_t *spec, struct cgroup **out, st
 int limits_apply(struct cgroup *cg, const json_t *resources, struct err *e);
 /* What somebody froze cannot be killed. */
 void limits_thaw(const struct container *c);
-/* As a callback: arg is the struct cgroup. */
-int limits_join(void *arg, pid_t pid, struct err *e);
-/* A process into the cgroup of a container that exists. */
-int limits_join_container(const struct container *c, pid_t pid, struct err *e);
 /* SIGKILL to everybody in it, frozen or not. */
 int limits_kill(const struct container *c, struct err *e);
 /* Removes it. Nobody may be in it any more. */

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "runsc-c/cgroup/cgroup.h"
 #include "runsc-c/container/relay.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/container/witness.h"
@@ -243,11 +244,14 @@ static NORETURN void child_main(struct child *c)
 {
     const struct proxy_config *config = c->config;
     struct err e = {0};
-    int ret = 0;
+    int ret = cgroup_door_enter(config->door);
 
+    if (ret < 0)
+        ret = err_errno(&e, -ret, "cannot enter the cgroup");
     /* Engines read the command's output to its end. Before the root changes: an image has no null.
      */
-    ret = let_go_of_stdio(&e);
+    if (ret == 0)
+        ret = let_go_of_stdio(&e);
     setsid();
     c->signal_fd = -1;
     witness_open_own(&c->witness);
@@ -257,34 +261,36 @@ static NORETURN void child_main(struct child *c)
         ret = namespaces_enter(config->namespaces, config->network, config->hostname, &e);
     if (ret == 0 && c->tty_fd >= 0 && config->controlling && ioctl(c->tty_fd, TIOCSCTTY, 0) < 0)
         ret = err_errno(&e, errno, "controlling terminal");
-    if (ret == 0 && config->rootfs)
+    if (ret < 0) {
+        (void)!dprintf(c->ready_fd, "%s", e.msg);
+        _exit(1);
+    }
+    (void)!write(c->ready_fd, "", 1);
+    if (config->rootfs)
         enter_rootfs(config->rootfs);
     title_set(config->args);
-    if (ret < 0)
-        (void)!dprintf(c->ready_fd, "%s", e.msg);
-    else
-        (void)!write(c->ready_fd, "", 1);
-    if (ret < 0)
-        _exit(1);
+    (void)!write(c->ready_fd, "", 1);
     close_others(c);
     child_run(c);
 }
 
 /* ---- the parent ------------------------------------------------------------------------------ */
 
-/* One NUL byte: ready. Text: why not. */
-static int wait_until_ready(int fd, struct err *e)
+/* One NUL byte for each step that is done. Text: why one could not be. */
+static int wait_for_step(int fd, struct err *e)
 {
-    char text[512];
+    char text[512] = "";
     ssize_t n;
 
     do {
-        n = read(fd, text, sizeof(text) - 1);
+        n = read(fd, text, 1);
     } while (n < 0 && errno == EINTR);
     if (n <= 0)
         return err_set(e, "the proxy process ended at once");
-    text[n] = '\0';
-    return text[0] ? err_set(e, "%s", text) : 0;
+    if (!text[0])
+        return 0;
+    (void)!read(fd, text + 1, sizeof(text) - 2); /* written at once */
+    return err_set(e, "%s", text);
 }
 
 int proxy_start(const struct proxy_config *config, struct proxy *out, struct err *e)
@@ -296,7 +302,7 @@ int proxy_start(const struct proxy_config *config, struct proxy *out, struct err
                       .witness = config->witness ? *config->witness : (struct witness){-1, -1, -1}};
     int go[2], ready[2], ret;
 
-    *out = (struct proxy){.pid = -1, .go_fd = -1};
+    *out = PROXY_NONE;
     if (pipe2(go, O_CLOEXEC) < 0)
         return err_errno(e, errno, "pipe");
     if (pipe2(ready, O_CLOEXEC) < 0) {
@@ -305,7 +311,7 @@ int proxy_start(const struct proxy_config *config, struct proxy *out, struct err
         return err_errno(e, errno, "pipe");
     }
     fflush(NULL);
-    out->pid = fork();
+    out->pid = cgroup_door_clone(config->door, 0);
     if (out->pid == 0) {
         close(go[1]);
         close(ready[0]);
@@ -316,10 +322,27 @@ int proxy_start(const struct proxy_config *config, struct proxy *out, struct err
     close(go[0]);
     close(ready[1]);
     out->go_fd = go[1];
-    ret = out->pid < 0 ? err_errno(e, errno, "fork") : wait_until_ready(ready[0], e);
-    close(ready[0]);
+    out->settled_fd = ready[0];
+    ret = out->pid < 0 ? err_errno(e, errno, "fork") : cgroup_door_admit(config->door, out->pid, e);
+    if (ret == 0)
+        ret = wait_for_step(ready[0], e);
     if (ret < 0)
         proxy_destroy(out);
+    return ret;
+}
+
+static void close_end(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+int proxy_settle(struct proxy *p, struct err *e)
+{
+    int ret = p->settled_fd < 0 ? 0 : wait_for_step(p->settled_fd, e);
+
+    close_end(&p->settled_fd);
     return ret;
 }
 
@@ -327,20 +350,19 @@ int proxy_go(struct proxy *p, struct err *e)
 {
     int ret = write(p->go_fd, "g", 1) == 1 ? 0 : err_errno(e, errno, "the proxy process");
 
-    close(p->go_fd);
-    p->go_fd = -1;
+    close_end(&p->go_fd);
     return ret;
 }
 
 void proxy_destroy(struct proxy *p)
 {
-    if (p->go_fd >= 0)
-        close(p->go_fd);
+    close_end(&p->go_fd);
+    close_end(&p->settled_fd);
     if (p->pid > 0) {
         kill(p->pid, SIGKILL);
         waitpid(p->pid, NULL, 0);
     }
-    *p = (struct proxy){.pid = -1, .go_fd = -1};
+    *p = PROXY_NONE;
 }
 
 static void pass_signals_on(const struct proxy *p, int signal_fd)

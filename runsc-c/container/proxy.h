@@ -18,12 +18,14 @@
 
 struct relay;
 struct witness;
+struct cgroup_door;
 
 struct proxy_config {
     const json_t *namespaces; /* linux.namespaces, or NULL: the caller's */
     const char *hostname;     /* of a new uts namespace, or NULL */
     pid_t join;               /* another proxy whose namespaces it takes instead, or 0 */
     pid_t network;            /* a process whose network namespace is the container's, or 0 */
+    struct cgroup_door *door; /* of the cgroup it is to be in, or NULL */
     const char *rootfs;       /* what its root shall be, or NULL */
     int control_fd;           /* its end of the connection */
     int tty_fd;               /* host side terminal of the process, or -1 */
@@ -38,11 +40,16 @@ struct proxy_config {
 
 struct proxy {
     pid_t pid;
-    int go_fd;
+    int go_fd, settled_fd;
 };
 
-/* The descriptors are borrowed: the proxy has copies. On success it exists in its namespaces. */
+#define PROXY_NONE ((struct proxy){.pid = -1, .go_fd = -1, .settled_fd = -1})
+
+/* The descriptors are borrowed: the proxy has copies. On success it exists in its namespaces, but for the mount namespace: that takes
+ * the host a while, in which the caller has other things to do. */
 int proxy_start(const struct proxy_config *config, struct proxy *out, struct err *e);
+/* Returns when its root is the container's, too: before others are told its pid. */
+int proxy_settle(struct proxy *p, struct err *e);
 /* Lets it wait for the process's end. */
 int proxy_go(struct proxy *p, struct err *e);
 /* Ends one that shall not be: kills and reaps. Safe in any state. */

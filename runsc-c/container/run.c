@@ -108,7 +108,7 @@ static int start_and_wait(const struct create_request *rq, struct proxy *proxy, 
 
 int run_container(struct create_request *rq, bool detach, bool keep, struct err *e)
 {
-    struct proxy proxy = {.pid = -1, .go_fd = -1};
+    struct proxy proxy = PROXY_NONE;
     struct relay relay = {.master = -1};
     struct err ignored = {0}; /* the run's own result matters more */
     int ret;

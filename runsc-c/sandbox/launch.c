@@ -299,6 +299,7 @@ struct child {
     const struct idmaps *maps; /* of its user namespace; NULL: a single id */
     bool in_userns;            /* our user namespace is not the host's first */
     bool die_with_parent;
+    struct cgroup_door *door;
     int config_number, exe_number;
 };
 
@@ -306,8 +307,10 @@ static NORETURN void child_main(struct child *c, int go_fd)
 {
     sigset_t none;
     char go;
-    int ret;
+    int ret = cgroup_door_enter(c->door);
 
+    if (ret < 0)
+        child_fail("cannot enter the cgroup", -ret);
     if (read(go_fd, &go, 1) != 1)
         _exit(1);
     setsid();
@@ -333,13 +336,12 @@ static NORETURN void child_main(struct child *c, int go_fd)
 /* The child waits until it is let go: *out_go is the pipe for that, and its end. */
 static pid_t spawn(struct child *c, int *out_go, struct err *e)
 {
-    struct clone_args args = {.flags = c->clone_flags, .exit_signal = SIGCHLD};
     int go[2];
     pid_t pid;
 
     if (pipe2(go, O_CLOEXEC) < 0)
         return err_errno(e, errno, "pipe");
-    pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    pid = cgroup_door_clone(c->door, c->clone_flags);
     if (pid == 0) {
         close(go[1]);
         child_main(c, go[0]);
@@ -361,7 +363,7 @@ static int let_go(const struct launch *l, pid_t pid, int *go_fd, struct err *e)
 {
     int ret;
 
-    if (l->rq->spawned && l->rq->spawned(l->rq->spawned_arg, pid, e) < 0)
+    if (cgroup_door_admit(l->rq->door, pid, e) < 0)
         return -1;
     ret = write(*go_fd, "g", 1) == 1 ? 0 : err_errno(e, errno, "pipe");
 
@@ -391,6 +393,7 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
         .fds = &l->gofer_fds,
         .keep_stderr = l->rq->attached,
         .die_with_parent = l->rq->die_with_parent,
+        .door = l->rq->door,
     };
 
     if (mapped)
@@ -419,6 +422,7 @@ static pid_t spawn_sentry(struct launch *l, struct err *e)
         .become_zero = geteuid() == 0,
         .in_userns = cgroup_rootless_default(),
         .die_with_parent = l->rq->die_with_parent,
+        .door = l->rq->door,
     };
     int fd = config_fd(sentry_config(l, e), e);
     pid_t pid = -1;

@@ -12,6 +12,8 @@
 
 #include "runsc-c/support/err.h"
 
+struct cgroup_door;
+
 struct launch_request {
     const char *id;
     const json_t *spec;    /* borrowed, checked */
@@ -30,9 +32,7 @@ struct launch_request {
     bool standalone;       /* `do`: the first process can be killed by any signal */
     bool die_with_parent;  /* the sandbox ends when this process does */
     bool attached;         /* what the sentry itself has to say goes to our stderr */
-    /* Called for each process before it is let go, or NULL. */
-    int (*spawned)(void *arg, pid_t pid, struct err *e);
-    void *spawned_arg;
+    struct cgroup_door *door; /* of the container's cgroup, or NULL */
 };
 
 struct sandbox {

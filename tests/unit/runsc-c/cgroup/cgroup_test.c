@@ -237,6 +237,58 @@ static void test_oom(void **state)
     cgroup_free(cg);
 }
 
+/* In every hierarchy, before it is let go, and without anybody having moved it. */
+static void test_door(void **state)
+{
+    struct cgroup_config c = {.id = "x", .path = g_path};
+    struct cgroup *cg;
+    struct cgroup_door *door;
+    struct err e = {0};
+    int ready[2];
+    char byte;
+    pid_t pid;
+
+    (void)state;
+    if (!usable())
+        skip();
+    assert_int_equal(cgroup_create(&c, &cg, &e), 0);
+    assert_int_equal(cgroup_door_open(cg, &door, &e), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid = cgroup_door_clone(door, 0);
+    if (pid == 0) {
+        byte = (char)-cgroup_door_enter(door);
+        (void)!write(ready[1], &byte, 1);
+        pause();
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 0);
+    for (size_t i = 0; i < cg->count; i++) {
+        char text[64];
+
+        if (cg->dirs[i].path) {
+            assert_int_equal(cgroup_read(cg->dirs[i].path, "cgroup.procs", text, sizeof(text)), 0);
+            assert_int_equal(atoi(text), pid);
+        }
+    }
+    assert_int_equal(cgroup_door_admit(door, pid, &e), 0);
+    cgroup_door_close(door);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    /* Without a cgroup it is only a clone. */
+    pid = cgroup_door_clone(NULL, 0);
+    if (pid == 0)
+        _exit(cgroup_door_enter(NULL));
+    assert_int_equal(cgroup_door_admit(NULL, pid, &e), 0);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(cgroup_delete(cg, &e), 0);
+    close(ready[0]);
+    close(ready[1]);
+    remove_parents(cg);
+    cgroup_free(cg);
+}
+
 static void test_paths(void **state)
 {
     struct cgroup_config c = {.id = "x", .path = "/"};
@@ -377,10 +429,10 @@ static void test_rootless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_life),     cmocka_unit_test(test_resources),
-        cmocka_unit_test(test_oom),      cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_slices),   cmocka_unit_test(test_v2_conversion),
-        cmocka_unit_test(test_rootless),
+        cmocka_unit_test(test_life),          cmocka_unit_test(test_resources),
+        cmocka_unit_test(test_oom),           cmocka_unit_test(test_door),
+        cmocka_unit_test(test_paths),         cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_v2_conversion), cmocka_unit_test(test_rootless),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
