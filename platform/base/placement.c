@@ -36,6 +36,9 @@ struct cpu_load {
 
 atomic_bool g_placement_crowded;
 
+/* The calling thread's pair while it is parted: guest code runs on another CPU than the thread. */
+static _Thread_local const struct placement *t_parted;
+
 static struct {
     struct mutex lock;
     struct list pairs;
@@ -333,6 +336,8 @@ void placement_limit(struct placement *p, const cpu_set_t *cpus)
 
 void placement_detach(struct placement *p)
 {
+    if (t_parted == p)
+        t_parted = NULL;
     if (!p->attached)
         return;
     p->attached = false;
@@ -360,6 +365,7 @@ bool placement_part(struct placement *p, bool force)
         p->parted = true;
         g.parted++;
         pin(p->thread, to);
+        t_parted = p;
     }
     mutex_unlock(&g.lock);
     return to >= 0;
@@ -371,7 +377,21 @@ void placement_join(struct placement *p)
     if (p->parted)
         pin(p->thread, p->cpu);
     end_parting(p);
+    t_parted = NULL;
     mutex_unlock(&g.lock);
+}
+
+int placement_cpu(void)
+{
+    int cpu = -1;
+
+    if (unlikely(t_parted != NULL)) {
+        mutex_lock(&g.lock);
+        if (t_parted->parted)
+            cpu = t_parted->cpu;
+        mutex_unlock(&g.lock);
+    }
+    return cpu >= 0 ? cpu : sched_getcpu();
 }
 
 void placement_follow(pid_t partner)

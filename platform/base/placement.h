@@ -63,6 +63,8 @@ void placement_limit(struct placement *p, const cpu_set_t *cpus);
 bool placement_part(struct placement *p, bool force);
 /* And comes back. */
 void placement_join(struct placement *p);
+/* The CPU of the calling thread's guest code, which a parted thread is not on. Negative: unknown. */
+int placement_cpu(void);
 /* Parted pairs should join: the CPUs do not suffice any more. */
 extern atomic_bool g_placement_crowded;
 

@@ -10,7 +10,7 @@
  *
  * A system call destroys rcx and r11; nothing else may be changed here, but for rax and flags, and no stack is
  * used. A signal may interrupt this at any instruction. The sentry then decides by the address, and by what
- * it knows of the request, whether the call has happened (sites.c, seccomp_site_settle):
+ * it knows of the request, whether the call has happened (settle.c, seccomp_site_settle):
  *
  *   before g_lane_number      rax is the number, rcx the address
  *   before g_lane_published   r11 is the number, rcx the address: the call has not happened

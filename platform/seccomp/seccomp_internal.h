@@ -98,7 +98,7 @@ struct site {
 
 /* Changed call sites of one space. Keys: s space->base.lock, a atomic */
 struct sites {
-    bool off; /* s */
+    atomic_bool off; /* a: written under s */
     struct room {
         _Atomic uaddr_t addr; /* a: written under s */
         uint32_t entries;     /* s: page of platform.code */
@@ -155,13 +155,15 @@ struct hot_calls {
 
 /* See lane.c. Times in cycles of the CPU's counter. Key: O owner thread of the ctx */
 struct lane {
-    bool open;           /* O: the pair is parted, the slot says OPEN between requests */
-    unsigned streak;     /* O: calls in a row that could have come through the slot */
-    unsigned served;     /* O: requests since it opened */
-    unsigned sleeps;     /* O: of the owner thread, when guest code was left */
-    uint64_t answered;   /* O: when guest code was entered */
-    uint64_t not_before; /* O: no opening until then */
-    uint64_t backoff;    /* O */
+    bool open;         /* O: the pair is parted, the slot says OPEN between requests */
+    unsigned streak;   /* O: calls in a row that could have come through the slot */
+    unsigned served;   /* O: requests since it opened */
+    unsigned sleeps;   /* O: of the owner thread, when guest code was left */
+    uint64_t answered; /* O: when guest code was entered */
+    uint64_t taken;    /* O: when the request was taken that waits for its result; 0: none */
+    uint64_t owner_looked, guest_looked; /* O: not told yet; see struct platform_event */
+    uint64_t not_before;                 /* O: no opening until then */
+    uint64_t backoff;                    /* O */
 };
 
 /* Lifetime: unique (ctx_new .. ctx_free). Keys: O owner thread, a atomic, s space->base.lock */
@@ -293,8 +295,6 @@ enum site_heat seccomp_site_heat(struct platform_ctx *c, uaddr_t ip);
 int seccomp_space_site(struct platform_space *s, const struct platform_site *site);
 int seccomp_space_room(struct platform_space *s, uaddr_t addr);
 void seccomp_space_sites_off(struct platform_space *s);
-void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *answers,
-                         unsigned count);
 /* The caller maps or unmaps the range: versions in it go with what was there. */
 int MUST_CHECK seccomp_sites_changed_locked(struct platform_space *s, uaddr_t addr, size_t size)
     REQUIRES(s->base.lock);
@@ -310,6 +310,14 @@ void seccomp_sites_reset_locked(struct platform_space *s) REQUIRES(s->base.lock)
 int MUST_CHECK seccomp_sites_clone_locked(struct platform_space *to, struct platform_space *from)
     REQUIRES(from->base.lock);
 void seccomp_sites_free(struct platform_space *s);
+/* The part of platform.code that every room shows first. */
+extern const uint8_t g_lane_code[], g_lane_number[], g_lane_published[], g_lane_bell[],
+    g_lane_closed[], g_lane_jump[], g_lane_code_end[];
+
+/* --- settle.c --- */
+
+void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *answers,
+                         unsigned count);
 /* Is ip where lane code rings for the result of a request? */
 bool seccomp_site_rings(const struct platform_space *s, uaddr_t ip);
 /* Registers of a frame whose rip may be in entries or lane code: makes them those before or after
@@ -336,6 +344,8 @@ bool seccomp_lane_wait(struct platform_ctx *c);
 bool seccomp_lane_asks(const struct platform_ctx *c);
 /* Takes it. State LANE. */
 void seccomp_lane_take(struct platform_ctx *c);
+/* How long was looked, since this was asked last. */
+void seccomp_lane_tell(struct platform_ctx *c, struct platform_event *ev);
 /* The slot is closed, whatever it says; the pair is together again. */
 void seccomp_lane_close(struct platform_ctx *c);
 

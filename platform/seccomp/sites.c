@@ -14,8 +14,8 @@
  * not at all, and pages are exchanged whole, by mapping another: no thread sees half of a change.
  *
  * What is replaced: instructions of five bytes or more which set the number or touch no memory but
- * the stack, as C libraries have them before the call (find_form). For a shorter one, two bytes lead
- * to a pad between functions, if there is one near. Only their exact bytes, with the number that the
+ * the stack, as C libraries have them before the call (site_code.c). For a shorter one, two bytes lead
+ * to a pad behind the function, if there is one near. Only their exact bytes, with the number that the
  * call had, are taken; guest code that is made to look like this but means something else hurts
  * itself.
  *
@@ -32,7 +32,7 @@
  * no compiler expects anything of them.
  *
  * Segment base gs leads entries and lane code to the thread's slot. A guest that uses gs itself gets
- * no versions any more (seccomp_space_sites_off from frame.c).
+ * no versions any more (seccomp_space_sites_off from ctx.c).
  */
 #include <errno.h>
 #include <signal.h>
@@ -40,31 +40,20 @@
 #include <string.h>
 
 #include "platform/seccomp/seccomp_internal.h"
+#include "platform/seccomp/site_code.h"
 
 enum {
-    JUMP_SIZE = 5,
-    SHORT_JUMP_SIZE = 2,
-    SHORT_REACH = 120,
-    LEA_SIZE = 7,
-    SYSCALL_SIZE = 2,
-    FORM_MAX = 8,
     VERSION_MAX = 1024, /* per space */
+    PAGES_MAX = 1024,   /* of platform.code, for the whole sandbox: 4 MiB of the host's memory */
 };
 
-extern const uint8_t g_lane_code[], g_lane_number[], g_lane_published[], g_lane_bell[],
-    g_lane_closed[], g_lane_jump[], g_lane_code_end[];
-
-/* Users of each page of platform.code. Key: l ->lock */
+/* Users of each page of platform.code. Keys: I immutable, l ->lock, a atomic */
 struct pages {
     struct mutex lock; /* rank LEAF */
     uint32_t refs[SLOT_COUNT];
-    uint32_t lane; /* I: the page of lane code */
+    atomic_uint count; /* a: pages that are used */
+    uint32_t lane;     /* I: the page of lane code */
 };
-
-static uaddr_t lane_at(const uint8_t *label)
-{
-    return (uaddr_t)(label - g_lane_code);
-}
 
 /* --- pages --- */
 
@@ -75,13 +64,18 @@ static uint8_t *page_memory(const struct platform *p, uint32_t page)
 
 static uint32_t page_new(struct platform *p)
 {
-    uint32_t page = slots_get(&p->code);
+    struct pages *pages = p->pages;
+    uint32_t page = SLOT_NONE;
 
-    if (page != SLOT_NONE) {
-        mutex_lock(&p->pages->lock);
-        p->pages->refs[page] = 1;
-        mutex_unlock(&p->pages->lock);
+    if (atomic_fetch_add(&pages->count, 1) < PAGES_MAX)
+        page = slots_get(&p->code);
+    if (page == SLOT_NONE) {
+        atomic_fetch_sub(&pages->count, 1);
+        return SLOT_NONE;
     }
+    mutex_lock(&pages->lock);
+    pages->refs[page] = 1;
+    mutex_unlock(&pages->lock);
     return page;
 }
 
@@ -109,8 +103,10 @@ static void page_put(struct platform *p, uint32_t page)
     mutex_lock(&p->pages->lock);
     last = --p->pages->refs[page] == 0;
     mutex_unlock(&p->pages->lock);
-    if (last)
-        slots_put(&p->code, page);
+    if (!last)
+        return;
+    slots_put(&p->code, page);
+    atomic_fetch_sub(&p->pages->count, 1);
 }
 
 int seccomp_sites_init(struct platform *p)
@@ -237,7 +233,7 @@ void seccomp_sites_dropped_locked(struct platform_space *s, bool all)
         }
     }
     if (all)
-        st->off = false;
+        atomic_store(&st->off, false);
 }
 
 void seccomp_sites_reset_locked(struct platform_space *s)
@@ -252,7 +248,7 @@ int seccomp_sites_clone_locked(struct platform_space *to, struct platform_space 
     struct sites *a = &from->sites, *b = &to->sites;
     unsigned rooms = atomic_load(&a->room_count);
 
-    b->off = a->off;
+    atomic_store(&b->off, atomic_load(&a->off));
     if (rooms == 0)
         return 0;
     b->all = malloc(sizeof(*b->all) * SITE_MAX);
@@ -286,13 +282,13 @@ void seccomp_sites_free(struct platform_space *s)
 
 void seccomp_space_sites_off(struct platform_space *s)
 {
+    if (atomic_load(&s->sites.off)) /* what was shown went with the one who set it */
+        return;
     mutex_lock(&s->base.lock);
-    s->sites.off = true;
+    atomic_store(&s->sites.off, true);
     /* Without memory for the change they stay: they are right, only not for who looks closely. */
     IGNORE_RESULT(seccomp_sites_hide_locked(s, 0, s->base.high));
-    atomic_store(&s->base.pending, s->base.queue.forced  ? PENDING_FORCED
-                                   : s->base.queue.count ? PENDING_LAZY
-                                                         : PENDING_NONE);
+    stub_space_queue_changed_locked(&s->base);
     mutex_unlock(&s->base.lock);
 }
 
@@ -381,181 +377,6 @@ out:
 
 /* --- making a site --- */
 
-/* An instruction that can be replaced, and where the jump can stand. */
-struct form {
-    unsigned at, length; /* of the instruction, offset in the page */
-    unsigned pad;        /* where a long jump has room; at itself when that has */
-    bool sets_nr;
-};
-
-/* Five bytes between functions, after a return, within reach of a short jump at at. 0: none. */
-static unsigned find_pad(const uint8_t *code, unsigned at)
-{
-    static const uint8_t nops[][9] = {
-        {0x0f, 0x1f, 0x44, 0x00, 0x00},                         /* 5 bytes */
-        {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},                   /* 6 */
-        {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},             /* 7 */
-        {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},       /* 8 */
-        {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00}, /* 9 */
-    };
-    static const uint8_t traps[] = {0xcc, 0xcc, 0xcc, 0xcc, 0xcc}; /* Go */
-    static const uint8_t long_nop[] = {0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0};
-    unsigned end = MIN(at + SHORT_JUMP_SIZE + SHORT_REACH, (unsigned)STUB_PAGE - 16);
-
-    for (unsigned i = at + SHORT_JUMP_SIZE; i + 10 < end; i++) {
-        if (code[i] != 0xc3) /* ret */
-            continue;
-        for (unsigned k = 0; k < ARRAY_COUNT(nops); k++) {
-            if (memcmp(code + i + 1, nops[k], k + 5) == 0)
-                return i + 1;
-        }
-        if (memcmp(code + i + 1, long_nop, sizeof(long_nop)) == 0 ||
-            memcmp(code + i + 1, traps, sizeof(traps)) == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
-/* mov $nr, %eax that ends at end; not the end of a longer instruction. */
-static bool loads_nr(const uint8_t *code, unsigned end, uint32_t nr)
-{
-    uint32_t imm;
-
-    if (end < 6 || code[end - 5] != 0xb8 || (code[end - 6] & 0xf0) == 0x40)
-        return false;
-    memcpy(&imm, code + end - 4, sizeof(imm));
-    return imm == nr;
-}
-
-/* The length of a move or exclusive or of two registers that ends at end, when what stands before it
- * shows that it is one: the load of the number, or the whole of Go's Syscall6. 0: no. */
-static unsigned move_before(const uint8_t *code, unsigned end, uint32_t nr)
-{
-    static const uint8_t go[] = {0x49, 0x89, 0xf2, 0x48, 0x89, 0xfa,
-                                 0x48, 0x89, 0xce, 0x48, 0x89, 0xdf};
-
-    if (end >= sizeof(go) && memcmp(code + end - sizeof(go), go, sizeof(go)) == 0)
-        return 3;
-    if (end < 9 || code[end - 1] < 0xc0 || (code[end - 2] != 0x89 && code[end - 2] != 0x31))
-        return 0;
-    if ((code[end - 3] & 0xf0) == 0x40 && loads_nr(code, end - 3, nr))
-        return 3;
-    return loads_nr(code, end - 2, nr) ? 2 : 0;
-}
-
-static bool find_form(const struct platform_site *site, struct form *out)
-{
-    const uint8_t *code = site->bytes;
-    const unsigned end = (unsigned)(site->ip - SYSCALL_SIZE - site->page);
-    uint32_t imm;
-
-    if (end > STUB_PAGE)
-        return false;
-    *out = (struct form){.sets_nr = true};
-    if (end >= 7 && memcmp(code + end - 7, "\x48\xc7\xc0", 3) == 0) { /* mov $nr, %rax */
-        memcpy(&imm, code + end - 4, sizeof(imm));
-        out->length = 7;
-        if (imm == site->nr)
-            goto found;
-    }
-    if (loads_nr(code, end, site->nr)) {
-        out->length = 5;
-        goto found;
-    }
-    out->sets_nr = false;
-    if (end >= 5 &&
-        (memcmp(code + end - 5, "\x4c\x8b\x4c\x24\x08", 5) == 0 ||  /* mov 8(%rsp), %r9 */
-         memcmp(code + end - 5, "\x4c\x89\x5c\x24\x08", 5) == 0)) { /* mov %r11, 8(%rsp) */
-        out->length = 5;
-        goto found;
-    }
-    out->length = move_before(code, end, site->nr);
-    if (end >= 2 && site->nr == 0 &&
-        memcmp(code + end - 2, "\x31\xc0", 2) == 0) { /* xor %eax, %eax */
-        out->length = 2;
-        out->sets_nr = true;
-    }
-    out->at = end - out->length;
-    out->pad = out->length ? find_pad(code, out->at) : 0;
-    return out->pad != 0;
-found:
-    out->at = out->pad = end - out->length;
-    return true;
-}
-
-/* A jump or lea whose last four bytes are the distance to a target. */
-static bool put_rel32(uint8_t *to, uaddr_t next, uaddr_t target)
-{
-    int64_t rel = (int64_t)(target - next);
-    int32_t rel32 = (int32_t)rel;
-
-    if (rel != rel32)
-        return false;
-    memcpy(to, &rel32, sizeof(rel32));
-    return true;
-}
-
-/* The index of an answer that calls of this number may find in the slot; negative: none. */
-static int answer_index(uint32_t nr)
-{
-    static const uint16_t numbers[] = {39,  186, 102,
-                                       104, 107, 108}; /* getpid, gettid, get[e][ug]id */
-
-    static_assert(ARRAY_COUNT(numbers) <= ANSWER_COUNT, "room in the slot");
-    for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++) {
-        if (numbers[i] == nr)
-            return (int)i;
-    }
-    return -ENOENT;
-}
-
-/* Writes an entry that stands at at. False: something is out of reach. */
-static bool write_entry(uint8_t to[ENTRY_SIZE], uaddr_t at, uaddr_t lane, const struct site *st,
-                        const uint8_t *replaced)
-{
-    const uint8_t magic[] = {0x65,
-                             0x81,
-                             0x3c,
-                             0x25,
-                             SLOT_MAGIC,
-                             0,
-                             0,
-                             0, /* cmpl $MAGIC, %gs:.. */
-                             LANE_MAGIC & 0xff,
-                             LANE_MAGIC >> 8 & 0xff,
-                             LANE_MAGIC >> 16 & 0xff,
-                             LANE_MAGIC >> 24,
-                             0x75,
-                             0x16};                                   /* jne past the answer */
-    const uint8_t load[] = {0x65, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0, /* mov %gs:.., %rax */
-                            0x48, 0x85, 0xc0,                         /* test %rax, %rax */
-                            0x79, 0x08,                               /* jns past the answer */
-                            0x48, 0xf7, 0xd0};                        /* not %rax */
-    int answer = st->sets_nr ? answer_index(st->nr) : -1;
-    unsigned n = 0;
-
-    static_assert(SLOT_ANSWERS + 8 * ANSWER_COUNT < 256 && SLOT_MAGIC < 128, "one byte");
-    if (answer >= 0) {
-        memcpy(to, magic, sizeof(magic));
-        n = sizeof(magic);
-        memcpy(to + n, load, sizeof(load));
-        to[n + 5] = (uint8_t)(SLOT_ANSWERS + 8 * answer);
-        n += sizeof(load);
-        to[n] = 0xe9; /* jmp after */
-        if (!put_rel32(to + n + 1, at + n + JUMP_SIZE, st->ip))
-            return false;
-        n += JUMP_SIZE;
-    }
-    memcpy(to + n, replaced, st->length);
-    n += st->length;
-    memcpy(to + n, "\x48\x8d\x0d", 3); /* lea after(%rip), %rcx */
-    if (!put_rel32(to + n + 3, at + n + LEA_SIZE, st->ip))
-        return false;
-    n += LEA_SIZE;
-    to[n] = 0xe9; /* jmp lane code */
-    return put_rel32(to + n + 1, at + n + JUMP_SIZE, lane);
-}
-
 /* The index of the entry for calls from ip; negative: none. */
 static int find_site_locked(struct platform_space *s, uaddr_t ip) REQUIRES(s->base.lock)
 {
@@ -590,7 +411,7 @@ static int own_entries_locked(struct platform_space *s, struct room *r) REQUIRES
 
 /* The site's entry, new or old; *out_entry: its address. */
 static int get_entry_locked(struct platform_space *s, const struct platform_site *site,
-                            const struct form *form, uaddr_t *out_entry) REQUIRES(s->base.lock)
+                            const struct site_form *form, uaddr_t *out_entry) REQUIRES(s->base.lock)
 {
     struct sites *st = &s->sites;
     const struct site new = {.start = site->page + form->at,
@@ -598,6 +419,8 @@ static int get_entry_locked(struct platform_space *s, const struct platform_site
                              .nr = site->nr,
                              .sets_nr = form->sets_nr,
                              .length = (uint8_t)form->length};
+    struct site_entry entry = {
+        .after = site->ip, .replaced = site->bytes + form->at, .length = (uint8_t)form->length};
     int i = find_site_locked(s, site->ip), ret = -ENOSPC;
 
     if (i >= 0) {
@@ -611,6 +434,7 @@ static int get_entry_locked(struct platform_space *s, const struct platform_site
                    ? 0
                    : -EEXIST;
     }
+    entry.answer = form->sets_nr ? site_answer_index(site->nr) : -ENOENT;
     for (unsigned k = 0; k < atomic_load(&st->room_count) && ret == -ENOSPC; k++) {
         struct room *r = &st->rooms[k];
         unsigned at = r->count * ENTRY_SIZE;
@@ -620,10 +444,10 @@ static int get_entry_locked(struct platform_space *s, const struct platform_site
         ret = own_entries_locked(s, r);
         if (ret < 0)
             break;
-        *out_entry = r->addr + ROOM_ENTRIES_OFF + at;
+        entry.at = *out_entry = r->addr + ROOM_ENTRIES_OFF + at;
+        entry.lane = r->addr;
         ret = -ENOSPC; /* another room may be near enough */
-        if (write_entry(page_memory(s->platform, r->entries) + at, *out_entry, r->addr, &new,
-                        site->bytes + form->at)) {
+        if (site_write_entry((uint8_t *)page_memory(s->platform, r->entries) + at, &entry)) {
             st->all[k * ENTRY_COUNT + r->count++] = new;
             ret = 0;
         }
@@ -633,7 +457,7 @@ static int get_entry_locked(struct platform_space *s, const struct platform_site
 
 /* Maps a version of the page with the jump in it. */
 static int show_version_locked(struct platform_space *s, const struct platform_site *site,
-                               const struct form *form, uaddr_t entry) REQUIRES(s->base.lock)
+                               const struct site_form *form, uaddr_t entry) REQUIRES(s->base.lock)
 {
     struct platform *p = s->platform;
     struct sites *st = &s->sites;
@@ -661,19 +485,9 @@ static int show_version_locked(struct platform_space *s, const struct platform_s
         return -ENOMEM;
     code = page_memory(p, page);
     memcpy(code, old ? page_memory(p, old->copy) : site->bytes, STUB_PAGE);
-    /* Another site's jump may stand in the pad. */
-    if (memcmp(code + form->pad, site->bytes + form->pad, JUMP_SIZE) != 0) {
+    if (!site_write_jump(code, site->bytes, site->page, form, entry)) {
         page_put(p, page);
         return -EEXIST;
-    }
-    if (form->pad != form->at) {
-        code[form->at] = 0xeb;
-        code[form->at + 1] = (uint8_t)(form->pad - form->at - SHORT_JUMP_SIZE);
-    }
-    code[form->pad] = 0xe9;
-    if (!put_rel32(code + form->pad + 1, site->page + form->pad + JUMP_SIZE, entry)) {
-        page_put(p, page);
-        return -ERANGE;
     }
     for (unsigned i = 0; i < atomic_load(&st->room_count); i++) {
         if (!st->rooms[i].mapped && !st->rooms[i].gone) {
@@ -707,7 +521,7 @@ static int show_version_locked(struct platform_space *s, const struct platform_s
 
 /* Does the version that is shown have the site's jump already? */
 static bool shown_locked(struct platform_space *s, const struct platform_site *site,
-                         const struct form *form) REQUIRES(s->base.lock)
+                         const struct site_form *form) REQUIRES(s->base.lock)
 {
     const struct version *v = find_version_locked(s, site->page);
 
@@ -717,18 +531,22 @@ static bool shown_locked(struct platform_space *s, const struct platform_site *s
 
 int seccomp_space_site(struct platform_space *s, const struct platform_site *site)
 {
-    struct form form;
+    struct site_form form;
     uaddr_t entry;
     int ret = 0;
 
-    if (!find_form(site, &form))
+    if (atomic_load(&s->sites.off))
+        return -EAGAIN;
+    if (!site_find_form(site->bytes, (unsigned)(site->ip - SITE_SYSCALL_SIZE - site->page),
+                        site->nr, &form))
         return -EINVAL;
     /* What waits in the queue may be about the same page. */
     ret = stub_space_drain(&s->base, NULL);
     if (ret < 0)
         return ret;
     mutex_lock(&s->base.lock);
-    if (s->sites.off || atomic_load(&s->base.pending) != PENDING_NONE || !s->control.pid)
+    if (atomic_load(&s->sites.off) || atomic_load(&s->base.pending) != PENDING_NONE ||
+        !s->control.pid)
         ret = -EAGAIN;
     else if (!shown_locked(s, site, &form)) {
         ret = get_entry_locked(s, site, &form, &entry);
@@ -757,108 +575,4 @@ enum site_heat seccomp_site_heat(struct platform_ctx *c, uaddr_t ip)
     if (h->at[i].count == hot)
         return SITE_DONE;
     return ++h->at[i].count == hot ? SITE_HOT : SITE_COLD;
-}
-
-/* --- answers --- */
-
-void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *answers,
-                         unsigned count)
-{
-    /* Another thread may find the slot that c had a moment ago: taking back hurts nobody. */
-    uint8_t *slot = slots_at(&c->platform->stacks, atomic_load(&c->slot));
-    /* SAFETY: the slot is page aligned. */
-    _Atomic uint64_t *words = (_Atomic uint64_t *)(void *)(slot + SLOT_ANSWERS);
-
-    for (unsigned i = 0; i < ANSWER_COUNT && count == 0; i++)
-        atomic_store(&words[i], 0);
-    for (unsigned i = 0; i < count; i++) {
-        int k = answer_index(answers[i].nr);
-
-        if (k >= 0)
-            atomic_store(&words[k], ~(uint64_t)answers[i].value);
-    }
-}
-
-/* --- registers that stand in entries or lane code --- */
-
-static int room_of(const struct platform_space *s, uaddr_t ip)
-{
-    const unsigned count = atomic_load(&s->sites.room_count);
-
-    for (unsigned i = 0; i < count; i++) {
-        const uaddr_t addr = atomic_load(&s->sites.rooms[i].addr);
-
-        if (ip >= addr && ip < addr + PLATFORM_ROOM_SIZE)
-            return (int)i;
-    }
-    return -ENOENT;
-}
-
-bool seccomp_site_rings(const struct platform_space *s, uaddr_t ip)
-{
-    int i = room_of(s, ip);
-
-    return i >= 0 && ip == s->sites.rooms[i].addr + lane_at(g_lane_bell);
-}
-
-/* In an entry: nothing has happened. Back to the start, where nothing of the entry has been done;
- * else on to the system call. */
-static void settle_entry(const struct site *site, unsigned at, struct lx_regs *r)
-{
-    if (site->sets_nr) {
-        r->rax = site->nr;
-        r->rip = site->ip - SYSCALL_SIZE;
-    } else {
-        r->rip = at == 0 ? site->start : site->ip - SYSCALL_SIZE;
-    }
-}
-
-static void settle_lane(struct platform_ctx *c, uaddr_t at, struct lx_regs *r)
-{
-    uint8_t *slot = slots_at(&c->space->platform->stacks, c->thread.slot);
-    /* SAFETY: the slot is page aligned. */
-    atomic_uint *state = (atomic_uint *)(void *)(slot + SLOT_LANE);
-    uint64_t ip = 0, result;
-    uint32_t nr;
-
-    if (at < lane_at(g_lane_published) || at >= lane_at(g_lane_closed)) {
-        if (at >= lane_at(g_lane_number))
-            r->rax = (uint32_t)r->r11;
-        r->rip = r->rcx - (at == lane_at(g_lane_jump) ? 0 : SYSCALL_SIZE);
-        atomic_store(state, LANE_CLOSED);
-        return;
-    }
-    memcpy(&ip, slot + SLOT_RIP, sizeof(ip));
-    if (atomic_load(state) & (LANE_REQUEST | LANE_SLEEP)) {
-        memcpy(&nr, slot + SLOT_NR, sizeof(nr));
-        r->rax = nr;
-        r->rip = ip - SYSCALL_SIZE;
-        atomic_store(state, LANE_CLOSED);
-        return;
-    }
-    memcpy(&result, slot + SLOT_ARGS, sizeof(result));
-    r->rax = result;
-    r->rip = ip;
-}
-
-bool seccomp_site_settle(struct platform_ctx *c, struct lx_regs *r)
-{
-    struct platform_space *s = c->space;
-    const int room = room_of(s, r->rip);
-    unsigned at, i;
-
-    if (likely(room < 0))
-        return false;
-    at = (unsigned)(r->rip - s->sites.rooms[room].addr);
-    if (at < ROOM_ENTRIES_OFF) {
-        settle_lane(c, at, r);
-        return true;
-    }
-    at -= ROOM_ENTRIES_OFF;
-    i = at / ENTRY_SIZE;
-    mutex_lock(&s->base.lock);
-    if (i < s->sites.rooms[room].count)
-        settle_entry(&s->sites.all[(unsigned)room * ENTRY_COUNT + i], at % ENTRY_SIZE, r);
-    mutex_unlock(&s->base.lock);
-    return true;
 }

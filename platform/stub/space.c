@@ -139,8 +139,7 @@ static int changing_locked(struct stub_space *s, enum change_kind kind, int prot
     return s->ops->changing ? s->ops->changing(s, kind, prot & PROT_WRITE, addr, size) : 0;
 }
 
-/* After every change of the queue. */
-static void queue_changed_locked(struct stub_space *s) REQUIRES(s->lock)
+void stub_space_queue_changed_locked(struct stub_space *s)
 {
     struct platform_ctx *by;
 
@@ -167,7 +166,7 @@ int stub_space_map(struct platform_space *space, uaddr_t addr, size_t size, int 
     ret = changing_locked(s, CHANGE_MAP, prot, addr, size);
     if (ret == 0)
         ret = queue_map(&s->queue, &s->mapped, &ch);
-    queue_changed_locked(s);
+    stub_space_queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }
@@ -183,7 +182,7 @@ int stub_space_unmap(struct platform_space *space, uaddr_t addr, size_t size)
     ret = changing_locked(s, CHANGE_UNMAP, 0, addr, size);
     if (ret == 0)
         ret = queue_unmap(&s->queue, &s->mapped, addr, size);
-    queue_changed_locked(s);
+    stub_space_queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }
@@ -199,7 +198,7 @@ int stub_space_protect(struct platform_space *space, uaddr_t addr, size_t size, 
     ret = changing_locked(s, CHANGE_PROTECT, prot, addr, size);
     if (ret == 0)
         ret = queue_protect(&s->queue, &s->mapped, addr, size, prot);
-    queue_changed_locked(s);
+    stub_space_queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }
@@ -215,7 +214,7 @@ int stub_space_clear(struct platform_space *space)
     ret = changing_locked(s, CHANGE_UNMAP, 0, 0, s->high);
     if (ret == 0)
         ret = queue_unmap(&s->queue, &s->mapped, s->low, s->high - s->low);
-    queue_changed_locked(s);
+    stub_space_queue_changed_locked(s);
     mutex_unlock(&s->lock);
     return ret;
 }

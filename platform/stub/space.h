@@ -115,6 +115,8 @@ int stub_space_clear(struct platform_space *space);
 int MUST_CHECK stub_space_drain(struct stub_space *s, struct platform_ctx *by);
 int MUST_CHECK stub_space_drain_locked(struct stub_space *s, struct platform_ctx *by)
     REQUIRES(s->lock);
+/* To be called after every change of the queue; may apply it when it has become long. */
+void stub_space_queue_changed_locked(struct stub_space *s) REQUIRES(s->lock);
 /* Would a fault at addr be helped by applying the queue? */
 bool stub_space_addr_pending(struct stub_space *s, uaddr_t addr);
 /* Did the host refuse to map addr? */

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "platform/base/placement.h"
 #include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
 
@@ -56,7 +57,7 @@ bool kernel_cpu_usable(uint32_t nr)
 
 uint32_t kernel_cpu_now(void)
 {
-    int cpu = sched_getcpu();
+    int cpu = placement_cpu();
 
     return cpu < 0 ? 0 : (uint32_t)cpu;
 }

@@ -55,11 +55,18 @@ __asm__(".pushsection .text.sites, \"ax\"\n"
         "site_go: movq %rsi, %r10\n movq %rdi, %rdx\n movq %rcx, %rsi\n movq %rbx, %rdi\n "
         "syscall\n ret\n"
         ".byte 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc\n"
+        ".balign 16\n"
+        /* No padding: the instruction before the no-op ends like a return, and runs into it. */
+        "site_ran: xorl %eax, %eax\n syscall\n movq %rax, %rbx\n"
+        ".byte 0x0f, 0x1f, 0x44, 0, 0\n"
+        "addq $1, %r12\n ret\n"
+        ".balign 16\n"
+        "site_getcpu: movl $309, %eax\n syscall\n ret\n"
         ".balign 4096\n"
         "sites_end:\n"
         ".popsection\n");
 extern const uint8_t site_mov[], site_mov_call[], site_rax[], site_read[], site_any[], site_fcntl[],
-    site_getuid[], site_gettid[], site_move[], site_go[], sites_end[];
+    site_getuid[], site_gettid[], site_move[], site_go[], site_ran[], site_getcpu[], sites_end[];
 
 struct regs {
     uint64_t rax, rdi, rsi, rdx, r10, r8, r9, rbx, rbp, r12, r13, r14, r15;
@@ -564,6 +571,39 @@ TEST(two_sites_share_a_page_of_padding)
         REQUIRE(call3(site_rax, 0, 0, 0) == getpid());
         REQUIRE(call3(site_getuid, 0, 0, 0) == (long)getuid());
     }
+}
+
+TEST(padding_that_is_run_into)
+{
+    for (int i = 0; i < HOT; i++) {
+        struct regs r = {.rdi = (uint64_t)-1, .r12 = 7};
+
+        call(site_ran, &r);
+        REQUIRE((long)r.rax == -EBADF && r.rbx == r.rax && r.r12 == 8);
+    }
+}
+
+/* ---- where it runs ---- */
+
+TEST(getcpu_tells_the_threads_own)
+{
+    cpu_set_t all, one;
+    unsigned cpu;
+
+    REQUIRE(sched_getaffinity(0, sizeof(all), &all) == 0);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &all))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(i, &one);
+        REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+        for (int k = 0; k < HOT * 10; k++) {
+            cpu = 12345;
+            REQUIRE(call3(site_getcpu, (long)&cpu, 0, 0) == 0);
+            REQUIRE((int)cpu == i);
+        }
+    }
+    CHECK_EQ(sched_setaffinity(0, sizeof(all), &all), 0);
 }
 
 /* ---- gs ---- */
