@@ -61,6 +61,9 @@ enum platform_access {
 struct platform_event {
     enum platform_event_kind kind;
     bool hot_site; /* SYSCALL: space_site for this call would pay; see "Call sites" */
+    /* What CPU clocks count though nobody worked: how long the owner looked for this event instead of
+     * sleeping, and the guest thread for the result of the call before. In cycles of the CPU's counter. */
+    uint64_t owner_looked, guest_looked;
     /* FAULT */
     uaddr_t fault_addr;
     uint32_t fault_access; /* PLATFORM_ACCESS_* bits; 0: the platform cannot tell (ptrace) */

@@ -113,7 +113,7 @@ foreach(source ${guest_sources})
             ${name} $<TARGET_FILE:${target}>)
     endforeach()
     # Every call that can goes another way than calls usually do.
-    if(family MATCHES "^(process|signal|futex|ptrace|mm|security)$" AND "seccomp" IN_LIST RUNSC_TEST_PLATFORMS)
+    if(family MATCHES "^(process|signal|futex|ptrace|mm|security|time)$" AND "seccomp" IN_LIST RUNSC_TEST_PLATFORMS)
         add_our_test(lanes/${name} 120 lanes ${CMAKE_COMMAND} -E env RUN_GUEST_OPTIONS=--lanes=eager
             ${tests_dir}/support/run_guest seccomp ${name} $<TARGET_FILE:${target}>)
     endif()

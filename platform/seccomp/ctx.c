@@ -614,13 +614,11 @@ int seccomp_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platfor
             break;
         ret = run_once(c, regs, ev);
     } while (ret == 0);
-    if (likely(ret > 0))
-        return 0;
-    if (ret == 0) {
-        *ev = (struct platform_event){.kind = PLATFORM_INTERRUPTED};
-        return 0;
+    if (unlikely(ret <= 0)) {
+        *ev = (struct platform_event){.kind = ret == 0 ? PLATFORM_INTERRUPTED : PLATFORM_DEAD};
+        if (ret < 0)
+            lose(c, ret);
     }
-    lose(c, ret);
-    *ev = (struct platform_event){.kind = PLATFORM_DEAD};
+    seccomp_lane_tell(c, ev);
     return 0;
 }

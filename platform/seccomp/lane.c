@@ -192,6 +192,17 @@ void seccomp_lane_enter(struct platform_ctx *c)
     if (l->open && c->thread.state != THREAD_LANE)
         atomic_store(state_of(c), LANE_OPEN);
     l->answered = cycles();
+    if (l->taken) {
+        l->guest_looked += MIN(l->answered - l->taken, us(LOOK_US)); /* then it sleeps */
+        l->taken = 0;
+    }
+}
+
+void seccomp_lane_tell(struct platform_ctx *c, struct platform_event *ev)
+{
+    ev->owner_looked = c->lane.owner_looked;
+    ev->guest_looked = c->lane.guest_looked;
+    c->lane.owner_looked = c->lane.guest_looked = 0;
 }
 
 /* --- requests --- */
@@ -209,6 +220,7 @@ void seccomp_lane_take(struct platform_ctx *c)
     c->thread.state = THREAD_LANE;
     c->thread.rang = false;
     c->lane.served++;
+    c->lane.taken = cycles();
     c->lane.sleeps = atomic_load_explicit(&g_placement_sleeps, memory_order_relaxed);
 }
 
@@ -232,6 +244,14 @@ void seccomp_lane_answer(struct platform_ctx *c, uint64_t result)
     seccomp_lane_close(c);
 }
 
+/* A look that began when guest code was entered has found a request. */
+static bool found(struct platform_ctx *c)
+{
+    seccomp_lane_take(c);
+    c->lane.owner_looked += c->lane.taken - c->lane.answered;
+    return true;
+}
+
 /* Anything but a request that the owner should look at? */
 static bool look_elsewhere(struct platform_ctx *c)
 {
@@ -246,35 +266,32 @@ static bool look_elsewhere(struct platform_ctx *c)
 bool seccomp_lane_wait(struct platform_ctx *c)
 {
     atomic_uint *state = state_of(c);
-    uint64_t start = cycles(), last = start, now;
+    uint64_t last = c->lane.answered, now = last;
 
     for (unsigned i = 1;; i++) {
         /* acquire: pairs with the guest's store after its arguments */
         unsigned s = atomic_load_explicit(state, memory_order_acquire);
 
-        if (s == LANE_REQUEST) {
-            seccomp_lane_take(c);
-            return true;
-        }
+        if (s == LANE_REQUEST)
+            return found(c);
         if (s != LANE_OPEN && s != LANE_CLOSED)
             break;
         relax();
         if (i % LOOKS_PER_CHECK)
             continue;
         now = cycles();
-        if (now - last > us(LOST_US) || now - start > us(LOOK_US) || look_elsewhere(c))
+        if (now - last > us(LOST_US) || now - c->lane.answered > us(LOOK_US) || look_elsewhere(c))
             break;
         last = now;
     }
     if (!(atomic_fetch_and(state, ~(unsigned)LANE_OPEN) & LANE_OPEN)) {
         for (int i = 0; i < WRITE_LOOKS; i++) {
-            if (atomic_load_explicit(state, memory_order_acquire) == LANE_REQUEST) {
-                seccomp_lane_take(c);
-                return true;
-            }
+            if (atomic_load_explicit(state, memory_order_acquire) == LANE_REQUEST)
+                return found(c);
             relax();
         }
     }
+    c->lane.owner_looked += now - c->lane.answered;
     seccomp_lane_close(c);
     return false;
 }

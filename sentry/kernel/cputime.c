@@ -9,6 +9,10 @@
  * are converted with the ratio of cycles to monotonic time since boot, so nothing needs
  * calibration.
  *
+ * With some platforms the two look for each other instead of sleeping, for short times (struct
+ * platform_event): that is on both clocks, and taken off again. What is looked in this moment is not
+ * known yet, so what has been said once is the least that is said later.
+ *
  * What runs guest code is replaced by exec and may have served another task before; guest_base is
  * where its clock stood, guest_done what earlier ones used. The owner changes the three under
  * guest_seq (odd while it does), readers try again.
@@ -40,6 +44,24 @@ static uint64_t cycles_to_ns(uint64_t cycles)
     return (uint64_t)((unsigned __int128)cycles * ns / all);
 }
 
+/* What is left of a clock's time without that in which somebody only looked. */
+static uint64_t worked(uint64_t ns, const atomic_ulong *looked)
+{
+    uint64_t vain = cycles_to_ns(atomic_load(looked));
+
+    return ns > vain ? ns - vain : 0;
+}
+
+/* Time does not go back. */
+static uint64_t told(atomic_ulong *most, uint64_t ns)
+{
+    unsigned long before = atomic_load(most);
+
+    while (before < ns && !atomic_compare_exchange_weak(most, &before, ns))
+        ;
+    return MAX(before, ns);
+}
+
 void cputime_thread_begin(struct task *t)
 {
     int clock = host_cpu_clock(gettid(), /*thread=*/true);
@@ -53,7 +75,8 @@ void cputime_thread_end(struct task *t)
     struct ktask_private *k = t->k;
     int clock = atomic_load(&k->sentry_clock);
 
-    atomic_store(&k->stime_final, host_cpu_clock_ns(clock) - k->stime_base);
+    atomic_store(&k->stime_final,
+                 worked(host_cpu_clock_ns(clock) - k->stime_base, &k->owner_looked));
     atomic_store(&k->sentry_clock, 0);
 }
 
@@ -116,12 +139,15 @@ struct cpu_times task_cpu_times(struct task *t)
     int clock = atomic_load(&k->sentry_clock);
     struct cpu_times out;
 
-    out.utime = g_platform_ops->ctx_cpu_clock ? guest_ns(k) : guest_wall_ns(k);
+    out.utime =
+        g_platform_ops->ctx_cpu_clock ? worked(guest_ns(k), &k->guest_looked) : guest_wall_ns(k);
     out.stime = clock ? host_cpu_clock_ns(clock) : 0;
     if (out.stime > k->stime_base)
-        out.stime -= k->stime_base;
+        out.stime = worked(out.stime - k->stime_base, &k->owner_looked);
     else
         out.stime = atomic_load(&k->stime_final);
+    out.utime = told(&k->utime_told, out.utime);
+    out.stime = told(&k->stime_told, out.stime);
     return out;
 }
 

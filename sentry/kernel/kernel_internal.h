@@ -178,8 +178,10 @@ struct ktask_private {
     int64_t call_result;                 /* T: its result meanwhile */
     uint64_t trapno, trap_err, trap_cr2; /* T: last fault, for signal frames */
 
-    atomic_ulong guest_cycles;           /* a: written by own thread */
-    atomic_ulong enter_cycles;           /* a: cycle counter at entry to guest code, 0 outside */
+    atomic_ulong guest_cycles; /* a: written by own thread */
+    atomic_ulong enter_cycles; /* a: cycle counter at entry to guest code, 0 outside */
+    atomic_ulong owner_looked, guest_looked; /* a: cycles; written by own thread; see cputime.c */
+    atomic_ulong utime_told, stime_told;     /* a: the most that task_cpu_times said */
     atomic_int sentry_clock;             /* a: host CPU clock of the sentry thread, 0 when gone */
     atomic_int guest_clock;              /* a: of what runs guest code, 0: none; see cputime.c */
     atomic_uint guest_seq;               /* a */
@@ -358,6 +360,19 @@ static inline uint64_t cycles_now(void)
 void cputime_init(void);
 void cputime_thread_begin(struct task *t);
 void cputime_thread_end(struct task *t);
+/* Own thread: what its clocks counted in vain. */
+static inline void cputime_looked(struct ktask_private *k, const struct platform_event *ev)
+{
+    /* relaxed: as guest_cycles */
+    atomic_store_explicit(&k->owner_looked,
+                          atomic_load_explicit(&k->owner_looked, memory_order_relaxed) +
+                              ev->owner_looked,
+                          memory_order_relaxed);
+    atomic_store_explicit(&k->guest_looked,
+                          atomic_load_explicit(&k->guest_looked, memory_order_relaxed) +
+                              ev->guest_looked,
+                          memory_order_relaxed);
+}
 /* The owner of t->ctx tells that it got one, that another host process serves it, or (gone) that it
  * is about to be freed. */
 void cputime_guest_changed(struct task *t, bool gone);

@@ -226,6 +226,8 @@ void task_run(struct task *t)
                                   (cycles_now() - start),
                               memory_order_relaxed);
         atomic_store_explicit(&k->enter_cycles, 0, memory_order_relaxed);
+        if (unlikely(ev.owner_looked | ev.guest_looked))
+            cputime_looked(k, &ev);
         /* release: whatever follows may free ctx; pairs with nothing stronger than the group lock.
          */
         atomic_store_explicit(&k->in_guest, 0, memory_order_release);

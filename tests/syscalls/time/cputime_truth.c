@@ -97,6 +97,28 @@ static void *burn_thread(void *arg)
     return NULL;
 }
 
+/* However calls are made: two CPUs may be at work for one thread, or seem to be. */
+TEST(calls_use_one_cpu)
+{
+    long long wall = test_now_ms(), cpu = usage_us(RUSAGE_SELF),
+              own = clock_us(CLOCK_THREAD_CPUTIME_ID);
+    long long end = wall + WALL_MS, last = own, now;
+    char byte;
+
+    do {
+        for (int i = 0; i < 2000; i++)
+            CHECK_EQ(sys(SYS_read, -1, &byte, 1), -EBADF);
+        now = clock_us(CLOCK_THREAD_CPUTIME_ID);
+        CHECK(now >= last);
+        last = now;
+    } while (test_now_ms() < end);
+    wall = (test_now_ms() - wall) * 1000;
+    cpu = usage_us(RUSAGE_SELF) - cpu;
+    own = clock_us(CLOCK_THREAD_CPUTIME_ID) - own;
+    CHECK(cpu <= wall * 11 / 10 + 20000);
+    CHECK(own <= wall * 11 / 10 + 20000);
+}
+
 TEST(threads_add_up)
 {
     long long each[8] = {0}, sum = 0, before = clock_us(CLOCK_PROCESS_CPUTIME_ID), all;
