@@ -26,6 +26,7 @@
 #include "sentry/abi/prctl.h"
 #include "sentry/abi/signal.h"
 #include "sentry/boot/control.h"
+#include "sentry/boot/idmaps.h"
 #include "sentry/boot/network.h"
 #include "sentry/boot/resources.h"
 #include "sentry/core/clock.h"
@@ -478,6 +479,9 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
                          sc->first, e);
     if (ret < 0)
         return ret;
+    ret = sc->first ? boot_idmaps(c->spec) : 0;
+    if (ret < 0)
+        return boot_error_set(e, 1, "linux.uidMappings: %s", strerror(-ret));
     ret = enter_namespaces(c, cg);
     if (ret < 0)
         return boot_error_set(e, 1, "namespaces: %s", strerror(-ret));

@@ -15,6 +15,7 @@
 #include "sentry/core/pidns.h"
 
 static struct id_extent g_identity[] = {{0, 0, 0xffffffffu}};
+static const struct id_map g_all_ids = {1, g_identity};
 
 struct userns g_init_userns = {
     .refs = REFS_INIT,
@@ -24,6 +25,35 @@ struct userns g_init_userns = {
     .gid_map = {1, g_identity},
     .parent_could_setfcap = true,
 };
+
+/* What the initial namespace's ids are outside of the sandbox; count 0: nobody said. */
+static struct id_map g_outside_uids, g_outside_gids;
+
+int userns_init_map(bool gid, const struct id_extent *outside, uint32_t count)
+{
+    struct id_map *inside = gid ? &g_init_userns.gid_map : &g_init_userns.uid_map;
+    struct id_map *shown = gid ? &g_outside_gids : &g_outside_uids;
+    struct id_extent *in, *out;
+
+    if (count == 0 || count > USERNS_MAX_EXTENTS)
+        return -EINVAL;
+    in = calloc(count, sizeof(*in));
+    out = calloc(count, sizeof(*out));
+    if (!in || !out) {
+        free(in);
+        free(out);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = outside[i];
+        in[i] = (struct id_extent){out[i].first, out[i].first, out[i].count};
+    }
+    shown->extents = out;
+    inside->extents = in;
+    atomic_store(&shown->count, count);
+    atomic_store(&inside->count, count);
+    return 0;
+}
 
 struct userns *userns_init_get(void)
 {
@@ -279,8 +309,13 @@ size_t userns_map_format(struct userns *ns, bool gid, const struct userns *reade
     /* A reader inside sees ids of the parent, others their own. */
     const struct userns *lower = reader == ns && ns->parent ? ns->parent : reader;
     const struct id_map *lm = gid ? &lower->gid_map : &lower->uid_map;
+    const struct id_map *outside = gid ? &g_outside_gids : &g_outside_uids;
     size_t len = 0;
 
+    if (ns == &g_init_userns && reader == ns && atomic_load(&outside->count)) {
+        m = outside;
+        lm = &g_all_ids;
+    }
     for (uint32_t i = 0; i < count; i++)
         len += (size_t)snprintf(len < size ? buf + len : NULL, len < size ? size - len : 0,
                                 "%10u %10u %10u\n", m->extents[i].first,

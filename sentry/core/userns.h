@@ -41,6 +41,9 @@ struct userns {
 
 extern struct userns g_init_userns;
 
+/* The initial namespace of a sandbox whose host gave it a user namespace: these ids and no others, and what they are outside (extents'
+ * `kernel`), which is what readers inside are shown. Once, before the first task: nothing is locked. -ENOMEM, -EINVAL. */
+int MUST_CHECK userns_init_map(bool gid, const struct id_extent *outside, uint32_t count);
 /* unshare/clone CLONE_NEWUSER by a task with the given credentials: -EPERM, -ENOSPC, -ENOMEM. */
 int MUST_CHECK userns_new(const struct cred *creator, struct userns **out);
 /* Is ns a descendant of (or the same as) ancestor? */

@@ -15,6 +15,14 @@ runsc run --bundle "$work/b" c1 >"$work/out" 2>"$work/err" </dev/null || fail "r
 [ "$(cat "$work/out")" = $'0:0\n5:6\n1' ] || fail "inside: $(cat "$work/out")"
 [ "$(stat -c %u:%g "$work/b/rootfs/new")" = 300005:300006 ] || fail "outside: $(stat -c %u:%g "$work/b/rootfs/new")"
 
+# What a user namespace says of itself, and that there are no other ids.
+echo far:x:2000:2000::/:/bin/sh >>"$work/b/rootfs/etc/passwd"
+for applet in start-stop-daemon grep; do ln -s busybox "$work/b/rootfs/bin/$applet"; done
+jq '.process.args=["sh","-c","cat /proc/self/uid_map /proc/1/gid_map; start-stop-daemon -S -c far -x /bin/true 2>&1 | grep -c Invalid"]
+    | .process.capabilities |= map_values(. + ["CAP_SETUID","CAP_SETGID"])' "$work/b/config.json" >"$work/c" && cp "$work/c" "$work/b/config.json"
+out=$(runsc run --bundle "$work/b" c1 2>"$work/err" </dev/null)
+[ "$(tr -s ' ' <<<"$out")" = $' 0 300000 1000\n 0 300000 1000\n1' ] || fail "maps inside: $out $(cat "$work/err")"
+
 # A mount source that only the host's root can reach.
 mkdir -p "$work/private/dir"
 chmod 700 "$work/private"
