@@ -111,20 +111,16 @@ int mntns_copy(struct mntns *old, struct userns *owner, struct fs_ctx *fs, struc
         ns->root = top;
         for (a = old->root, b = top; b; a = mount_next(a, old->root), b = mount_next(b, top)) {
             mount_enter_ns(b, ns);
-            if (lesser) {
-                /* Nobody may look below what the owner of the original covered; nothing is below
-                 * the root. */
-                if (b != top)
-                    atomic_fetch_or(&b->flags, MOUNT_LOCKED);
-                if (b->propagation & LX_MS_SHARED) {
-                    b->master_group = b->peer_group;
-                    b->peer_group = 0;
-                    b->propagation = LX_MS_SLAVE;
-                }
+            if (lesser && (b->propagation & LX_MS_SHARED)) {
+                b->master_group = b->peer_group;
+                b->peer_group = 0;
+                b->propagation = LX_MS_SLAVE;
             }
             move_path(&root, a, b);
             move_path(&cwd, a, b);
         }
+        if (lesser)
+            mount_lock_tree(top);
     }
     mutex_unlock(&g_mount_lock);
     if (ret == 0 && fs) {
@@ -277,7 +273,7 @@ static void line_mountstats(struct text *t, struct mount *m, const char *where)
 static bool shows_all_locked(const struct mount *m, bool readonly)
 {
     bool readonly_stays = (m->super->flags & SUPER_READONLY) ||
-                          ((m->flags & MOUNT_LOCKED) && (m->flags & MOUNT_READONLY));
+                          ((m->flags & MOUNT_FLAGS_LOCKED) && (m->flags & MOUNT_READONLY));
     struct mount *child;
 
     if (m->root != m->super->root || (readonly_stays && !readonly))

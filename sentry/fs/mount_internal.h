@@ -29,6 +29,9 @@ extern struct list g_attached_mounts;
 int MUST_CHECK umount_tree(struct mount *top, struct list *gone) REQUIRES(g_mount_lock);
 void umount_list_put(struct list *gone);
 bool mount_in_ns(const struct mount *m, const struct mntns *ns);
+/* For a namespace with a lesser owner: nobody there may look below what is covered in the tree (nothing is below its top), or
+ * drop what a mount forbids. */
+void mount_lock_tree(struct mount *top) REQUIRES(g_mount_lock);
 /* A copy of m and, when recursive, of what is mounted below root; detached. */
 int MUST_CHECK mount_copy_tree(struct mount *m, struct dentry *root, bool recursive,
                                bool keep_unbindable, struct mount **out) REQUIRES(g_mount_lock);

@@ -58,7 +58,7 @@ int fs_type_new_mount(const struct fs_type *type, const char *source, const char
 static int copy_one(struct mount *m, struct dentry *root, struct mount **out)
 {
     struct mount *c;
-    int ret = mount_alloc(m->super, root, m->flags & ~MOUNT_LOCKED, m->source, &c);
+    int ret = mount_alloc(m->super, root, m->flags, m->source, &c);
 
     if (ret < 0)
         return ret;
@@ -80,7 +80,8 @@ int mount_copy_tree(struct mount *m, struct dentry *root, bool recursive, bool k
     if (ret < 0)
         return ret;
     top->copy_of = m;
-    at_copy = top; /* copy of the mount that `from`'s parent is */
+    top->flags &= ~MOUNT_LOCKED; /* of its own, it may be taken away again */
+    at_copy = top;               /* copy of the mount that `from`'s parent is */
     from = recursive ? mount_next(m, m) : NULL;
     while (from) {
         struct mount *c, *parent_from = from->parent;
@@ -90,6 +91,10 @@ int mount_copy_tree(struct mount *m, struct dentry *root, bool recursive, bool k
         /* at_copy stands for the last copied mount: go up to the copy of from's parent. */
         while (at_copy->copy_of != parent_from && at_copy != top)
             at_copy = at_copy->parent;
+        if (skip && (from->flags & MOUNT_LOCKED) && (from->propagation & LX_MS_UNBINDABLE)) {
+            ret = -EPERM;
+            break;
+        }
         if (skip) {
             from = mount_skip(from, m);
             continue;
@@ -129,6 +134,25 @@ void mount_dissolve(struct mount *m)
     umount_list_put(&gone);
 }
 
+/* A copy without them would show what they cover. */
+static bool has_locked_children(const struct mount *m, const struct dentry *root)
+    REQUIRES(g_mount_lock)
+{
+    struct mount *child;
+
+    list_for_each_entry(child, &m->children, child) {
+        if ((child->flags & MOUNT_LOCKED) && dentry_is_below(child->mountpoint, root))
+            return true;
+    }
+    return false;
+}
+
+void mount_lock_tree(struct mount *top)
+{
+    for (struct mount *m = top; m; m = mount_next(m, top))
+        atomic_fetch_or(&m->flags, MOUNT_FLAGS_LOCKED | (m == top ? 0 : MOUNT_LOCKED));
+}
+
 int mount_clone_at(const struct path *from, bool recursive, struct mount **out)
 {
     int ret;
@@ -137,6 +161,8 @@ int mount_clone_at(const struct path *from, bool recursive, struct mount **out)
     if (from->mnt->propagation & LX_MS_UNBINDABLE)
         ret = -EINVAL;
     else if (from->mnt->ns && !mount_in_ns(from->mnt, curr()->mntns))
+        ret = -EINVAL;
+    else if (!recursive && has_locked_children(from->mnt, from->dentry))
         ret = -EINVAL;
     else
         ret = mount_copy_tree(from->mnt, from->dentry, recursive, /*keep_unbindable=*/false, out);
@@ -218,7 +244,7 @@ static bool locked_flags_dropped(const struct mount *m, uint32_t flags)
 {
     const uint32_t keep = MOUNT_READONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC;
 
-    return (m->flags & MOUNT_LOCKED) && (m->flags & keep & ~flags);
+    return (m->flags & MOUNT_FLAGS_LOCKED) && (m->flags & keep & ~flags);
 }
 
 int vfs_remount_bind(const struct path *p, uint32_t flags)
@@ -230,7 +256,7 @@ int vfs_remount_bind(const struct path *p, uint32_t flags)
     if (mount_in_ns(m, curr()->mntns) && p->dentry == m->root) {
         ret = locked_flags_dropped(m, flags) ? -EPERM : 0;
         if (ret == 0)
-            m->flags = flags | (m->flags & MOUNT_LOCKED);
+            m->flags = flags | (m->flags & (MOUNT_LOCKED | MOUNT_FLAGS_LOCKED));
     }
     mutex_unlock(&g_mount_lock);
     return ret;
@@ -253,7 +279,7 @@ int vfs_remount_super(const struct path *p, uint32_t super_flags, uint32_t flags
     ret = s->ops->remount && options && *options ? s->ops->remount(s, options) : 0;
     if (ret == 0) {
         s->flags = (s->flags & ~SUPER_READONLY) | (super_flags & SUPER_READONLY);
-        m->flags = flags | (m->flags & MOUNT_LOCKED);
+        m->flags = flags | (m->flags & (MOUNT_LOCKED | MOUNT_FLAGS_LOCKED));
     }
 out:
     mutex_unlock(&g_mount_lock);

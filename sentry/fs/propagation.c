@@ -119,6 +119,8 @@ int propagate_mount(struct mount *m, struct mount *parent, struct dentry *at, st
         ret = mount_copy_tree(m, m->root, /*recursive=*/true, /*keep_unbindable=*/true, &copy);
         if (ret < 0)
             return ret;
+        if (r->ns->userns != parent->ns->userns)
+            mount_lock_tree(copy);
         join_groups(copy, r, parent);
         while ((on = mount_child_at(where, where_at)) != NULL) {
             where = on;

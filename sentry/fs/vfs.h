@@ -293,15 +293,18 @@ static inline bool path_equal(const struct path *a, const struct path *b)
     return a->mnt == b->mnt && a->dentry == b->dentry;
 }
 
-#define MOUNT_READONLY    0x01u
-#define MOUNT_NOSUID      0x02u
-#define MOUNT_NODEV       0x04u
-#define MOUNT_NOEXEC      0x08u
-#define MOUNT_NOATIME     0x10u
-#define MOUNT_NODIRATIME  0x20u
-#define MOUNT_RELATIME    0x40u
-#define MOUNT_LOCKED      0x80u /* came from a more privileged namespace */
+#define MOUNT_READONLY   0x01u
+#define MOUNT_NOSUID     0x02u
+#define MOUNT_NODEV      0x04u
+#define MOUNT_NOEXEC     0x08u
+#define MOUNT_NOATIME    0x10u
+#define MOUNT_NODIRATIME 0x20u
+#define MOUNT_RELATIME   0x40u
+#define MOUNT_LOCKED                                                                               \
+    0x80u /* came with one above it from a more privileged namespace: stays where it is */
 #define MOUNT_NOSYMFOLLOW 0x100u
+#define MOUNT_FLAGS_LOCKED                                                                         \
+    0x200u /* came from a more privileged namespace: keeps its restrictions */
 
 uint32_t mount_flags(const struct mount *m);
 struct super *mount_super(const struct mount *m);

@@ -78,7 +78,7 @@ static long mount_new(const char *type_name, const char *source, const char *opt
     if (ret < 0)
         return ret;
     ret = fs_type_new_mount(type, source, options, (ms & LX_MS_RDONLY) ? SUPER_READONLY : 0,
-                            mount_flags_of(ms) & ~MOUNT_READONLY, &m);
+                            mount_flags_of(ms), &m);
     if (ret < 0)
         return ret;
     ret = mount_graft(m, where);

@@ -102,6 +102,58 @@ static void covered_proc(void)
     CHECK_EQ(status, 0);
 }
 
+/* Neither another namespace nor a copy opens what is locked. */
+static void locked_copies(void)
+{
+    REQUIRE(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    REQUIRE(mkdir("c", 0755) == 0 && mkdir("d", 0755) == 0 &&
+            mount("t", "c", "tmpfs", 0, NULL) == 0);
+    REQUIRE(mkdir("c/in", 0755) == 0 && mkdir("c/free", 0755) == 0);
+    REQUIRE(mount("t", "c/in", "tmpfs", MS_RDONLY, NULL) == 0);
+    REQUIRE(enter(0));
+    CHECK_ERR(umount2("c/in", 0), EINVAL);
+    REQUIRE(unshare(CLONE_NEWNS) == 0);
+    CHECK_ERR(umount2("c/in", 0), EINVAL);
+    CHECK_ERR(mount(NULL, "c/in", NULL, MS_REMOUNT | MS_BIND, NULL), EPERM);
+    CHECK_ERR(mount("c", "d", NULL, MS_BIND, NULL), EINVAL);
+    CHECK_EQ(mount("c/free", "d", NULL, MS_BIND, NULL), 0);
+    CHECK_EQ(umount2("d", 0), 0);
+    CHECK_EQ(mount("c", "d", NULL, MS_BIND | MS_REC, NULL), 0);
+    CHECK_ERR(umount2("d/in", 0), EINVAL);
+    CHECK_EQ(umount2("d", MNT_DETACH), 0);
+    CHECK_EQ(mount("c/in", "d", NULL, MS_BIND, NULL), 0);
+    CHECK_ERR(mount(NULL, "d", NULL, MS_REMOUNT | MS_BIND, NULL), EPERM);
+    CHECK_EQ(mount(NULL, "d", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOEXEC, NULL), 0);
+    CHECK_EQ(umount2("d", 0), 0);
+}
+
+/* What the owner of a namespace adds reaches the lesser one, and is locked there. */
+static void locked_arrivals(void)
+{
+    int up[2], down[2], status;
+    char byte;
+    pid_t pid;
+
+    REQUIRE(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    REQUIRE(mkdir("e", 0755) == 0 && mount("t", "e", "tmpfs", 0, NULL) == 0);
+    REQUIRE(mkdir("e/late", 0755) == 0 && mount(NULL, "e", NULL, MS_SHARED, NULL) == 0);
+    REQUIRE(pipe(up) == 0 && pipe(down) == 0);
+    pid = fork();
+    if (!pid) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || !write_file("/proc/self/uid_map", "0 0 1\n") ||
+            write(up[1], "u", 1) != 1 || read(down[0], &byte, 1) != 1)
+            _exit(1);
+        if (mount(NULL, "e/late", NULL, MS_REMOUNT | MS_BIND, NULL) != -1 || errno != EPERM)
+            _exit(2);
+        _exit(umount2("e/late", MNT_DETACH) ? 3 : 0);
+    }
+    CHECK_EQ(read(up[0], &byte, 1), 1);
+    CHECK_EQ(mount("t", "e/late", "tmpfs", MS_NOEXEC, NULL), 0);
+    CHECK_EQ(write(down[1], "d", 1), 1);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+}
+
 TEST(owner_may_mount)
 {
     test_tmpdir();
@@ -139,6 +191,15 @@ TEST(proc_that_is_covered)
     if (status)
         SKIP("needs root");
     CHECK_EQ(test_in_child(covered_proc), 0);
+}
+
+TEST(locks_are_kept)
+{
+    test_tmpdir();
+    if (geteuid() || !possible())
+        SKIP("needs root and user namespaces");
+    CHECK_EQ(test_in_child(locked_copies), 0);
+    CHECK_EQ(test_in_child(locked_arrivals), 0);
 }
 
 TEST(user_namespace_alone_owns_no_mounts)
