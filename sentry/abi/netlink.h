@@ -38,16 +38,45 @@ static_assert(sizeof(struct lx_nlmsghdr) == 16, "nlmsghdr");
 #define LX_NETLINK_GET_STRICT_CHK   12
 
 #define LX_RTM_NEWLINK  16
+#define LX_RTM_DELLINK  17
 #define LX_RTM_GETLINK  18
 #define LX_RTM_SETLINK  19
 #define LX_RTM_NEWADDR  20
+#define LX_RTM_DELADDR  21
 #define LX_RTM_GETADDR  22
 #define LX_RTM_NEWROUTE 24
 #define LX_RTM_GETROUTE 26
+#define LX_RTM_DELROUTE 25
 #define LX_RTM_GETNEIGH 30
 #define LX_RTM_GETRULE  34
 #define LX_RTM_GETQDISC 38
 #define LX_RTM_MAX      121
+
+#define LX_NLM_F_REPLACE 0x100
+#define LX_NLM_F_EXCL    0x200
+#define LX_NLM_F_CREATE  0x400
+
+#define LX_IFLA_IFNAME   3
+#define LX_IFLA_MTU      4
+#define LX_IFLA_TXQLEN   13
+#define LX_IFLA_LINKINFO 18
+#define LX_IFA_ADDRESS   1
+#define LX_IFA_LOCAL     2
+#define LX_IFA_LABEL     3
+#define LX_IFA_FLAGS     8
+#define LX_RTA_DST       1
+#define LX_RTA_OIF       4
+#define LX_RTA_GATEWAY   5
+
+#define LX_IFA_F_SECONDARY 0x01u
+#define LX_IFA_F_PERMANENT 0x80u
+#define LX_RT_SCOPE_LINK   253
+#define LX_RT_SCOPE_HOST   254
+
+/* Bits of netlink groups. */
+#define LX_RTMGRP_LINK        0x1u
+#define LX_RTMGRP_IPV4_IFADDR 0x10u
+#define LX_RTMGRP_IPV6_IFADDR 0x100u
 
 struct lx_rtattr {
     uint16_t len, type;
@@ -100,6 +129,7 @@ static_assert(sizeof(struct lx_ifconf) == 16, "ifconf");
 #define LX_SIOCGIFDSTADDR 0x8917
 #define LX_SIOCGIFBRDADDR 0x8919
 #define LX_SIOCGIFNETMASK 0x891b
+#define LX_SIOCSIFNETMASK 0x891c
 #define LX_SIOCGIFMETRIC  0x891d
 #define LX_SIOCGIFMTU     0x8921
 #define LX_SIOCSIFMTU     0x8922

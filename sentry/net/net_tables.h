@@ -18,7 +18,7 @@ struct port_table {
     struct list buckets[PORT_BUCKETS];
 };
 
-/* Keys: I immutable; t ->table_lock; s ->socks_lock; a atomic */
+/* Keys: I immutable; t ->table_lock; s ->socks_lock; o ->lo_lock; a atomic */
 struct netns {
     struct refs refs;
     struct userns *owner;               /* I, +1 */
@@ -32,6 +32,9 @@ struct netns {
     struct mutex socks_lock;            /* rank LEAF */
     struct list socks;                  /* s: struct sock by netns_node */
     atomic_bool lo_up;                  /* a */
+    atomic_int lo_mtu, lo_txqlen;       /* a */
+    struct mutex lo_lock;               /* rank LEAF */
+    struct list lo_addrs;               /* o: struct lo_addr (inet/lo.h) */
     atomic_int port_min, port_max;      /* a: ip_local_port_range */
     atomic_int somaxconn;               /* a */
     atomic_int unpriv_port;             /* a: ip_unprivileged_port_start */

@@ -6,7 +6,7 @@
 #include "sentry/core/cred.h"
 #include "sentry/core/pidns.h"
 #include "sentry/core/random.h"
-#include "sentry/net/inet/inet.h"
+#include "sentry/net/inet/lo.h"
 
 static void port_table_init(struct port_table *t)
 {
@@ -28,6 +28,7 @@ int netns_new(struct userns *owner, struct netns **out)
     mutex_init(&ns->socks_lock, RANK_LEAF);
     list_init(&ns->socks);
     list_init(&ns->time_wait);
+    lo_init(ns);
     port_table_init(&ns->tcp);
     port_table_init(&ns->udp);
     ns->port_min = 32768;
@@ -55,20 +56,11 @@ void netns_put(struct netns *ns)
     ASSERT(list_empty(&ns->socks));
     /* Expired connections hold no reference; they are plain memory of the tables. */
     inet_time_wait_free_all(ns);
+    lo_destroy(ns);
     userns_put(ns->owner);
     mutex_destroy(&ns->table_lock);
     mutex_destroy(&ns->socks_lock);
     free(ns);
-}
-
-void netns_set_lo_up(struct netns *ns, bool up)
-{
-    ns->lo_up = up;
-}
-
-bool netns_lo_up(struct netns *ns)
-{
-    return ns->lo_up;
 }
 
 uint64_t netns_inum(const struct netns *ns)

@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sentry/net/inet/inet.h"
+#include "sentry/abi/netlink.h"
+#include "sentry/net/inet/lo.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/unix/unix.h"
 #include "sentry/proc/proc_internal.h"
@@ -329,6 +330,40 @@ static int show_dev(struct pseudo_node *n, struct pbuf *b)
     return 0;
 }
 
+/* The scope as if_inet6 has it: of the address's kind. */
+static unsigned kind_of6(const struct lo_addr *a)
+{
+    return a->scope == LX_RT_SCOPE_HOST ? 0x10 : a->scope == LX_RT_SCOPE_LINK ? 0x20 : 0;
+}
+
+static void put_addr6(struct pbuf *b, const struct inet_addr *a)
+{
+    for (size_t i = 0; i < sizeof(a->b); i++)
+        pbuf_printf(b, "%02x", a->b[i]);
+}
+
+static void show_addr6(const struct lo_addr *a, void *arg)
+{
+    struct pbuf *b = arg;
+
+    if (ia_is_v4(&a->addr))
+        return;
+    put_addr6(b, &a->addr);
+    pbuf_printf(b, " 01 %02x %02x %02x       lo\n", a->len, kind_of6(a), a->flags & 0xff);
+}
+
+static void show_route6(const struct lo_addr *a, void *arg)
+{
+    struct pbuf *b = arg;
+
+    if (ia_is_v4(&a->addr))
+        return;
+    put_addr6(b, &a->addr);
+    pbuf_puts(b,
+              " 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000000 "
+              "00000003 00000000 80200001       lo\n");
+}
+
 static int show_if_inet6(struct pseudo_node *n, struct pbuf *b)
 {
     struct netns *ns;
@@ -336,8 +371,7 @@ static int show_if_inet6(struct pseudo_node *n, struct pbuf *b)
 
     if (ret < 0)
         return ret;
-    if (netns_lo_up(ns))
-        pbuf_puts(b, "00000000000000000000000000000001 01 80 10 80       lo\n");
+    lo_each_addr(ns, show_addr6, b);
     netns_put(ns);
     return 0;
 }
@@ -350,9 +384,7 @@ static int show_ipv6_route(struct pseudo_node *n, struct pbuf *b)
     if (ret < 0)
         return ret;
     if (netns_lo_up(ns))
-        pbuf_puts(
-            b, "00000000000000000000000000000001 80 00000000000000000000000000000000 00 "
-               "00000000000000000000000000000000 00000000 00000003 00000000 80200001       lo\n");
+        lo_each_addr(ns, show_route6, b);
     netns_put(ns);
     return 0;
 }

@@ -3,7 +3,7 @@
  * Addresses, creation, bind and names of AF_INET and AF_INET6 endpoints. ip(7), ipv6(7).
  * The only addresses of a namespace without a transport are those of lo: 127.0.0.0/8 and ::1.
  */
-#include "sentry/net/inet/inet.h"
+#include "sentry/net/inet/lo.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,9 +60,7 @@ static bool addr_is_local(const struct inet_sock *in, const struct inet_addr *a)
 {
     const struct inet_transport_ops *tr = in->sk.netns->transport;
 
-    if (ia_is_loopback(a))
-        return netns_lo_up(in->sk.netns);
-    return tr && tr->is_local(in->sk.netns, a);
+    return lo_is_local(in->sk.netns, a, NULL) || (tr && tr->is_local(in->sk.netns, a));
 }
 
 int inet_create(struct netns *ns, int family, int type, int protocol, struct sock **out)
@@ -193,7 +191,9 @@ int inet_route(const struct inet_sock *in, struct inet_addr *dst, struct inet_ad
             dst->b[15] = 1;
         }
     }
-    if (ia_is_loopback(dst) || ia_is_broadcast(dst) || ia_is_multicast(dst)) {
+    if (lo_is_local(in->sk.netns, dst, out_src))
+        return netns_lo_up(in->sk.netns) ? 0 : -ENETUNREACH;
+    if (ia_is_broadcast(dst) || ia_is_multicast(dst)) {
         if (!netns_lo_up(in->sk.netns))
             return -ENETUNREACH;
         /* No route leads to multicast unless lo was chosen for it. */

@@ -150,7 +150,7 @@ static int nl_getname(struct sock *sk, bool peer, struct sockaddr_buf *out)
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-static void nl_queue(struct netlink_sock *n, const void *data, size_t size)
+static void nl_queue(struct netlink_sock *n, const void *data, size_t size, uint32_t group)
 {
     struct nbuf *b;
 
@@ -161,6 +161,7 @@ static void nl_queue(struct netlink_sock *n, const void *data, size_t size)
     if (b && n->rcv_truesize + b->truesize <= (size_t)n->sk.rcvbuf) {
         memcpy(b->data, data, size);
         b->size = size;
+        b->tag = group;
         n->rcv_truesize += b->truesize;
         list_add_tail(&n->recvq, &b->node);
         b = NULL;
@@ -176,7 +177,30 @@ static void nl_queue(struct netlink_sock *n, const void *data, size_t size)
 
 void netlink_deliver(struct sock *sk, const void *data, size_t size)
 {
-    nl_queue(nl_of(sk), data, size);
+    nl_queue(nl_of(sk), data, size, /*group=*/0);
+}
+
+struct multicast {
+    uint32_t group;
+    const void *data;
+    size_t size;
+};
+
+static bool nl_queue_member(struct sock *sk, void *arg)
+{
+    const struct multicast *m = arg;
+
+    if (sk->family == LX_AF_NETLINK && sk->protocol == LX_NETLINK_ROUTE &&
+        (nl_of(sk)->groups & m->group))
+        nl_queue(nl_of(sk), m->data, m->size, m->group);
+    return true;
+}
+
+void netlink_multicast(struct netns *ns, uint32_t group, const void *data, size_t size)
+{
+    struct multicast m = {group, data, size};
+
+    netns_for_each_sock(ns, nl_queue_member, &m);
 }
 
 static void nl_queue_done(struct netlink_sock *n, const struct lx_nlmsghdr *req)
@@ -192,7 +216,7 @@ static void nl_queue_done(struct netlink_sock *n, const struct lx_nlmsghdr *req)
               .pid = n->portid},
     };
 
-    nl_queue(n, &done, sizeof(done));
+    nl_queue(n, &done, sizeof(done), /*group=*/0);
 }
 
 /* NLMSG_ERROR: an error, or with err 0 the acknowledgement. Errors carry the request back. */
@@ -214,7 +238,7 @@ static void nl_queue_error(struct netlink_sock *n, const struct lx_nlmsghdr *req
     wbuf_put(&w, &code, sizeof(code));
     wbuf_put(&w, req, sizeof(*req));
     wbuf_put(&w, body, body_size);
-    nl_queue(n, buf, w.off);
+    nl_queue(n, buf, w.off, /*group=*/0);
 }
 
 /* Messages of a reply go out in pieces that readers' buffers can hold, cut between messages. */
@@ -226,13 +250,13 @@ static void nl_queue_reply(struct netlink_sock *n, const uint8_t *data, size_t s
     while (end < size) {
         memcpy(&len, data + end, sizeof(len));
         if (end > start && end + len - start > PIECE_MAX) {
-            nl_queue(n, data + start, end - start);
+            nl_queue(n, data + start, end - start, /*group=*/0);
             start = end;
         }
         end += LX_NLMSG_ALIGN(len);
     }
     if (end > start)
-        nl_queue(n, data + start, end - start);
+        nl_queue(n, data + start, end - start, /*group=*/0);
 }
 
 static int nl_dispatch(struct netlink_sock *n, const struct lx_nlmsghdr *h, struct rbuf *r,
@@ -343,6 +367,7 @@ static ssize_t nl_recvmsg(struct sock *sk, struct net_msg *m)
                       : (ssize_t)(m->flags & LX_MSG_TRUNC ? b->size : want);
             if (want < b->size)
                 m->out_flags |= LX_MSG_TRUNC;
+            from.groups = b->tag;
             if (!(m->flags & LX_MSG_PEEK)) {
                 list_del(&b->node);
                 n->rcv_truesize -= b->truesize;
@@ -364,7 +389,7 @@ static ssize_t nl_recvmsg(struct sock *sk, struct net_msg *m)
         m->addr.len = sizeof(from);
     }
     if (ret >= 0 && (n->options & 1u << LX_NETLINK_PKTINFO)) {
-        uint32_t group = 0;
+        uint32_t group = (uint32_t)__builtin_ffs((int)from.groups);
 
         cmsg_put(m, LX_SOL_NETLINK, LX_NETLINK_PKTINFO, &group, sizeof(group));
     }

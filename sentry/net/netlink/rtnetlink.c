@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtnetlink: the one device lo, its two addresses and the kernel's own routes to them. What ip,
- * getifaddrs and if_nameindex read. Changes are refused except for setting lo up or down.
+ * rtnetlink: the one device lo, its addresses and the kernel's own routes to them. What ip,
+ * getifaddrs and if_nameindex read. Changes: rtnl_change.c.
  */
-#include <arpa/inet.h>
 #include <errno.h>
+#include <string.h>
 
 #include "sentry/core/cred.h"
-#include "sentry/net/inet/inet.h"
+#include "sentry/net/inet/lo.h"
 #include "sentry/net/netlink/message.h"
 #include "sentry/net/netlink/netlink.h"
 
-static void put_link(struct netns *ns, const struct lx_nlmsghdr *req, uint32_t portid,
-                     struct wbuf *out)
+void rtnetlink_put_link(struct netns *ns, const struct lx_nlmsghdr *req, uint16_t type,
+                        uint32_t portid, struct wbuf *out)
 {
     struct lx_ifinfomsg ifi = {.type = LX_ARPHRD_LOOPBACK, .index = 1, .flags = LX_IFF_LOOPBACK};
     uint64_t stats64[24] = {0};
@@ -22,22 +22,22 @@ static void put_link(struct netns *ns, const struct lx_nlmsghdr *req, uint32_t p
 
     if (netns_lo_up(ns))
         ifi.flags |= LX_IFF_UP | LX_IFF_RUNNING | LX_IFF_LOWER_UP;
-    nl_message_begin(&m, out, req, LX_RTM_NEWLINK, portid, &ifi, sizeof(ifi));
-    nl_message_attr(&m, 3, "lo", 3);                   /* IFLA_IFNAME */
-    nl_message_attr32(&m, 13, 1000);                   /* IFLA_TXQLEN */
+    nl_message_begin(&m, out, req, type, portid, &ifi, sizeof(ifi));
+    nl_message_attr(&m, LX_IFLA_IFNAME, "lo", 3);
+    nl_message_attr32(&m, LX_IFLA_TXQLEN, (uint32_t)ns->lo_txqlen);
     nl_message_attr8(&m, 16, netns_lo_up(ns) ? 0 : 2); /* IFLA_OPERSTATE: unknown, down */
     nl_message_attr8(&m, 17, 0);                       /* IFLA_LINKMODE */
-    nl_message_attr32(&m, 4, 65536);                   /* IFLA_MTU */
-    nl_message_attr32(&m, 50, 0);                      /* IFLA_MIN_MTU */
-    nl_message_attr32(&m, 51, 0);                      /* IFLA_MAX_MTU */
-    nl_message_attr32(&m, 27, 0);                      /* IFLA_GROUP */
-    nl_message_attr32(&m, 30, 0);                      /* IFLA_PROMISCUITY */
-    nl_message_attr32(&m, 31, 1);                      /* IFLA_NUM_TX_QUEUES */
-    nl_message_attr32(&m, 32, 1);                      /* IFLA_NUM_RX_QUEUES */
-    nl_message_attr8(&m, 33, 1);                       /* IFLA_CARRIER */
-    nl_message_attr(&m, 6, "noqueue", 8);              /* IFLA_QDISC */
-    nl_message_attr(&m, 1, mac, 6);                    /* IFLA_ADDRESS */
-    nl_message_attr(&m, 2, mac, 6);                    /* IFLA_BROADCAST */
+    nl_message_attr32(&m, LX_IFLA_MTU, (uint32_t)ns->lo_mtu);
+    nl_message_attr32(&m, 50, 0);         /* IFLA_MIN_MTU */
+    nl_message_attr32(&m, 51, 0);         /* IFLA_MAX_MTU */
+    nl_message_attr32(&m, 27, 0);         /* IFLA_GROUP */
+    nl_message_attr32(&m, 30, 0);         /* IFLA_PROMISCUITY */
+    nl_message_attr32(&m, 31, 1);         /* IFLA_NUM_TX_QUEUES */
+    nl_message_attr32(&m, 32, 1);         /* IFLA_NUM_RX_QUEUES */
+    nl_message_attr8(&m, 33, 1);          /* IFLA_CARRIER */
+    nl_message_attr(&m, 6, "noqueue", 8); /* IFLA_QDISC */
+    nl_message_attr(&m, 1, mac, 6);       /* IFLA_ADDRESS */
+    nl_message_attr(&m, 2, mac, 6);       /* IFLA_BROADCAST */
     stats64[0] = stats64[1] = ns->lo_packets;
     stats64[2] = stats64[3] = ns->lo_bytes;
     for (size_t i = 0; i < ARRAY_COUNT(stats); i++)
@@ -47,66 +47,123 @@ static void put_link(struct netns *ns, const struct lx_nlmsghdr *req, uint32_t p
     nl_message_end(&m);
 }
 
-static void put_addr(const struct lx_nlmsghdr *req, uint32_t portid, bool v4, struct wbuf *out)
+void rtnetlink_put_addr(const struct lx_nlmsghdr *req, uint16_t type, uint32_t portid,
+                        const struct lo_addr *a, struct wbuf *out)
 {
-    static const uint8_t a4[4] = {127, 0, 0, 1}, a6[16] = {[15] = 1};
+    bool v4 = ia_is_v4(&a->addr);
+    const uint8_t *bytes = a->addr.b + (v4 ? 12 : 0);
     struct lx_ifaddrmsg ifa = {
         .family = v4 ? LX_AF_INET : LX_AF_INET6,
-        .prefixlen = v4 ? 8 : 128,
-        .flags = 0x80, /* IFA_F_PERMANENT */
-        .scope = 254,  /* host */
+        .prefixlen = a->len,
+        .flags = (uint8_t)a->flags,
+        .scope = a->scope,
         .index = 1,
     };
     uint32_t cache[4] = {~0u, ~0u, 0, 0};
     struct nl_message m;
 
-    nl_message_begin(&m, out, req, LX_RTM_NEWADDR, portid, &ifa, sizeof(ifa));
-    nl_message_attr(&m, 1, v4 ? a4 : a6, v4 ? 4 : 16); /* IFA_ADDRESS */
+    nl_message_begin(&m, out, req, type, portid, &ifa, sizeof(ifa));
+    nl_message_attr(&m, LX_IFA_ADDRESS, bytes, v4 ? 4 : 16);
     if (v4) {
-        nl_message_attr(&m, 2, a4, 4);   /* IFA_LOCAL */
-        nl_message_attr(&m, 3, "lo", 3); /* IFA_LABEL */
+        nl_message_attr(&m, LX_IFA_LOCAL, bytes, 4);
+        nl_message_attr(&m, LX_IFA_LABEL, a->label, strlen(a->label) + 1);
     }
-    nl_message_attr32(&m, 8, 0x80);               /* IFA_FLAGS */
+    nl_message_attr32(&m, LX_IFA_FLAGS, a->flags);
     nl_message_attr(&m, 6, cache, sizeof(cache)); /* IFA_CACHEINFO */
     nl_message_end(&m);
 }
 
-struct local_route {
-    bool v4;
-    uint8_t len, type, scope; /* type: RTN_LOCAL 2, RTN_BROADCAST 3 */
-    uint8_t dst[16];
-};
+enum { RTN_LOCAL_ = 2, RTN_BROADCAST_ = 3, TABLE_LOCAL = 255 };
 
-static const struct local_route local_routes[] = {
-    {true, 8, 2, 254, {127}},
-    {true, 32, 2, 254, {127, 0, 0, 1}},
-    {true, 32, 3, 253, {127, 255, 255, 255}},
-    {false, 128, 2, 0, {[15] = 1}},
+/* A route to where only this host is. src: IPv4. */
+struct local_route {
+    uint8_t len, type;
+    struct inet_addr dst, src;
 };
 
 static void put_route(const struct lx_nlmsghdr *req, uint32_t portid, const struct local_route *r,
                       struct wbuf *out)
 {
-    static const uint8_t src4[4] = {127, 0, 0, 1};
+    bool v4 = ia_is_v4(&r->dst);
     struct lx_rtmsg rt = {
-        .family = r->v4 ? LX_AF_INET : LX_AF_INET6,
+        .family = v4 ? LX_AF_INET : LX_AF_INET6,
         .dst_len = r->len,
-        .table = 255,
+        .table = TABLE_LOCAL,
         .protocol = 2, /* RTPROT_KERNEL */
-        .scope = r->scope,
+        .scope = !v4                     ? 0
+                 : r->type == RTN_LOCAL_ ? LX_RT_SCOPE_HOST
+                                         : LX_RT_SCOPE_LINK,
         .type = r->type,
     };
     struct nl_message m;
 
     nl_message_begin(&m, out, req, LX_RTM_NEWROUTE, portid, &rt, sizeof(rt));
-    nl_message_attr32(&m, 15, 255);                 /* RTA_TABLE */
-    nl_message_attr(&m, 1, r->dst, r->v4 ? 4 : 16); /* RTA_DST */
-    if (r->v4)
-        nl_message_attr(&m, 7, src4, 4); /* RTA_PREFSRC */
+    nl_message_attr32(&m, 15, TABLE_LOCAL); /* RTA_TABLE */
+    nl_message_attr(&m, LX_RTA_DST, r->dst.b + (v4 ? 12 : 0), v4 ? 4 : 16);
+    if (v4)
+        nl_message_attr(&m, 7, r->src.b + 12, 4); /* RTA_PREFSRC */
     else
         nl_message_attr32(&m, 6, 0); /* RTA_PRIORITY */
-    nl_message_attr32(&m, 4, 1);     /* RTA_OIF */
+    nl_message_attr32(&m, LX_RTA_OIF, 1);
     nl_message_end(&m);
+}
+
+struct dump {
+    struct netns *ns;
+    const struct lx_nlmsghdr *h;
+    uint32_t portid;
+    struct wbuf *out;
+    uint8_t family;
+    struct inet_addr
+        primary; /* of the prefix before the secondaries; the list has primaries first */
+};
+
+static bool dumped(const struct dump *d, const struct lo_addr *a)
+{
+    return d->family == 0 || d->family == (ia_is_v4(&a->addr) ? LX_AF_INET : LX_AF_INET6);
+}
+
+static void dump_addr(const struct lo_addr *a, void *arg)
+{
+    struct dump *d = arg;
+
+    if (dumped(d, a))
+        rtnetlink_put_addr(d->h, LX_RTM_NEWADDR, d->portid, a, d->out);
+}
+
+/* addr with all bits behind the prefix set or clear. */
+static struct inet_addr prefix_end(const struct lo_addr *a, bool set)
+{
+    struct inet_addr end = a->addr;
+
+    for (unsigned bit = 96u + a->len; bit < 128; bit++) {
+        const uint8_t mask = (uint8_t)(0x80 >> bit % 8);
+
+        end.b[bit / 8] = (uint8_t)(set ? end.b[bit / 8] | mask : end.b[bit / 8] & ~mask);
+    }
+    return end;
+}
+
+static void dump_routes(const struct lo_addr *a, void *arg)
+{
+    struct dump *d = arg;
+    bool v4 = ia_is_v4(&a->addr), primary = v4 && !(a->flags & LX_IFA_F_SECONDARY);
+    struct local_route r = {.type = RTN_LOCAL_, .dst = a->addr, .src = a->primary};
+
+    if (!dumped(d, a))
+        return;
+    r.len = v4 ? 32 : 128;
+    put_route(d->h, d->portid, &r, d->out);
+    if (!primary || a->len == 32)
+        return;
+    r.len = a->len;
+    r.dst = prefix_end(a, /*set=*/false);
+    put_route(d->h, d->portid, &r, d->out);
+    if (a->len == 31)
+        return;
+    r = (struct local_route){
+        .len = 32, .type = RTN_BROADCAST_, .dst = prefix_end(a, /*set=*/true), .src = a->addr};
+    put_route(d->h, d->portid, &r, d->out);
 }
 
 /* Family byte of a dump request; 0 (all) when the request has none. */
@@ -120,24 +177,18 @@ static uint8_t dump_family(struct rbuf *body)
 static int dump(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body, uint32_t portid,
                 struct wbuf *out)
 {
-    uint8_t family = dump_family(body);
-    bool up = netns_lo_up(ns);
+    struct dump d = {.ns = ns, .h = h, .portid = portid, .out = out, .family = dump_family(body)};
 
     switch (h->type) {
     case LX_RTM_GETLINK:
-        put_link(ns, h, portid, out);
+        rtnetlink_put_link(ns, h, LX_RTM_NEWLINK, portid, out);
         return 1;
     case LX_RTM_GETADDR:
-        if (up && (family == 0 || family == LX_AF_INET))
-            put_addr(h, portid, /*v4=*/true, out);
-        if (up && (family == 0 || family == LX_AF_INET6))
-            put_addr(h, portid, /*v4=*/false, out);
+        lo_each_addr(ns, dump_addr, &d);
         return 1;
     case LX_RTM_GETROUTE:
-        for (size_t i = 0; up && i < ARRAY_COUNT(local_routes); i++) {
-            if (family == 0 || (family == LX_AF_INET) == local_routes[i].v4)
-                put_route(h, portid, &local_routes[i], out);
-        }
+        if (netns_lo_up(ns))
+            lo_each_addr(ns, dump_routes, &d);
         return 1;
     case LX_RTM_GETNEIGH:
     case LX_RTM_GETRULE:
@@ -148,21 +199,22 @@ static int dump(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body
     }
 }
 
-/* Attribute type of a request's list, or NULL. */
-static const uint8_t *find_attr(struct rbuf *body, uint16_t type, size_t *out_size)
+const uint8_t *rtnetlink_find_attr(const struct rbuf *body, uint16_t type, size_t *out_size)
 {
-    while (rbuf_left(body) >= sizeof(struct lx_rtattr)) {
+    struct rbuf at = *body;
+
+    while (rbuf_left(&at) >= sizeof(struct lx_rtattr)) {
         struct lx_rtattr a;
         const uint8_t *data;
 
-        rbuf_copy(body, &a, sizeof(a));
+        rbuf_copy(&at, &a, sizeof(a));
         if (a.len < sizeof(a))
             return NULL;
         *out_size = a.len - sizeof(a);
-        data = rbuf_bytes(body, *out_size);
+        data = rbuf_bytes(&at, *out_size);
         if (!data || (a.type & 0x3fff) == type)
             return data;
-        if (*out_size % 4 && !rbuf_bytes(body, 4 - *out_size % 4))
+        if (*out_size % 4 && !rbuf_bytes(&at, 4 - *out_size % 4))
             return NULL;
     }
     return NULL;
@@ -179,7 +231,7 @@ static int get_link(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *
     if (body->bad)
         return -EINVAL;
     if (ifi.index == 0) {
-        name = find_attr(body, 3, &size);
+        name = rtnetlink_find_attr(body, LX_IFLA_IFNAME, &size);
         if (!name)
             return -EINVAL;
         if (size < 2 || memcmp(name, "lo", 2) != 0 || (size > 2 && name[2] != '\0'))
@@ -187,55 +239,33 @@ static int get_link(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *
     } else if (ifi.index != 1) {
         return -ENODEV;
     }
-    put_link(ns, h, portid, out);
+    rtnetlink_put_link(ns, h, LX_RTM_NEWLINK, portid, out);
     return 0;
 }
 
 static int get_route(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf *body,
                      uint32_t portid, struct wbuf *out)
 {
-    struct local_route r = {.len = 32, .type = 2, .v4 = true};
-    struct inet_addr dst = {{0}};
+    struct local_route r = {.type = RTN_LOCAL_};
     struct lx_rtmsg rt;
     const uint8_t *d;
     size_t size;
+    bool v4;
 
     rbuf_copy(body, &rt, sizeof(rt));
     if (body->bad)
         return -EINVAL;
-    r.v4 = rt.family == LX_AF_INET;
-    d = find_attr(body, 1, &size);
-    if (!d || size != (r.v4 ? 4u : 16u))
+    v4 = rt.family == LX_AF_INET;
+    r.len = v4 ? 32 : 128;
+    d = rtnetlink_find_attr(body, LX_RTA_DST, &size);
+    if (!d || size != (v4 ? 4u : 16u))
         return -EINVAL;
-    memcpy(r.dst, d, size);
-    if (r.v4) {
-        uint32_t v4;
-
-        memcpy(&v4, d, sizeof(v4));
-        ia_from_v4(&dst, v4);
-    } else {
-        memcpy(dst.b, d, sizeof(dst.b));
-        r.len = 128;
-    }
-    if (!ia_is_loopback(&dst) || !netns_lo_up(ns))
+    if (v4)
+        ia_from_v4(&r.dst, 0);
+    memcpy(r.dst.b + (v4 ? 12 : 0), d, size);
+    if (!netns_lo_up(ns) || !lo_is_local(ns, &r.dst, &r.src))
         return -ENETUNREACH;
     put_route(h, portid, &r, out);
-    return 0;
-}
-
-static int set_link(struct netns *ns, struct rbuf *body)
-{
-    struct lx_ifinfomsg ifi;
-
-    if (!cred_ns_capable(curr()->cred, ns->owner, LX_CAP_NET_ADMIN))
-        return -EPERM;
-    rbuf_copy(body, &ifi, sizeof(ifi));
-    if (body->bad)
-        return -EINVAL;
-    if (ifi.index != 1)
-        return ifi.index ? -ENODEV : -EOPNOTSUPP;
-    if ((ifi.change ? ifi.change : ~0u) & LX_IFF_UP)
-        netns_set_lo_up(ns, ifi.flags & LX_IFF_UP);
     return 0;
 }
 
@@ -256,10 +286,7 @@ int rtnetlink_request(struct netns *ns, const struct lx_nlmsghdr *h, struct rbuf
         return get_link(ns, h, body, portid, out);
     case LX_RTM_GETROUTE:
         return get_route(ns, h, body, portid, out);
-    case LX_RTM_NEWLINK:
-    case LX_RTM_SETLINK:
-        return set_link(ns, body);
     default:
-        return -EOPNOTSUPP;
+        return h->type % 4 == 2 ? -EOPNOTSUPP : rtnetlink_change(ns, h, body, portid);
     }
 }
