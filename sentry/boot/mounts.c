@@ -18,6 +18,7 @@
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/mman.h"
 #include "sentry/abi/stat.h"
+#include "sentry/boot/copy_tree.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -227,6 +228,54 @@ static int add_devices(struct super *dev, const json_t *devices)
     return 0;
 }
 
+/* As with runc: a tmpfs on a directory that is there has its mode, where the options name no other. */
+static void prefer_mode_of(const char *destination, char *data, size_t size)
+{
+    char mode[16];
+    struct path where;
+    size_t len;
+
+    if (vfs_walk(LX_AT_FDCWD, destination, WALK_FOLLOW, &where) < 0)
+        return;
+    len = (size_t)snprintf(mode, sizeof(mode), "mode=%o%s", where.dentry->inode->attr.mode & 07777,
+                           *data ? "," : "");
+    if (len + strlen(data) < size) {
+        memmove(data + len, data, strlen(data) + 1);
+        memcpy(data, mode, len);
+    }
+    path_put(&where);
+}
+
+static bool has_option(const json_t *mount, const char *name)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(json_object_get(mount, "options"), i, v)
+    {
+        if (!strcmp(json_string_value(v), name))
+            return true;
+    }
+    return false;
+}
+
+/* tmpcopyup: what the new mount covers; a read-only one becomes that afterwards. */
+static int fill_tmpfs(const json_t *spec_mount, const struct path *covered, const char *destination,
+                      uint32_t flags)
+{
+    struct path top;
+    int ret = has_option(spec_mount, "tmpcopyup") ? boot_copy_tree(covered, destination) : 0;
+
+    if (ret < 0 || !(flags & MOUNT_READONLY))
+        return ret;
+    ret = vfs_walk(LX_AT_FDCWD, destination, WALK_FOLLOW, &top);
+    if (ret < 0)
+        return ret;
+    ret = vfs_mount_setattr(&top, MOUNT_READONLY, 0, /*recursive=*/false);
+    path_put(&top);
+    return ret;
+}
+
 static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
                           const char *destination, struct boot_mounts *out)
 {
@@ -236,6 +285,7 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     bool is_dev =
         !strcmp(destination, "/dev") && (!strcmp(type, "tmpfs") || !strcmp(type, "devtmpfs"));
     const struct fs_type *fs;
+    bool is_tmpfs = !is_dev && !strcmp(type, "tmpfs");
     struct path where;
     struct super *s;
     int ret;
@@ -246,6 +296,8 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     ret = fs_type_find(is_dev ? "devtmpfs" : type, &fs);
     if (ret < 0)
         return ret;
+    if (is_tmpfs)
+        prefer_mode_of(destination, data, sizeof(data));
     ret = fs->mount(fs, boot_string(spec_mount, "source", type), is_dev ? "" : data, 0, &s);
     if (ret < 0)
         return ret;
@@ -254,7 +306,10 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     if (ret == 0)
         ret = make_destination(destination, true, &where);
     if (ret == 0) {
-        ret = vfs_mount_super(s, s->root, &where, flags, boot_string(spec_mount, "source", type));
+        ret = vfs_mount_super(s, s->root, &where, is_tmpfs ? flags & ~MOUNT_READONLY : flags,
+                              boot_string(spec_mount, "source", type));
+        if (ret == 0 && is_tmpfs)
+            ret = fill_tmpfs(spec_mount, &where, destination, flags);
         path_put(&where);
     }
     if (ret == 0 && !strcmp(type, "devpts") && !out->devpts)
