@@ -27,7 +27,9 @@ root() {
     fi
     if [ "$dir" != "$work/root-debian" ]; then
         cp -a "$work/root-debian" "$dir"
-        chroot "$dir" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >"$work/apt.log" 2>&1 ||
+        cp /etc/resolv.conf "$dir/etc/"
+        chroot "$dir" sh -c 'export DEBIAN_FRONTEND=noninteractive
+            apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@" && rm -rf /var/lib/apt/lists/*' sh "$@" >"$work/apt.log" 2>&1 ||
             fail "apt-get install $*: $(tail -n 5 "$work/apt.log")"
     fi
     tar -C "$dir" -cf "$tar.new" . && mv "$tar.new" "$tar"
