@@ -139,6 +139,9 @@ static int run(const char *id, const struct exec_options *o, struct exec_call_op
     if (process && o->process && o->tty)
         json_object_set_new(process, "terminal", json_true());
     rq->process = process;
+    /* Inside there is one hierarchy: which controllers are meant makes no difference. */
+    if (o->cgroup)
+        rq->cgroup = strrchr(o->cgroup, ':') ? strrchr(o->cgroup, ':') + 1 : o->cgroup;
     if (process && container_preserved(process, &rq->preserve_fds, e) == 0)
         ret = exec_run(&c, rq, e);
     json_decref(process);
@@ -167,7 +170,8 @@ int cmd_exec(int argc, char **argv, struct err *e)
         {"no-new-privs", 0, OPTION_FLAG, &o.no_new_privs, "set-id programs gain nothing"},
         {"cap", 'c', OPTION_LIST, &o.caps, "further capability, may be repeated"},
         {"preserve-fds", 0, OPTION_INT, &rq.preserve_fds, "pass that many descriptors from 3 on"},
-        {"cgroup", 0, OPTION_STRING, &o.cgroup, "accepted; the sandbox has one cgroup"},
+        {"cgroup", 0, OPTION_STRING, &o.cgroup,
+         "[CONTROLLERS:]PATH of a cgroup inside the container"},
         {"ignore-paused", 0, OPTION_FLAG, &o.ignore_paused, "also in a paused container"},
         {"help", 'h', OPTION_FLAG, &help, "show this text"},
         {NULL, 0, OPTION_FLAG, NULL, NULL},

@@ -75,6 +75,7 @@ static int create(struct execution *x, struct err *e)
         .preserve_fds = (int)x->rq->preserve_fds,
         .control_fd = x->control_fd,
         .sentry_control_fd = -1,
+        .cgroup = x->rq->cgroup,
     };
 
     return sandbox_add_process(&launch, x->rq->process, e) < 0

@@ -11,6 +11,7 @@ struct exec_call_options {
     const json_t *process;      /* borrowed, checked OCI object */
     const char *pid_file;       /* or NULL */
     const char *console_socket; /* or NULL */
+    const char *cgroup;         /* of the process, below the container's own inside; or NULL */
     bool detach;
     long preserve_fds;
 };

@@ -615,6 +615,8 @@ int sandbox_add_process(const struct launch_request *rq, const json_t *process, 
 
     if (!l || !config)
         return err_errno(e, ENOMEM, "exec");
+    if (rq->cgroup)
+        json_object_set_new(config, "cgroup", json_bytes(rq->cgroup));
     add_process_fds(l, config, e);
     return launch_end(l, &none, send_config(l, "exec", config, e));
 }

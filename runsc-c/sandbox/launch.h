@@ -32,6 +32,7 @@ struct launch_request {
     bool standalone;       /* `do`: the first process can be killed by any signal */
     bool die_with_parent;  /* the sandbox ends when this process does */
     bool attached;         /* what the sentry itself has to say goes to our stderr */
+    const char *cgroup;    /* exec only: the process's inside the sandbox, or NULL */
     struct cgroup_door *door; /* of the container's cgroup, or NULL */
 };
 

@@ -15,6 +15,7 @@
 
 #include "sentry/boot/config.h"
 #include "sentry/fs/dev/rules.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/memcg.h"
 #include "sentry/mm/memfile.h"
@@ -153,5 +154,37 @@ int boot_devices(const json_t *list, struct dev_rules **out)
     }
     ret = dev_rules_new(rules, count, out);
     free(rules);
+    return ret;
+}
+
+/* A group below the container's own, by its path there. */
+static int find_cgroup(struct kcgroup *top, const char *path, struct kcgroup **out)
+{
+    struct kcgroup *at = cgroup_get(top);
+
+    for (const char *p = path; *p && at;) {
+        size_t n = strcspn(p, "/");
+
+        if (n && !(n == 1 && *p == '.')) {
+            struct kcgroup *child = cgroup_child_get(at, p, n); /* no ".." among the names */
+
+            cgroup_put(at);
+            at = child;
+        }
+        p += n + (p[n] == '/');
+    }
+    *out = at;
+    return at ? 0 : -ENOENT;
+}
+
+int boot_enter_cgroup(struct kcgroup *top, const char *path, struct task *t)
+{
+    struct kcgroup *cg;
+    int ret = find_cgroup(top, path, &cg);
+
+    if (ret < 0)
+        return ret;
+    ret = cgroup_put_task(cg, t);
+    cgroup_put(cg);
     return ret;
 }

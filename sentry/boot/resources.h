@@ -15,3 +15,6 @@ int MUST_CHECK boot_devices(const json_t *list, struct dev_rules **out);
  * is: its memory limit bounds all guests together. Sets e and returns -errno when a value is refused. */
 int MUST_CHECK boot_resources(const json_t *resources, struct kcgroup *cg, bool first,
                               struct boot_error *e);
+/* A process of the container whose group is top into the group path below it. -ENOENT, -EBUSY. */
+struct task;
+int MUST_CHECK boot_enter_cgroup(struct kcgroup *top, const char *path, struct task *t);

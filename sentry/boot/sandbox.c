@@ -552,9 +552,21 @@ int sandbox_container_create(struct boot_config *c, struct sandbox_process **out
 
 /* ---- exec ------------------------------------------------------------------------------------ */
 
+static int enter_cgroup(struct sandbox_process *p, const char *path, struct boot_error *e)
+{
+    int ret = boot_enter_cgroup(kcontainer_cgroup(p->container->kernel), path, p->task);
+
+    if (ret == 0)
+        return 0;
+    kernel_process_abort(p->task); /* consumes the reference */
+    p->task = NULL;
+    return boot_error_set(e, 1, "cannot enter cgroup %s: %s", path, strerror(-ret));
+}
+
 static int exec_in(struct sandbox_process *p, struct boot_config *c, struct boot_error *e)
 {
     struct container_process cp = {.process = json_object_get(c->json, "process")};
+    const char *cgroup = boot_string(c->json, "cgroup", "");
     struct curr *self = curr();
     int ret = task_namespaces_get(p->container->init->task, &cp.ns);
 
@@ -565,6 +577,8 @@ static int exec_in(struct sandbox_process *p, struct boot_config *c, struct boot
         fs_ctx_set_devices(self->fs, p->container->devices);
         self->mntns = mntns_get(cp.ns.mntns);
         ret = create_process(p, c, &cp, e);
+        if (ret == 0 && *cgroup)
+            ret = enter_cgroup(p, cgroup, e);
     } else {
         ret = boot_error_set(e, 1, "exec: %s", strerror(-ret));
     }

@@ -97,6 +97,8 @@ void cgroup_set_memory_max(struct kcgroup *cg, uint64_t bytes);
  * end lies outside. */
 int cgroup_attach(struct kcgroup *cg, lx_pid_t nr, struct kcgroup *root,
                   int (*may_write)(struct kcgroup *cg, void *arg), void *arg);
+/* The same for a process of the container that boot made: nobody is asked. -ENODEV, -EBUSY, -ESRCH. */
+int cgroup_put_task(struct kcgroup *cg, struct task *t);
 /* -ENODEV, -EBUSY: may a new process start in cg? For CLONE_INTO_CGROUP, with the same checks. */
 int cgroup_may_fork_into(struct task *t, struct kcgroup *cg,
                          int (*may_write)(struct kcgroup *cg, void *arg), void *arg);

@@ -486,6 +486,20 @@ int cgroup_attach(struct kcgroup *cg, lx_pid_t nr, struct kcgroup *root,
     return ret;
 }
 
+int cgroup_put_task(struct kcgroup *cg, struct task *t)
+{
+    int ret;
+
+    do {
+        struct kcgroup *from = task_cgroup_get(t);
+
+        ret = move_if_unchanged(t, from, cg);
+        cgroup_put(from);
+    } while (ret == -EAGAIN);
+    cgroup_news_flush();
+    return ret;
+}
+
 int cgroup_may_fork_into(struct task *t, struct kcgroup *cg,
                          int (*may_write)(struct kcgroup *cg, void *arg), void *arg)
 {

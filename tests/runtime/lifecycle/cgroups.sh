@@ -41,4 +41,17 @@ expect 1 'cgroupsPath' runsc run --bundle "$work/b4" c1
 make_bundle "$work/b5" '.linux.cgroupsPath="/'$base'/c1"'
 runsc run --bundle "$work/b5" c1 </dev/null || fail "run"
 [ -z "$(dirs)" ] || fail "left after run: $(dirs)"
+
+# The container's own groups, inside: exec --cgroup.
+make_bundle "$work/b6" '.process.args=["sleep","1000"] | .linux.cgroupsPath="/'$base'/c1" |
+    .mounts |= map(if .type=="cgroup" then .options=["rw"] else . end)'
+mkdir -p "$work/b6/rootfs/bin" && ln -s busybox "$work/b6/rootfs/bin/mkdir"
+runsc run --detach --bundle "$work/b6" c1 </dev/null >/dev/null 2>&1 || fail "run"
+runsc exec c1 mkdir -p /sys/fs/cgroup/one/two || fail "mkdir"
+[ "$(runsc exec c1 cat /proc/self/cgroup)" = 0::/ ] || fail "exec without --cgroup"
+[ "$(runsc exec --cgroup one/two c1 cat /proc/self/cgroup)" = 0::/one/two ] || fail "exec --cgroup"
+[ "$(runsc exec --cgroup cpu,memory:/one c1 cat /proc/self/cgroup)" = 0::/one ] || fail "exec --cgroup with controllers"
+expect 255 'cgroup nosuch: No such file' runsc exec --cgroup nosuch c1 true
+expect 255 'cgroup one/../..: No such file' runsc exec --cgroup one/../.. c1 true
+runsc delete --force c1
 exit 0
