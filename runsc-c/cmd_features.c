@@ -8,14 +8,14 @@
 #include "runsc-c/version.h"
 
 static const char *const g_mount_options[] = {
-    "async",         "atime",      "bind",       "defaults",  "dev",
-    "diratime",      "dirsync",    "exec",       "iversion",  "lazytime",
-    "loud",          "mand",       "noatime",    "nodev",     "nodiratime",
-    "noexec",        "noiversion", "nolazytime", "nomand",    "norelatime",
-    "nostrictatime", "nosuid",     "private",    "rbind",     "relatime",
-    "remount",       "ro",         "rprivate",   "rshared",   "rslave",
-    "runbindable",   "rw",         "shared",     "silent",    "slave",
-    "strictatime",   "suid",       "sync",       "tmpcopyup", "unbindable",
+    "async",      "atime",      "bind",       "defaults",      "dev",         "diratime",
+    "dirsync",    "exec",       "idmap",      "iversion",      "lazytime",    "loud",
+    "mand",       "noatime",    "nodev",      "nodiratime",    "noexec",      "noiversion",
+    "nolazytime", "nomand",     "norelatime", "nostrictatime", "nosuid",      "private",
+    "rbind",      "relatime",   "remount",    "ridmap",        "ro",          "rprivate",
+    "rro",        "rrw",        "rshared",    "rslave",        "runbindable", "rw",
+    "shared",     "silent",     "slave",      "strictatime",   "suid",        "sync",
+    "tmpcopyup",  "unbindable",
 };
 static const char *const g_namespaces[] = {"cgroup", "ipc",  "mount", "network",
                                            "pid",    "user", "uts"};
@@ -44,13 +44,14 @@ static json_t *features(void)
 {
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:{s:o, s:o, s:{s:b, s:b, s:b, s:b}, s:{s:b, s:o, s:o, s:o}, "
-        "s:{s:b}, s:{s:b}}, s:{s:s, s:s}}",
+        "s:{s:b}, s:{s:b}, s:{s:{s:b}}}, s:{s:s, s:s}}",
         "ociVersionMin", "1.0.0", "ociVersionMax", "1.0.2-dev", "hooks", STRINGS(g_hooks),
         "mountOptions", STRINGS(g_mount_options), "linux", "namespaces", STRINGS(g_namespaces),
         "capabilities", spec_capability_names(), "cgroup", "v1", 1, "v2", 1, "systemd", 1,
         "systemdUser", 0, "seccomp", "enabled", 1, "actions", STRINGS(g_actions), "operators",
         STRINGS(g_operators), "archs", STRINGS(g_archs), "apparmor", "enabled", 0, "selinux",
-        "enabled", 0, "annotations", "org.runsc-c.version", RUNSC_C_VERSION, "org.runsc-c.ignored",
+        "enabled", 0, "mountExtensions", "idmap", "enabled", 1, "annotations",
+        "org.runsc-c.version", RUNSC_C_VERSION, "org.runsc-c.ignored",
         "process.apparmorProfile process.selinuxLabel linux.mountLabel linux.intelRdt "
         "linux.rootfsPropagation mounts[].options propagation");
 }

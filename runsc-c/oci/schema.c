@@ -59,11 +59,19 @@ static const struct member g_root[] = {
     {"readonly", K_BOOL, false, NULL, 0},
     {NULL, 0, false, NULL, 0},
 };
+static const struct member g_id_mapping[] = {
+    {"containerID", K_INT, true, NULL, 0},
+    {"hostID", K_INT, true, NULL, 0},
+    {"size", K_INT, true, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
 static const struct member g_mount[] = {
     {"destination", K_STRING, true, NULL, 0},
     {"type", K_STRING, false, NULL, 0},
     {"source", K_STRING, false, NULL, 0},
     {"options", K_ARRAY, false, NULL, K_STRING},
+    {"uidMappings", K_ARRAY, false, g_id_mapping, K_OBJECT},
+    {"gidMappings", K_ARRAY, false, g_id_mapping, K_OBJECT},
     {NULL, 0, false, NULL, 0},
 };
 static const struct member g_namespace[] = {
@@ -131,12 +139,6 @@ static const struct member g_resources[] = {
     {"hugepageLimits", K_ARRAY, false, g_hugepage_limit, K_OBJECT},
     {"devices", K_ARRAY, false, g_device_rule, K_OBJECT},
     {"unified", K_MAP, false, NULL, K_STRING},
-    {NULL, 0, false, NULL, 0},
-};
-static const struct member g_id_mapping[] = {
-    {"containerID", K_INT, true, NULL, 0},
-    {"hostID", K_INT, true, NULL, 0},
-    {"size", K_INT, true, NULL, 0},
     {NULL, 0, false, NULL, 0},
 };
 static const struct member g_device[] = {

@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -155,4 +159,38 @@ int idmaps_write(pid_t pid, const struct idmaps *maps, struct err *e)
     if (run_helper("newuidmap", pid, maps->uids, e) < 0)
         return -1;
     return run_helper("newgidmap", pid, maps->gids, e);
+}
+
+/* ---- mounts ---------------------------------------------------------------------------------- */
+
+int idmaps_userns(const struct idmaps *maps, struct err *e)
+{
+    struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    char path[64];
+    int fd = -1;
+
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    if (pid < 0)
+        return err_errno(e, errno, "cannot make a user namespace");
+    if (idmaps_write(pid, maps, e) == 0) {
+        snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            (void)err_errno(e, errno, "%s", path);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return fd;
+}
+
+int idmaps_apply(int mount_fd, int userns_fd)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns_fd};
+
+    return (int)syscall(SYS_mount_setattr, mount_fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+                        sizeof(attr));
 }

@@ -22,3 +22,8 @@ struct idmaps {
 bool idmaps_of(const json_t *spec, struct idmaps *out);
 /* Maps id 0 of pid's user namespace to nobody (root) or to the caller; with maps, all of them. */
 int idmaps_write(pid_t pid, const struct idmaps *maps, struct err *e);
+/* A user namespace with these maps, for mounts: a descriptor. */
+int idmaps_userns(const struct idmaps *maps, struct err *e);
+/* The owners in the detached mounts of mount_fd appear as the namespace maps them. 0, or -1 with errno: -EINVAL where a file
+ * system cannot. */
+int idmaps_apply(int mount_fd, int userns_fd);

@@ -26,7 +26,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gofer/gofer.h"
 #include "platform/base/log.h"
 #include "runsc-c/cgroup/cgroup.h"
 #include "runsc-c/oci/seccomp.h"
@@ -34,105 +33,19 @@
 #include "runsc-c/sandbox/fdset.h"
 #include "runsc-c/sandbox/idmap.h"
 #include "runsc-c/sandbox/netns.h"
+#include "runsc-c/sandbox/trees.h"
 #include "runsc-c/support/globals.h"
 #include "runsc-c/support/json.h"
-
-enum { TREES_MAX = 128 };
-
-struct tree {
-    char *path;
-    bool readonly, shared;
-    int pair[2]; /* sentry, gofer */
-    int mount;   /* of a gofer with other ids: made by us, who can reach it; else -1 */
-};
 
 struct launch {
     const struct launch_request *rq;
     struct sandbox_netns netns;
-    struct tree trees[TREES_MAX];
-    int tree_count;
-    json_t *tree_list; /* for the sentry: per tree {fd, mount, readonly, shared} */
+    struct sandbox_trees trees;
     struct fdset sentry_fds, gofer_fds;
     int log_fd, exe_fd;
     int gofer_go, sentry_go; /* pipes that the children wait on, or -1 */
     bool joins;
 };
-
-static bool has_option(const json_t *mount, const char *name)
-{
-    const json_t *options = json_object_get(mount, "options"), *o;
-    size_t i;
-
-    json_array_foreach(options, i, o)
-    {
-        if (!strcmp(json_string_value(o), name))
-            return true;
-    }
-    return false;
-}
-
-static char *absolute(const char *bundle, const char *path)
-{
-    char *out = NULL;
-
-    if (path[0] == '/')
-        return strdup(path);
-    return asprintf(&out, "%s/%s", bundle, path) < 0 ? NULL : out;
-}
-
-/* mount: index into spec.mounts, -1 for the root. */
-static int add_tree(struct launch *l, const char *path, int mount, bool readonly, bool shared,
-                    struct err *e)
-{
-    struct tree *t = &l->trees[l->tree_count];
-    int fd;
-
-    if (l->tree_count == TREES_MAX)
-        return err_set(e, "more than %d bind mounts", TREES_MAX - 1);
-    t->path = absolute(l->rq->bundle, path);
-    t->readonly = readonly;
-    t->shared = shared;
-    t->mount = -1;
-    if (!t->path)
-        return err_errno(e, ENOMEM, "mounts");
-    if (access(t->path, F_OK) < 0)
-        return err_errno(e, errno, mount < 0 ? "root.path %s" : "mount source %s", t->path);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, t->pair) < 0)
-        return err_errno(e, errno, "socketpair");
-    l->tree_count++;
-    fd = fdset_add(&l->sentry_fds, t->pair[0], e);
-    if (fd < 0)
-        return -1;
-    json_array_append_new(l->tree_list, json_pack("{s:i, s:i, s:b, s:b}", "fd", fd, "mount", mount,
-                                                  "readonly", readonly, "shared", shared));
-    return 0;
-}
-
-static int plan_trees(struct launch *l, struct err *e)
-{
-    const json_t *root = json_object_get(l->rq->spec, "root");
-    const json_t *mounts = json_object_get(l->rq->spec, "mounts"), *m;
-    bool write_through = !strcmp(l->rq->overlay, "none");
-    size_t i;
-
-    l->tree_list = json_array();
-    if (add_tree(l, json_get_string(root, "path", "/"), -1,
-                 !write_through || json_is_true(json_object_get(root, "readonly")),
-                 write_through && l->rq->shared_root, e) < 0)
-        return -1;
-    json_array_foreach(mounts, i, m)
-    {
-        if (strcmp(json_get_string(m, "type", ""), "bind") && !has_option(m, "bind") &&
-            !has_option(m, "rbind"))
-            continue;
-        if (!json_object_get(m, "source"))
-            return err_set(e, "mounts[%zu]: a bind mount needs a source", i);
-        if (add_tree(l, json_get_string(m, "source", ""), (int)i,
-                     has_option(m, "ro") || has_option(m, "rro"), true, e) < 0)
-            return -1;
-    }
-    return 0;
-}
 
 static json_t *log_config(struct fdset *fds, int log_fd, struct err *e)
 {
@@ -156,21 +69,10 @@ static int shared_netns(const struct launch *l, pid_t sentry)
 
 static json_t *gofer_config(struct launch *l, int netns_fd, struct err *e)
 {
-    json_t *trees = json_array(), *config;
+    json_t *trees = sandbox_trees_describe(&l->trees, &l->gofer_fds, e), *config;
 
-    for (int i = 0; i < l->tree_count; i++) {
-        int fd = fdset_add(&l->gofer_fds, l->trees[i].pair[1], e);
-
-        if (fd < 0) {
-            json_decref(trees);
-            return NULL;
-        }
-        json_array_append_new(
-            trees, json_pack("{s:o, s:i, s:b, s:i}", "path",
-                             l->trees[i].mount < 0 ? json_bytes(l->trees[i].path) : json_null(),
-                             "fd", fd, "readonly", l->trees[i].readonly, "mount",
-                             fdset_add(&l->gofer_fds, l->trees[i].mount, e)));
-    }
+    if (!trees)
+        return NULL;
     config =
         json_pack("{s:o, s:o}", "trees", trees, "log", log_config(&l->gofer_fds, l->log_fd, e));
     if (netns_fd >= 0)
@@ -205,7 +107,7 @@ static json_t *container_config(struct launch *l, struct err *e)
     json_t *filter = seccomp_compile(rq->spec, e);
     json_t *config =
         json_pack("{s:o, s:s, s:o, s:s, s:O, s:b, s:b}", "seccomp", filter, "id", rq->id, "spec",
-                  json_deep_copy(rq->spec), "overlay", rq->overlay, "trees", l->tree_list,
+                  json_deep_copy(rq->spec), "overlay", rq->overlay, "trees", l->trees.list,
                   "standalone", rq->standalone, "share_pid", rq->share_pid);
 
     if (config && rq->hostname && *rq->hostname)
@@ -372,13 +274,6 @@ static int let_go(const struct launch *l, pid_t pid, int *go_fd, struct err *e)
     return ret;
 }
 
-/* Where we may not, the gofer tries with its own ids. */
-static void mount_trees(struct launch *l)
-{
-    for (int i = 0; i < l->tree_count; i++)
-        l->trees[i].mount = gofer_tree_mount(l->trees[i].path, l->trees[i].readonly);
-}
-
 static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
 {
     int netns_fd = shared_netns(l, out->sentry_pid), fd;
@@ -396,8 +291,8 @@ static int start_gofer(struct launch *l, struct sandbox *out, struct err *e)
         .door = l->rq->door,
     };
 
-    if (mapped)
-        mount_trees(l);
+    if (sandbox_trees_mount(&l->trees, mapped, e) < 0)
+        return -1;
     fd = config_fd(gofer_config(l, netns_fd, e), e);
     if (fd >= 0) {
         c.config_number = fdset_add(&l->gofer_fds, fd, e);
@@ -447,27 +342,9 @@ static int start_sentry(struct launch *l, struct sandbox *out, struct err *e)
     return out->sentry_pid < 0 ? -1 : 0;
 }
 
-/* Both ends of the sessions belong to the children. While ours are open, neither child sees the end
- * of the other one. */
-static void close_sessions(struct launch *l)
-{
-    for (int i = 0; i < l->tree_count; i++) {
-        for (int k = 0; k < 2; k++) {
-            if (l->trees[i].pair[k] >= 0)
-                close(l->trees[i].pair[k]);
-            l->trees[i].pair[k] = -1;
-        }
-    }
-}
-
 static void launch_close(struct launch *l)
 {
-    close_sessions(l);
-    for (int i = 0; i < l->tree_count; i++) {
-        free(l->trees[i].path);
-        if (l->trees[i].mount >= 0)
-            close(l->trees[i].mount);
-    }
+    sandbox_trees_free(&l->trees);
     if (l->log_fd >= 0)
         close(l->log_fd);
     if (l->exe_fd >= 0)
@@ -476,7 +353,6 @@ static void launch_close(struct launch *l)
         close(l->gofer_go);
     if (l->sentry_go >= 0)
         close(l->sentry_go);
-    json_decref(l->tree_list);
 }
 
 static int prepare(struct launch *l, struct err *e)
@@ -538,7 +414,7 @@ static int send_config(struct launch *l, const char *op, json_t *config, struct 
     close(config_number);
     if (ret < 0)
         return ret;
-    close_sessions(l);
+    sandbox_trees_close_sessions(&l->trees);
     reply = control_receive(l->rq->control_fd, e);
     json_decref(reply);
     return reply ? 0 : -1;
@@ -560,7 +436,7 @@ struct launch *sandbox_prepare(const struct launch_request *rq, bool joins, stru
     log_phase("configuration");
     ret = prepare(l, e);
     if (ret == 0)
-        ret = plan_trees(l, e);
+        ret = sandbox_trees_plan(&l->trees, l->rq, &l->sentry_fds, e);
     if (ret == 0 && !joins)
         ret = start_sentry(l, out, e);
     log_phase("sentry forked");
@@ -583,7 +459,7 @@ static int wait_until_created(struct launch *l, pid_t sentry, struct err *e)
 
     if (let_go(l, sentry, &l->sentry_go, e) < 0)
         return -1;
-    close_sessions(l);
+    sandbox_trees_close_sessions(&l->trees);
     ready = control_receive(l->rq->control_fd, e);
     json_decref(ready);
     return ready ? 0 : -1;
