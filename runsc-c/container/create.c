@@ -264,7 +264,7 @@ static int first_state(struct creation *n, struct err *e)
 static int steps(struct creation *n, struct err *e)
 {
     if (first_state(n, e) < 0 || open_console(n, e) < 0 || open_line(n, e) < 0 ||
-        limits_make(&n->c, n->rq->spec, &n->cgroup, e) < 0 || container_save(&n->c, e) < 0 ||
+        limits_make(&n->c, n->rq->spec, &n->cgroup, e) < 0 ||
         cgroup_door_open(n->cgroup, &n->door, e) < 0 || prepare_sandbox(n, e) < 0 ||
         start_proxy(n, e) < 0 || take_hooks(n, e) < 0)
         return -1;

@@ -48,11 +48,18 @@ int limits_make(struct container *c, const json_t *spec, struct cgroup **out, st
         .named = remember,
         .named_arg = c,
     };
+    json_t *made;
+    bool same;
 
     if (cgroup_create(&config, out, e) < 0)
         return -1;
+    made = cgroup_save(*out);
+    same =
+        json_equal(made, c->cgroup); /* with what remember() wrote: all that was named was made */
     json_decref(c->cgroup);
-    c->cgroup = cgroup_save(*out);
+    c->cgroup = made;
+    if (!same && container_save(c, e) < 0)
+        return -1;
     return limits_apply(*out, config.resources, e);
 }
 

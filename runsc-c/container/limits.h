@@ -12,7 +12,7 @@
 #include "runsc-c/container/state.h"
 #include "runsc-c/support/err.h"
 
-/* Makes the cgroup with the limits of spec and notes it in c. *out is freed with cgroup_free. */
+/* Makes the cgroup with the limits of spec and notes it in c, which is saved. *out is freed with cgroup_free. */
 int limits_make(struct container *c, const json_t *spec, struct cgroup **out, struct err *e);
 /* Sets what resources says, as it is to be for a sandbox (cgroup_sandbox_resources). */
 int limits_apply(struct cgroup *cg, const json_t *resources, struct err *e);
