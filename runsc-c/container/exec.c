@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The command connects to the sentry and asks for the process over that connection, with its own
- * stdio (or a terminal) beside the request. The sentry creates it; then a proxy is forked that
+ * stdio (or a terminal) beside the request. A proxy is forked, the sentry creates the process, the proxy
  * takes the connection over, the pid-file is written and the process starts. The proxy is in the
  * host namespaces of the container's first proxy.
  */
@@ -103,7 +103,12 @@ static int start_proxy(struct execution *x, struct err *e)
         cgroup_door_open(x->cgroup, &x->door, e) < 0)
         return -1;
     config.door = x->door;
-    if (proxy_start(&config, &x->proxy, e) < 0 || proxy_settle(&x->proxy, e) < 0)
+    return proxy_start(&config, &x->proxy, e);
+}
+
+static int let_go(struct execution *x, struct err *e)
+{
+    if (proxy_settle(&x->proxy, e) < 0)
         return -1;
     if (x->rq->pid_file && container_write_pid_file(x->rq->pid_file, x->proxy.pid, e) < 0)
         return -1;
@@ -115,7 +120,8 @@ static int run(struct execution *x, struct err *e)
     x->control_fd = container_connect(x->c, e);
     if (x->control_fd < 0)
         return -1;
-    if (open_console(x, e) < 0 || create(x, e) < 0 || start_proxy(x, e) < 0)
+    /* The proxy finds its place while the sentry makes the process. */
+    if (open_console(x, e) < 0 || start_proxy(x, e) < 0 || create(x, e) < 0 || let_go(x, e) < 0)
         return -1;
     close(x->control_fd); /* the proxy's alone */
     x->control_fd = -1;
