@@ -420,9 +420,11 @@ int task_thread_start(struct task *t)
 
 static void gate_open(struct task *t, unsigned how)
 {
+    task_get(t); /* past the gate it may end and be reaped before it is woken */
     atomic_store(&t->k->gate, how);
     if (!unpark_run(t))
         sleeper_wake(&t->curr.sleeper);
+    task_put(t);
 }
 
 void task_thread_go(struct task *t)
