@@ -30,6 +30,7 @@ void file_init(struct file *f, const struct file_ops *ops, uint32_t flags)
     waitq_init(&f->own_wq);
     f->wq = &f->own_wq;
     list_init(&f->epoll_items);
+    atomic_init(&f->epoll_seen, false);
     atomic_init(&f->fasync, NULL);
     f->kind = 0;
     f->refused = 0;
@@ -58,7 +59,7 @@ void file_put(struct file *f)
 
     if (!refs_put(&f->refs))
         return;
-    if (!list_empty(&f->epoll_items))
+    if (atomic_load(&f->epoll_seen))
         epoll_file_release(f);
     if (unlikely(dnotify_in_use()))
         dnotify_release(f);

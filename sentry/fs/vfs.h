@@ -496,6 +496,7 @@ struct file {
     struct waitq *wq; /* I: readiness queue; &own_wq unless the kind shares one (pipe, tty) */
     struct waitq own_wq;
     struct list epoll_items; /* epoll items watching it; RANK_LEAF lock in epoll.c */
+    atomic_bool epoll_seen;  /* had such an item once: its last put asks under that lock */
     _Atomic(struct fasync *) fasync;
     uint32_t kind;    /* FILE_* bits */
     uint32_t refused; /* I: rights to later calls that a security module refused at open */

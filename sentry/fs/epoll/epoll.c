@@ -209,6 +209,7 @@ static void ep_item_attach_locked(struct epoll *ep, struct ep_item *it) REQUIRES
 {
     mutex_lock(&g_links.lock);
     list_add(&it->file->epoll_items, &it->file_node);
+    atomic_store(&it->file->epoll_seen, true);
     mutex_unlock(&g_links.lock);
     if (file_is_epoll(it->file)) {
         struct epoll *inner = epoll_of(it->file);

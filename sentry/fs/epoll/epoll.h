@@ -16,5 +16,6 @@ int MUST_CHECK epoll_wait_events(struct file *ep, struct lx_epoll_event *out, in
                                  uint64_t deadline);
 int epoll_item_count(struct file *ep);
 bool file_is_epoll(const struct file *f);
-/* file_put of the last reference calls it, before ops->release, when epoll_items is not empty. */
+/* file_put of the last reference calls it, before ops->release, when the file had items once: the release of
+ * an epoll may be in the middle of taking one off. */
 void epoll_file_release(struct file *f);
