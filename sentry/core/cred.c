@@ -49,8 +49,9 @@ int cred_copy_groups(const struct cred *old, const lx_gid_t *groups, size_t coun
 
     if (!c)
         return -ENOMEM;
-    *c = *old;
-    refs_init(&c->refs);
+    refs_init(&c->refs); /* old's count may change meanwhile */
+    memcpy((char *)c + sizeof(c->refs), (const char *)old + sizeof(c->refs),
+           sizeof(*c) - sizeof(c->refs));
     c->userns = userns_get(old->userns);
     if (c->security)
         cred_security_get(c->security);

@@ -556,7 +556,7 @@ static int fork_copy_vmas(struct mm *old, struct mm *new, struct hot_range hot)
     for (v = vma_set_first(&old->vmas); v; v = vma_next(v)) {
         if (v->flags & VMA_DONTFORK)
             continue;
-        templ = *v;
+        templ = vma_template(v);
         templ.mm = new;
         templ.flags &= ~(VMA_LOCKED | VMA_LOCKONFAULT);
         ret = vma_new(&templ, &copy);

@@ -45,11 +45,11 @@ struct vma {
     struct file *file;       /* +1 or NULL: named in /proc/PID/maps */
     struct mappable *object; /* +1 or NULL (anonymous private) */
     uint64_t offset;         /* of start in object (or file); 0 when both are NULL */
-    struct list map_link;    /* on object->vmas */
     const char *name;        /* static label or NULL */
     struct vma *dead_next;   /* chain of vmas to free after unlock */
     uaddr_t next_fault;      /* a fault here continues a sequential run */
     uint32_t window;         /* pages of the last fault window */
+    struct list map_link;    /* on object->vmas, under its lock; last: vma_template leaves it out */
 };
 RB_HEAD(vma_tree, vma);
 
@@ -95,6 +95,8 @@ bool vma_set_is_free(struct vma_set *s, uaddr_t start, uaddr_t end);
 /* Start of v with the guard gap of a stack. */
 uaddr_t vma_start_gap(const struct vma *v);
 
+/* What vma_new copies: all but map_link, which others may write meanwhile. Takes no references. */
+struct vma vma_template(const struct vma *v);
 /* A vma with references on file and object, linked into object's reverse map; -ENOMEM. */
 int MUST_CHECK vma_new(const struct vma *templ, struct vma **out);
 /* Unlinks from the reverse map, drops the references. Where these may be the last ones, mm->lock is

@@ -343,7 +343,7 @@ int mm_remap_pages(struct mm *mm, uaddr_t addr, uint64_t size, uint64_t offset)
         mutex_unlock(&mm->lock);
         return -EINVAL;
     }
-    t = *v;
+    t = vma_template(v);
     t.start = addr;
     t.end = addr + size;
     t.offset = offset;

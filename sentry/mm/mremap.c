@@ -103,7 +103,7 @@ static int move_pages(struct mm *mm, struct vma *v, uaddr_t from, uaddr_t to, ui
 static int64_t move_vma(struct remap *r, struct vma *v, uaddr_t to)
 {
     struct mm *mm = r->mm;
-    struct vma t = *v;
+    struct vma t = vma_template(v);
     int ret;
 
     if (mm->vmas.count >= MAP_COUNT_MAX - 3)

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sentry/mm/mm_internal.h"
 
@@ -106,6 +107,15 @@ uaddr_t vma_start_gap(const struct vma *v)
 
 /* ---- split and merge --------------------------------------------------------------------- */
 
+struct vma vma_template(const struct vma *v)
+{
+    struct vma t = {0};
+
+    static_assert(offsetof(struct vma, map_link) + sizeof(t.map_link) == sizeof(t), "is the last");
+    memcpy(&t, v, offsetof(struct vma, map_link));
+    return t;
+}
+
 int vma_new(const struct vma *templ, struct vma **out)
 {
     struct vma *v = malloc(sizeof(*v));
@@ -148,7 +158,7 @@ int vma_set_split(struct vma_set *s, struct vma *v, uaddr_t addr)
     int ret;
 
     ASSERT(v->start < addr && addr < v->end);
-    templ = *v;
+    templ = vma_template(v);
     templ.start = addr;
     if (templ.object || templ.file)
         templ.offset += addr - v->start;
