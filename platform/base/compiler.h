@@ -33,6 +33,9 @@
 #define NO_THREAD_SAFETY
 #endif
 
+/* A function that reads what others write meanwhile and may see any of it: a snapshot for /proc, a hint. */
+#define RACY_READER __attribute__((no_sanitize("thread"), noinline))
+
 #define FALLTHROUGH __attribute__((fallthrough))
 
 #define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))

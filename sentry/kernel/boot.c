@@ -349,7 +349,7 @@ void kernel_process_abort(struct task *t)
     bool published = !list_empty(&t->k->tg_node);
 
     g_curr = &t->curr;
-    task_drop_resources(t);
+    task_drop_resources(t, published);
     g_curr = saved;
     mutex_lock(&g_taskset.lock);
     if (published) {

@@ -123,15 +123,12 @@ static void copy_small_state(struct task *t, struct task *child, const struct cl
     if (rq->flags & LX_CLONE_CHILD_CLEARTID)
         k->clear_child_tid = rq->child_tid;
     k->personality = from->personality;
-    k->no_new_privs = from->no_new_privs;
     k->thp_disable = from->thp_disable;
     k->io_flusher = from->io_flusher;
     k->start_boottime = clock_boottime();
     k->timer_slack = k->timer_slack_default = from->timer_slack;
     keys_fork(child, rq->flags & LX_CLONE_THREAD);
     k->reqkey_default = from->reqkey_default;
-    k->seccomp = seccomp_filter_get(from->seccomp);
-    k->seccomp_mode = from->seccomp_mode;
     mutex_lock(&t->lock);
     memcpy(k->affinity, from->affinity, sizeof(k->affinity));
     k->ioprio = from->ioprio;
@@ -200,7 +197,7 @@ static void discard(struct task *child, bool thread_started)
     if (child->curr.tid)
         pid_unhash_locked(child->curr.tid);
     mutex_unlock(&g_taskset.lock);
-    task_drop_resources(child);
+    task_drop_resources(child, /*group_dead=*/false);
     if (thread_started)
         task_thread_abort(child);
     task_put(child);
@@ -335,6 +332,8 @@ static int publish(struct task *t, struct task *child, const struct clone_reques
         mutex_unlock(&tg->lock);
         goto out;
     }
+    /* With the lock of SECCOMP_FILTER_FLAG_TSYNC: a new thread is found by it or has its filters. */
+    seccomp_inherit_locked(t, child);
     if (rq->flags & LX_CLONE_THREAD) {
         task_publish_locked(child, NULL);
         trace_child_locked(t, child, rq);

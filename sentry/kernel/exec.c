@@ -177,14 +177,17 @@ static int kill_other_threads(struct task *t)
     struct list *it;
     int ret = 0;
 
+    mutex_lock(&g_taskset.lock);
     mutex_lock(&tg->lock);
     if ((tg->flags & GROUP_EXIT) || tg->exec_task) {
         mutex_unlock(&tg->lock);
+        mutex_unlock(&g_taskset.lock);
         return -EAGAIN;
     }
     tg->exec_task = t;
     signal_zap_other_threads_locked(t);
     mutex_unlock(&tg->lock);
+    mutex_unlock(&g_taskset.lock);
     for (;;) {
         bool alone;
 
@@ -303,7 +306,10 @@ static void reset_task_state(struct task *t, struct exec_job *job)
     keys_exec(t);
     k->user_dispatch.on = false;
     atomic_store(&t->tg->membarrier, 0);
-    k->exit_signal = task_is_leader(t) ? LX_SIGCHLD : k->exit_signal;
+    mutex_lock(&g_taskset.lock);
+    if (task_is_leader(t))
+        k->exit_signal = LX_SIGCHLD;
+    mutex_unlock(&g_taskset.lock);
     if (job->cred.secure)
         k->pdeath_signal = 0;
     signal_flush_handlers(t);
@@ -375,7 +381,7 @@ int task_exec(struct task *t, struct exec_call *call)
         ret = unshare_files(t);
     if (ret < 0)
         goto fatal;
-    task_mm_release(t);
+    task_mm_release(t, /*exits=*/false);
     group_timers_exec(t->tg);
     ret = switch_mm(t);
     if (ret == 0)

@@ -43,13 +43,13 @@ void task_free_list(struct list *dead)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-void task_mm_release(struct task *t)
+void task_mm_release(struct task *t, bool exits)
 {
     struct ktask_private *k = t->k;
     lx_pid_t zero = 0;
 
     futex_exit_robust(t);
-    futex_exit_pi(t);
+    futex_exit_pi(t, exits);
     if (k->clear_child_tid) {
         /* Linux: only when somebody else can see the word. The wake is what pthread_join waits for.
          */
@@ -83,7 +83,7 @@ static void drop_ctx(struct task *t)
         g_platform_ops->ctx_free(ctx);
 }
 
-void task_drop_resources(struct task *t)
+void task_drop_resources(struct task *t, bool group_dead)
 {
     struct curr *c = &t->curr;
     struct mm *mm;
@@ -95,7 +95,7 @@ void task_drop_resources(struct task *t)
     struct utsns *utsns;
     struct cgroupns *cgroupns;
 
-    if (c->mm && t->tg->live == 0) {
+    if (c->mm && group_dead) {
         struct mm_usage usage;
 
         mm_usage(c->mm, &usage);
@@ -110,8 +110,8 @@ void task_drop_resources(struct task *t)
     mutex_unlock(&t->lock);
     if (mm)
         mm_use_put(mm);
-    if (c->ipcns)
-        ipc_task_exit(t);
+    if (c->ipcns && group_dead)
+        ipc_group_exit(t);
     mutex_lock(&t->lock);
     files = c->files, c->files = NULL;
     mutex_unlock(&t->lock);
@@ -573,12 +573,14 @@ void task_exit(struct task *t)
 
     task_requests_cancel(t, /*exits=*/true);
     if (t->curr.mm)
-        task_mm_release(t);
+        task_mm_release(t, /*exits=*/true);
+    else
+        futex_exit_pi(t, /*exits=*/true);
     group_dead = begin_exit(t);
     if (group_dead)
         group_timers_exit(tg);
     seccomp_task_exit(t);
-    task_drop_resources(t);
+    task_drop_resources(t, group_dead);
     mutex_lock(&g_taskset.lock);
     if (group_dead && (tg->flags & GROUP_SESSION_LEADER))
         session = pid_get(tg->session);

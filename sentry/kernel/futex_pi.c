@@ -107,7 +107,10 @@ static int try_lock(struct task *t, uaddr_t addr, const struct futex_key *key, b
     if ((word & LX_FUTEX_TID_MASK) == tid)
         return -EDEADLK;
     owner = word & LX_FUTEX_TID_MASK ? task_find_get((lx_pid_t)(word & LX_FUTEX_TID_MASK)) : NULL;
-    if (!(word & LX_FUTEX_TID_MASK) || (!owner && owner_died)) {
+    *out_owner = owner;
+    if (owner && owner->k->pi_closed)
+        owner = NULL; /* a zombie, or on its way there */
+    if (!(word & LX_FUTEX_TID_MASK) || (!owner && (owner_died || (s && !s->owner)))) {
         want = tid | (word & LX_FUTEX_OWNER_DIED) | (s ? LX_FUTEX_WAITERS : 0) |
                (owner_died ? LX_FUTEX_OWNER_DIED : 0);
         seen = word;
@@ -116,33 +119,27 @@ static int try_lock(struct task *t, uaddr_t addr, const struct futex_key *key, b
             ret = LOOK_AGAIN;
         if (ret == 0 && s)
             state_set_owner(s, t);
-        goto out;
+        return ret;
     }
-    ret = -ESRCH;
     if (!owner)
-        goto out;
-    ret = -EWOULDBLOCK;
+        return -ESRCH;
     if (try_only)
-        goto out;
+        return -EWOULDBLOCK;
     seen = word;
     ret = user_atomic_cmpxchg32(addr, &seen, word | LX_FUTEX_WAITERS);
     if (ret == 0 && seen != word)
         ret = LOOK_AGAIN;
     if (ret != 0)
-        goto out;
-    ret = -EDEADLK;
+        return ret;
     if (would_deadlock(t, owner))
-        goto out;
+        return -EDEADLK;
     ret = state_get(key, owner, &s);
     if (ret < 0)
-        goto out;
+        return ret;
     *w = (struct pi_waiter){.state = s, .task = t};
     list_add_tail(&s->waiters, &w->node);
     t->k->pi_waiting = w;
-    ret = QUEUED;
-out:
-    *out_owner = owner;
-    return ret;
+    return QUEUED;
 }
 
 /* Asleep until granted. 0: ours; 1: the owner died, try again; -errno. */
@@ -251,16 +248,14 @@ long futex_unlock_pi(struct task *t, uaddr_t addr, bool is_private)
     return ret;
 }
 
-void futex_exit_pi(struct task *t)
+void futex_exit_pi(struct task *t, bool exits)
 {
     struct pi_state *s;
     struct pi_waiter *w;
 
-    /* SAFETY: only t adds to its own list before it waits; others add under the lock by handing a
-     * lock to a waiter, and t waits for nothing any more. */
-    if (list_empty(&t->k->pi_owned))
-        return;
+    /* Whoever reads t's number in a word makes it an owner, at any moment. */
     mutex_lock(&g_pi_lock);
+    t->k->pi_closed = exits;
     while (!list_empty(&t->k->pi_owned)) {
         s = list_first_entry(&t->k->pi_owned, struct pi_state, owned_node);
         state_set_owner(s, NULL);

@@ -60,10 +60,9 @@ uint64_t ipcns_inum(const struct ipcns *ns)
     return ns->inum;
 }
 
-void ipc_task_exit(struct task *t)
+void ipc_group_exit(struct task *t)
 {
-    if (t->tg->live == 0)
-        sem_group_exit(t->curr.ipcns, t->tg);
+    sem_group_exit(t->curr.ipcns, t->tg);
 }
 
 int64_t ipc_now(void)

@@ -85,6 +85,6 @@ int64_t ipc_now(void);
 struct mqueue_ops;
 extern const struct mqueue_ops g_kernel_mqueue_ops;
 
-/* Applies the semaphore undo of t's process when t was its last thread. Holds no lock. */
-void ipc_task_exit(struct task *t);
+/* Applies the semaphore undo of t's process, whose last thread is going. Holds no lock. */
+void ipc_group_exit(struct task *t);
 void sem_group_exit(struct ipcns *ns, struct thread_group *tg);

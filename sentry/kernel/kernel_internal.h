@@ -78,19 +78,20 @@ struct itimer_cpu {
  * Keys: I immutable; g ->lock; s taskset; a atomic; r limits_lock */
 struct thread_group {
     struct refs refs;
-    struct mutex lock;            /* rank SIGHAND */
-    struct mutex exec_lock;       /* rank EXEC */
-    struct mutex limits_lock;     /* rank LEAF */
-    struct sighand *sighand;      /* g, +1 */
-    struct sigpending shared;     /* g */
-    struct list threads;          /* s and g to change, either to read: ktask_private.tg_node */
-    uint32_t thread_count;        /* s and g: entries of threads */
-    uint32_t live;                /* g: threads that did not begin to exit */
-    struct task *leader;          /* s, borrowed: alive until the group is reaped */
-    struct task *target;          /* g, borrowed: where the last shared signal went */
-    atomic_uint flags;            /* changed under g; GROUP_* */
-    atomic_bool sem_undo;         /* a: it asked for SEM_UNDO, or shared it with a thread */
-    int exit_code;                /* g: wait status of the group exit, or of the stop */
+    struct mutex lock;        /* rank SIGHAND */
+    struct mutex exec_lock;   /* rank EXEC */
+    struct mutex limits_lock; /* rank LEAF */
+    struct sighand *sighand;  /* g, +1 */
+    struct sigpending shared; /* g */
+    struct list threads;      /* s and g to change, either to read: ktask_private.tg_node */
+    uint32_t thread_count;    /* s and g: entries of threads */
+    atomic_uint live;         /* g, others see a hint: threads that did not begin to exit */
+    struct task *leader;      /* s, borrowed: alive until the group is reaped */
+    struct task *target;      /* g, borrowed: where the last shared signal went */
+    atomic_uint flags;        /* changed under g; GROUP_* */
+    atomic_bool sem_undo;     /* a: it asked for SEM_UNDO, or shared it with a thread */
+    atomic_int
+        exit_code; /* g: wait status of the group exit, or of the stop; set before GROUP_EXIT, read under s too */
     struct task *exec_task;       /* g, borrowed */
     uint32_t exec_wait;           /* g: threads exec_task still waits for */
     uint32_t exec_busy;           /* g: execs between reading and changing credentials; attachers
@@ -155,7 +156,7 @@ struct ktask_private {
     lx_sigset_t saved_mask;    /* T */
     lx_sigset_t real_blocked;  /* g: mask outside of sigtimedwait */
     bool restore_mask;         /* T */
-    bool exiting;              /* g */
+    atomic_bool exiting;       /* g; others see a hint */
     bool stopped;              /* g: parked in a group stop */
     bool stop_pending;         /* g: has yet to park for tg->stop_signo */
     bool stop_counted;         /* g: is one of tg->stop_count */
@@ -203,7 +204,7 @@ struct ktask_private {
     bool cgroup_parked;            /* s: does nothing until its group is thawed */
     bool bandwidth_held;           /* s: sleeps until its group's next period */
     uint32_t personality;          /* T */
-    bool no_new_privs;             /* T, racy readers */
+    atomic_bool no_new_privs;      /* T and g, as seccomp */
     bool top_level;                /* I: started by boot: no parent, tg->on_exit is told */
     int policy, rt_priority, nice; /* m */
     bool reset_on_fork;            /* m */
@@ -212,12 +213,13 @@ struct ktask_private {
     uint64_t affinity[CPU_WORDS];              /* m: asked for; all ones: nothing */
     bool cpus_limited;                         /* g: the platform was told of fewer than all CPUs */
     bool thp_disable, io_flusher;              /* T */
-    struct pidns *child_pidns;      /* T, +1: where children go (setns, unshare), or NULL: own */
-    int64_t syscall_nr;             /* T, racy: -1 when not in a call */
-    struct seccomp_filter *seccomp; /* T, +1 */
-    uint32_t seccomp_mode;          /* T */
-    struct pi_waiter *pi_waiting;   /* PI lock */
-    struct list pi_owned;           /* PI lock: pi states owned */
+    struct pidns *child_pidns; /* T, +1: where children go (setns, unshare), or NULL: own */
+    int64_t syscall_nr;        /* T, racy: -1 when not in a call */
+    struct seccomp_filter *_Atomic seccomp; /* T and g, +1: with TSYNC a sibling puts one on top */
+    atomic_uint seccomp_mode;               /* T and g; a sibling turns it on with TSYNC */
+    struct pi_waiter *pi_waiting;           /* PI lock */
+    struct list pi_owned;                   /* PI lock: pi states owned */
+    bool pi_closed;                         /* PI lock: exits, owns none any more */
     struct ptrace_state pt;
     struct key *thread_keyring, *session_keyring; /* keys lock, own thread alone changes them: +1 */
     struct user_dispatch user_dispatch;           /* T */
@@ -321,9 +323,10 @@ int MUST_CHECK signal_xstate_check(const uint8_t *image);
 
 /* exit.c */
 void task_exit(struct task *t);
-void task_mm_release(struct task *t);
+/* exits: for good; otherwise for exec. */
+void task_mm_release(struct task *t, bool exits);
 /* Memory, files, namespaces and ctx of the calling (or never started) task. */
-void task_drop_resources(struct task *t);
+void task_drop_resources(struct task *t, bool group_dead);
 void task_zombie_reap_locked(struct task *t, struct list *out_free);
 void task_free_list(struct list *dead);
 void task_notify_parent_cldstop(struct task *t, int why);
@@ -405,11 +408,13 @@ void core_dump_join(struct task *t);
 
 /* seccomp.c */
 void seccomp_task_exit(struct task *t);
+/* Filters, mode and no_new_privs of a new task. Caller holds parent's tg->lock until child is in its group. */
+void seccomp_inherit_locked(struct task *parent, struct task *child);
 
 /* futex */
 void futex_init(void);
 void futex_exit_robust(struct task *t);
-void futex_exit_pi(struct task *t);
+void futex_exit_pi(struct task *t, bool exits);
 int futex_wake_word(uaddr_t addr); /* private and shared waiters of one word, one of each at most */
 
 /* container.c */

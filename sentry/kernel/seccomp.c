@@ -60,6 +60,14 @@ uint32_t seccomp_filter_count(const struct seccomp_filter *f)
     return count;
 }
 
+void seccomp_inherit_locked(struct task *parent, struct task *child)
+{
+    ASSERT_HELD(&parent->tg->lock);
+    child->k->seccomp = seccomp_filter_get(parent->k->seccomp);
+    child->k->seccomp_mode = parent->k->seccomp_mode;
+    child->k->no_new_privs = parent->k->no_new_privs;
+}
+
 void seccomp_task_exit(struct task *t)
 {
     struct seccomp_filter *f;
@@ -322,8 +330,10 @@ static int attach(struct task *t, uint32_t flags, struct seccomp_filter *f)
     return ret;
 }
 
-/* attach, with a listener whose descriptor is returned. */
-static long attach_listener(struct task *t, uint32_t flags, struct seccomp_filter *f)
+/* attach, with a listener whose descriptor is returned. Once attached, f may be gone from the top of the chain by the
+ * time this returns: a sibling may have put another one there. */
+static long attach_listener(struct task *t, uint32_t flags, struct seccomp_filter *f,
+                            bool *out_attached)
 {
     struct file *file;
     int fd = fdtable_reserve(t->curr.files, 0, /*cloexec=*/true), ret;
@@ -334,6 +344,7 @@ static long attach_listener(struct task *t, uint32_t flags, struct seccomp_filte
                                &file);
     if (ret == 0) {
         ret = attach(t, flags, f);
+        *out_attached = ret == 0;
         if (ret == 0) {
             fdtable_publish_take(t->curr.files, fd, file);
             return fd;
@@ -351,7 +362,7 @@ static long set_filter(struct task *t, uint32_t flags, uaddr_t addr)
                            LX_SECCOMP_FILTER_FLAG_SPEC_ALLOW | LX_SECCOMP_FILTER_FLAG_NEW_LISTENER |
                            LX_SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
                            LX_SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-    bool listen = flags & LX_SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    bool listen = flags & LX_SECCOMP_FILTER_FLAG_NEW_LISTENER, attached = false;
     struct seccomp_filter *f;
     long ret;
 
@@ -369,8 +380,13 @@ static long set_filter(struct task *t, uint32_t flags, uaddr_t addr)
     if (ret < 0)
         return ret;
     f->log = flags & LX_SECCOMP_FILTER_FLAG_LOG;
-    ret = listen ? attach_listener(t, flags, f) : attach(t, flags, f);
-    if (ret != 0 && t->k->seccomp != f)
+    if (listen) {
+        ret = attach_listener(t, flags, f, &attached);
+    } else {
+        ret = attach(t, flags, f);
+        attached = ret == 0;
+    }
+    if (!attached)
         free(f);
     return ret;
 }

@@ -200,8 +200,8 @@ static void group_exit_start_locked(struct thread_group *tg, int status)
 {
     struct task *t;
 
-    atomic_fetch_or(&tg->flags, GROUP_EXIT);
     tg->exit_code = status;
+    atomic_fetch_or(&tg->flags, GROUP_EXIT);
     tg->stop_signo = 0;
     tg->stop_count = 0;
     for_each_thread_locked(t, tg)

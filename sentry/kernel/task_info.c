@@ -125,7 +125,7 @@ out:
 
 /* ---- snapshot ------------------------------------------------------------------------------- */
 
-static char state_letter(const struct task *t)
+RACY_READER static char state_letter(const struct task *t)
 {
     const struct ktask_private *k = t->k;
 
@@ -210,7 +210,7 @@ static void fill_times(struct task *t, struct task_info *out)
     out->involuntary_switches = t->k->nivcsw;
 }
 
-static void fill_call(struct task *t, struct task_info *out)
+RACY_READER static void fill_call(struct task *t, struct task_info *out)
 {
     const struct lx_regs *r = &t->regs;
 

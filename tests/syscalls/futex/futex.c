@@ -2,7 +2,9 @@
 /* futex(2): wait, wake, bitsets, requeue, wake-op, PI, private and shared, robust lists, waitv. */
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "tests/support/guest_test.h"
 
@@ -150,6 +152,38 @@ TEST(priority_inheritance)
     pthread_join(t, NULL);
     CHECK_EQ(g_woken, 1);
     CHECK_ERR(futex(&g_word, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0), EPERM);
+}
+
+static void *own_and_exit(void *arg)
+{
+    __atomic_store_n(&g_word, (uint32_t)sys(SYS_gettid), __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+/* Whoever waits for a thread that exits meanwhile gets the lock, or is told that there is no such thread; it never
+ * waits for one that is gone. */
+TEST(pi_owner_that_exits)
+{
+    struct timespec far = {time(NULL) + 30, 0};
+
+    for (int i = 0; i < 400; i++) {
+        pthread_t t;
+        long ret;
+
+        g_word = 0;
+        REQUIRE(pthread_create(&t, NULL, own_and_exit, NULL) == 0);
+        while (__atomic_load_n(&g_word, __ATOMIC_SEQ_CST) == 0)
+            sched_yield();
+        for (int k = 0; k < i % 100; k++)
+            __asm__ volatile("pause");
+        ret = futex(&g_word, FUTEX_LOCK_PI_PRIVATE, 0, &far, NULL, 0);
+        CHECK(ret == 0 || ret == -ESRCH);
+        if (ret == 0) {
+            CHECK_EQ(g_word & FUTEX_TID_MASK, (uint32_t)sys(SYS_gettid));
+            CHECK_EQ(futex(&g_word, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0), 0);
+        }
+        pthread_join(t, NULL);
+    }
 }
 
 static pthread_mutex_t g_robust;
