@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_filter_gen host.tbl out.c: turns the table of host system calls into one BPF program per
+ * host_filter_gen out.c host.tbl [MORE.tbl]: turns the table of host system calls into one BPF program per
  * kind of process, with libseccomp. A build tool: start-up of a jailed process is one system call.
  */
 #include <asm/prctl.h>
@@ -360,26 +360,16 @@ static void emit(FILE *out, unsigned r, scmp_filter_ctx ctx)
     fprintf(out, "};\n\n");
 }
 
-int main(int argc, char **argv)
+static void parse_table(const char *path, scmp_filter_ctx *filters)
 {
-    scmp_filter_ctx filters[ROLE_COUNT];
     char line[LINE_SIZE];
-    FILE *in, *out;
+    FILE *in;
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: host_filter_gen host.tbl out.c\n");
-        return 2;
-    }
-    g_path = argv[1];
-    in = fopen(argv[1], "re");
+    g_path = path;
+    g_line = 0;
+    in = fopen(path, "re");
     if (!in)
         fail("%s", strerror(errno));
-    for (int r = 0; r < ROLE_COUNT; r++) {
-        filters[r] = seccomp_init(SCMP_ACT_KILL_PROCESS);
-        /* Level 2: a binary tree over call numbers instead of a list. */
-        if (!filters[r] || seccomp_attr_set(filters[r], SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0)
-            fail("seccomp_init");
-    }
     while (fgets(line, sizeof(line), in)) {
         g_line++;
         if (!strchr(line, '\n') && !feof(in))
@@ -388,9 +378,28 @@ int main(int argc, char **argv)
         parse_row(line, filters);
     }
     fclose(in);
-    out = fopen(argv[2], "we");
+}
+
+int main(int argc, char **argv)
+{
+    scmp_filter_ctx filters[ROLE_COUNT];
+    FILE *out;
+
+    if (argc < 3) {
+        fprintf(stderr, "usage: host_filter_gen out.c host.tbl [MORE.tbl]\n");
+        return 2;
+    }
+    for (int r = 0; r < ROLE_COUNT; r++) {
+        filters[r] = seccomp_init(SCMP_ACT_KILL_PROCESS);
+        /* Level 2: a binary tree over call numbers instead of a list. */
+        if (!filters[r] || seccomp_attr_set(filters[r], SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0)
+            fail("seccomp_init");
+    }
+    for (int i = 2; i < argc; i++)
+        parse_table(argv[i], filters);
+    out = fopen(argv[1], "we");
     if (!out)
-        fail("%s: %s", argv[2], strerror(errno));
+        fail("%s: %s", argv[1], strerror(errno));
     fprintf(out,
             "/* Generated from syscall-table/host.tbl. */\n#include \"platform/host/seccomp.h\"\n\n"
             "extern const struct host_filter g_host_filters[HOST_ROLE_COUNT];\n\n");
@@ -404,6 +413,6 @@ int main(int argc, char **argv)
                 g_roles[r].name, g_roles[r].name);
     fprintf(out, "};\n");
     if (fclose(out) != 0)
-        fail("%s: %s", argv[2], strerror(errno));
+        fail("%s: %s", argv[1], strerror(errno));
     return 0;
 }
