@@ -48,8 +48,13 @@
 #define LX_PR_GET_IO_FLUSHER            58
 #define LX_PR_SET_SYSCALL_USER_DISPATCH 59
 #define LX_PR_SCHED_CORE                62
+#define LX_PR_SET_MDWE                  65
+#define LX_PR_GET_MDWE                  66
 #define LX_PR_SET_VMA                   0x53564d41
 #define LX_PR_SET_PTRACER               0x59616d61
+
+#define LX_PR_MDWE_REFUSE_EXEC_GAIN 1u
+#define LX_PR_MDWE_NO_INHERIT       2u
 
 #define LX_PR_CAP_AMBIENT_IS_SET    1
 #define LX_PR_CAP_AMBIENT_RAISE     2

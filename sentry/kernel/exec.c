@@ -258,10 +258,12 @@ static int unshare_files(struct task *t)
 static int switch_mm(struct task *t)
 {
     struct mm *old = t->curr.mm, *fresh;
+    const uint32_t mdwe = mm_mdwe_inherited(old);
     int ret;
 
     if (!mm_is_shared(old)) {
         mm_clear(old);
+        mm_renew_mdwe(old, mdwe);
         signal_xstate_reset(t);
         return 0;
     }
@@ -275,6 +277,7 @@ static int switch_mm(struct task *t)
         mm_put(fresh);
         return ret;
     }
+    mm_renew_mdwe(fresh, mdwe);
     mutex_lock(&t->lock);
     t->curr.mm = fresh;
     mutex_unlock(&t->lock);

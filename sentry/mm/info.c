@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/abi/prctl.h"
 #include "sentry/mm/mm_internal.h"
 #include "sentry/mm/shared_object.h"
 
@@ -47,6 +48,41 @@ void mm_set_dumpable(struct mm *mm, int dumpable)
     mutex_lock(&mm->lock);
     mm->dumpable = dumpable;
     mutex_unlock(&mm->lock);
+}
+
+uint32_t mm_mdwe(struct mm *mm)
+{
+    return mm->mdwe;
+}
+
+int mm_set_mdwe(struct mm *mm, uint32_t bits)
+{
+    int ret = 0;
+
+    mutex_lock(&mm->lock);
+    if (mm->mdwe && mm->mdwe != bits)
+        ret = -EPERM;
+    else
+        mm->mdwe = bits;
+    mutex_unlock(&mm->lock);
+    return ret;
+}
+
+uint32_t mm_mdwe_inherited(struct mm *mm)
+{
+    return mm->mdwe & LX_PR_MDWE_NO_INHERIT ? 0 : mm->mdwe;
+}
+
+void mm_renew_mdwe(struct mm *mm, uint32_t bits)
+{
+    mutex_lock(&mm->lock);
+    mm->mdwe = bits;
+    mutex_unlock(&mm->lock);
+}
+
+bool mm_denies_exec(const struct mm *mm, uint32_t had, uint32_t prot)
+{
+    return mm->mdwe && (prot & LX_PROT_EXEC) && ((prot & LX_PROT_WRITE) || !(had & LX_PROT_EXEC));
 }
 
 void mm_set_start_brk(struct mm *mm, uaddr_t start)

@@ -649,6 +649,7 @@ static void fork_copy_fields(struct mm *old, struct mm *new)
     new->brk = old->brk;
     new->layout = old->layout;
     new->dumpable = old->dumpable;
+    new->mdwe = mm_mdwe_inherited(old);
     if (old->exe) {
         g_mm_file_ops->get(old->exe);
         new->exe = old->exe;

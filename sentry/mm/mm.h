@@ -126,6 +126,13 @@ void mm_layout_init(struct mm *mm, uint64_t stack_limit, bool randomize);
 int64_t mm_setup_stack(struct mm *mm, uint64_t size, uint32_t prot);
 bool mm_dumpable(struct mm *mm);
 void mm_set_dumpable(struct mm *mm, int dumpable);
+/* LX_PR_MDWE_* bits: nothing becomes executable that is or was writable. Once set they stay: -EPERM. */
+uint32_t mm_mdwe(struct mm *mm);
+int MUST_CHECK mm_set_mdwe(struct mm *mm, uint32_t bits);
+/* What a child and an exec inherit of them. */
+uint32_t mm_mdwe_inherited(struct mm *mm);
+/* exec: whatever was set before. */
+void mm_renew_mdwe(struct mm *mm, uint32_t bits);
 
 /* One line of /proc/PID/maps + smaps numbers; cb returns false to stop. Called with mm locked: cb
  * must only format into memory. */

@@ -213,6 +213,7 @@ struct mm {
     struct mm_layout layout;    /* m */
     struct file *exe;           /* m, +1 */
     int dumpable;               /* m */
+    uint32_t mdwe;              /* m: LX_PR_MDWE_* */
     uint64_t change_gen;        /* m: counts changes of the platform mapping */
     atomic_ullong minor_faults; /* a */
     _Atomic(struct mm_attachment *) attachment; /* a: NULL -> set once, until the end */
@@ -262,6 +263,8 @@ int MUST_CHECK mm_copy_backing(pte_t e, void *to);
 /* What the platform may map for the present entry e under v right now (host protection bits). */
 uint32_t mm_allowed_prot(const struct vma *v, pte_t e);
 /* Maps pages whose entries continue e, with e's rights, at addr; no rights: nothing. -ENOMEM. */
+/* PR_SET_MDWE: may memory with the protection `had` not get prot? New mappings had prot. */
+bool mm_denies_exec(const struct mm *mm, uint32_t had, uint32_t prot);
 int mm_map_run(struct mm *mm, uaddr_t addr, uint32_t pages, pte_t e, uint32_t flags);
 
 /* Makes the page at addr usable for access (PLATFORM_ACCESS_*, 0 unknown) under v's rules; v

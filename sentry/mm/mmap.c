@@ -213,6 +213,8 @@ static int64_t do_mmap_locked(struct mm *mm, const struct mmap_args *a, struct m
     ret = check_type(a, object, &t);
     if (ret < 0)
         return ret;
+    if (mm_denies_exec(mm, t.prot, t.prot))
+        return -EACCES;
     if (!(a->file || a->object) && (t.flags & VMA_SHARED)) {
         /* A shared anonymous object of its own, as /dev/zero. */
         ret = shared_object_new(size, !(t.flags & VMA_NORESERVE), &t.object);

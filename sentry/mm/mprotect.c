@@ -129,7 +129,7 @@ static int protect_locked(struct mm *mm, uaddr_t start, uaddr_t end, uint32_t pr
             ret = -ENOMEM;
             break;
         }
-        if (prot & ~v->max_prot) {
+        if ((prot & ~v->max_prot) || mm_denies_exec(mm, v->prot, prot)) {
             ret = -EACCES;
             break;
         }

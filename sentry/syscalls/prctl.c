@@ -238,6 +238,18 @@ static long set_dumpable(struct task *t, uint64_t value)
     return 0;
 }
 
+static long mdwe(struct task *t, int option, const uint64_t a[4])
+{
+    const uint64_t known = LX_PR_MDWE_REFUSE_EXEC_GAIN | LX_PR_MDWE_NO_INHERIT;
+
+    if (option == LX_PR_GET_MDWE)
+        return a[0] | a[1] | a[2] | a[3] ? -EINVAL : (long)mm_mdwe(t->curr.mm);
+    if (a[1] | a[2] | a[3] || (a[0] & ~known) ||
+        ((a[0] & LX_PR_MDWE_NO_INHERIT) && !(a[0] & LX_PR_MDWE_REFUSE_EXEC_GAIN)))
+        return -EINVAL;
+    return mm_set_mdwe(t->curr.mm, (uint32_t)a[0]);
+}
+
 static long pdeathsig(struct task *t, uint64_t signo)
 {
     if (signo > LX_NSIG)
@@ -357,6 +369,9 @@ long sys_prctl(struct task *t, int option, uint64_t arg2, uint64_t arg3, uint64_
     case LX_PR_SET_THP_DISABLE:
     case LX_PR_GET_THP_DISABLE:
         return thp(t, option, a);
+    case LX_PR_SET_MDWE:
+    case LX_PR_GET_MDWE:
+        return mdwe(t, option, a);
     case LX_PR_SET_IO_FLUSHER:
     case LX_PR_GET_IO_FLUSHER:
         return io_flusher(t, option, a);
