@@ -10,6 +10,7 @@
 #define LX_CLONE_FS             0x00000200ull
 #define LX_CLONE_FILES          0x00000400ull
 #define LX_CLONE_SIGHAND        0x00000800ull
+#define LX_PIDFD_THREAD         00000200u /* O_EXCL: pidfd_open */
 #define LX_CLONE_PIDFD          0x00001000ull
 #define LX_CLONE_PTRACE         0x00002000ull
 #define LX_CLONE_VFORK          0x00004000ull

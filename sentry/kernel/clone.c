@@ -39,7 +39,7 @@ static int check_flags(struct task *t, const struct clone_request *rq)
     if ((f & LX_CLONE_THREAD) && ((f & (LX_CLONE_NEWUSER | LX_CLONE_NEWPID)) ||
                                   (t->k->child_pidns && t->k->child_pidns != t->curr.pidns)))
         return -EINVAL;
-    if ((f & LX_CLONE_PIDFD) && (f & (LX_CLONE_DETACHED | LX_CLONE_THREAD)))
+    if ((f & LX_CLONE_PIDFD) && (f & LX_CLONE_DETACHED))
         return -EINVAL;
     if ((f & (LX_CLONE_NEWIPC | LX_CLONE_SYSVSEM)) == (LX_CLONE_NEWIPC | LX_CLONE_SYSVSEM))
         return -EINVAL;
@@ -412,7 +412,7 @@ void task_after_call(struct task *t)
 static int prepare_pidfd(struct task *t, struct task *child, uaddr_t where, struct file **out_file)
 {
     int32_t fd;
-    int ret = pidfd_create(child->curr.tid, 0, out_file);
+    int ret = pidfd_create(child->curr.tid, child->tg == t->tg ? LX_PIDFD_THREAD : 0, out_file);
 
     if (ret < 0)
         return ret;

@@ -25,7 +25,10 @@ long task_unshare(struct task *t, uint64_t flags);
 /* setns(2) with a pidfd: joins the target's namespaces of the kinds in flags. */
 long task_setns_pid(struct task *t, struct pid *target, uint64_t flags);
 
-/* A file for p; it polls readable when the process has ended. pidfd_open(2). */
+/* A file for p; it polls readable when the process has ended, or with LX_PIDFD_THREAD the thread.
+ * pidfd_open(2). */
 int MUST_CHECK pidfd_create(struct pid *p, uint32_t flags, struct file **out);
 /* Borrowed pid behind a pidfd; NULL when f is another kind of file. */
 struct pid *pidfd_pid(const struct file *f);
+/* Of a pidfd: is it about one thread? */
+bool pidfd_is_thread(const struct file *f);

@@ -549,6 +549,8 @@ static void exit_notify(struct task *t, bool group_dead)
     if (group_dead && t->curr.pidns->reaper && t->curr.pidns->reaper->tg == tg)
         t->curr.pidns->reaper = NULL;
     t->k->exit_state = TASK_ZOMBIE;
+    if (t != tg->leader)
+        waitq_wake(&t->curr.tid->exit_wq, WAKE_ALL); /* PIDFD_THREAD */
     if (ptrace_is_traced(t)) {
         (void)task_notify_parent_locked(t); /* a tracer always has to wait */
     } else if (t != tg->leader) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pidfds: a file that names a process and becomes readable when it has ended. pidfd_open(2). */
+/* pidfds: a file that names a process, or with PIDFD_THREAD a thread, and becomes readable when that has
+ * ended. pidfd_open(2). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +20,24 @@ static struct pidfd *pidfd_of(const struct file *f)
     return container_of(f, struct pidfd, file);
 }
 
+bool pidfd_is_thread(const struct file *f)
+{
+    return f->flags & LX_PIDFD_THREAD;
+}
+
 static uint32_t pidfd_poll(struct file *f)
 {
     struct pid *p = pidfd_of(f)->pid;
+    bool thread = pidfd_is_thread(f);
     uint32_t events = 0;
     struct task *t;
 
     mutex_lock(&g_taskset.lock);
-    t = pid_task_locked(p, PID_TGID);
+    t = pid_task_locked(p, thread ? PID_TID : PID_TGID);
     if (!t)
         events = WAKE_IN | WAKE_RDNORM | (p->hashed ? 0 : WAKE_HUP);
-    else if (t->k->exit_state != TASK_LIVE && t->tg->thread_count == 1)
+    /* Linux: a leader ends for others only when the last thread has. */
+    else if (t->k->exit_state != TASK_LIVE && (t->tg->thread_count == 1 || !task_is_leader(t)))
         events = WAKE_IN | WAKE_RDNORM;
     mutex_unlock(&g_taskset.lock);
     return events;
@@ -68,6 +76,7 @@ int pidfd_create(struct pid *p, uint32_t flags, struct file **out)
     if (!pf)
         return -ENOMEM;
     file_init(&pf->file, &pidfd_ops, LX_O_RDWR | flags);
+    pf->file.flags |= flags & LX_PIDFD_THREAD; /* F_GETFL shows it */
     pf->file.kind |= FILE_STREAM;
     pf->file.wq = &p->exit_wq;
     pf->pid = pid_get(p);

@@ -342,14 +342,14 @@ long sys_pidfd_open(struct task *t, lx_pid_t pid, uint32_t flags)
     struct file *f;
     int ret;
 
-    if (flags & ~(uint32_t)LX_O_NONBLOCK)
+    if (flags & ~(LX_O_NONBLOCK | LX_PIDFD_THREAD))
         return -EINVAL;
     if (pid <= 0)
         return -EINVAL;
     p = pidns_find_pid_get(t->curr.pidns, pid);
     if (!p)
         return -ESRCH;
-    target = pid_task_get(p, PID_TGID);
+    target = pid_task_get(p, flags & LX_PIDFD_THREAD ? PID_TID : PID_TGID);
     if (!target) {
         pid_put(p);
         return -EINVAL; /* a thread's id, not a process's */
@@ -379,7 +379,7 @@ long sys_pidfd_getfd(struct task *t, int pidfd, int fd, uint32_t flags)
     if (ret < 0)
         return ret;
     p = pidfd_pid(pf);
-    target = p ? pid_task_get(p, PID_TGID) : NULL;
+    target = p ? pid_task_get(p, PID_TID) : NULL;
     ret = p ? -ESRCH : -EBADF;
     if (!target)
         goto out;
@@ -434,6 +434,8 @@ long sys_pidfd_send_signal(struct task *t, int pidfd, int sig, uaddr_t uinfo, ui
     if (ret < 0)
         return ret;
     p = pidfd_pid(f);
+    if (p && flags == 0 && pidfd_is_thread(f))
+        kind = PID_TID;
     if (!p)
         p = procfs_dir_pid(f);
     ret = -EBADF;
