@@ -148,12 +148,14 @@ static_assert(sizeof(struct lx_f_owner_ex) == 8, "struct f_owner_ex");
 #define LX_RENAME_EXCHANGE  2u
 #define LX_RENAME_WHITEOUT  4u
 
-#define LX_RWF_HIPRI     0x01
-#define LX_RWF_DSYNC     0x02
-#define LX_RWF_SYNC      0x04
-#define LX_RWF_NOWAIT    0x08
-#define LX_RWF_APPEND    0x10
-#define LX_RWF_SUPPORTED (LX_RWF_HIPRI | LX_RWF_DSYNC | LX_RWF_SYNC | LX_RWF_NOWAIT | LX_RWF_APPEND)
+#define LX_RWF_HIPRI    0x01
+#define LX_RWF_DSYNC    0x02
+#define LX_RWF_SYNC     0x04
+#define LX_RWF_NOWAIT   0x08
+#define LX_RWF_APPEND   0x10
+#define LX_RWF_NOAPPEND 0x20
+#define LX_RWF_SUPPORTED                                                                           \
+    (LX_RWF_HIPRI | LX_RWF_DSYNC | LX_RWF_SYNC | LX_RWF_NOWAIT | LX_RWF_APPEND | LX_RWF_NOAPPEND)
 
 #define LX_CLOSE_RANGE_UNSHARE 2u
 #define LX_CLOSE_RANGE_CLOEXEC 4u

@@ -530,6 +530,11 @@ static inline bool file_nonblock(const struct file *f)
 {
     return (f->flags & 04000u) || g_curr->nowait;
 }
+/* Does a write of the calling thread go to the end? O_APPEND, unless the write says otherwise. */
+static inline bool file_appends(const struct file *f)
+{
+    return (f->flags & 02000u) && !g_curr->no_append;
+}
 /* Checked entry points: mode, limits, notifications, atime/mtime. Position at f->pos (locked when
  * shared) or at *pos. */
 ssize_t file_read(struct file *f, struct iov_iter *dst);

@@ -99,36 +99,46 @@ long sys_pwrite64(struct task *t, int fd, uaddr_t buf, size_t count, lx_loff_t p
     return ret;
 }
 
-/* RWF_NOWAIT: would a read or write sleep now? Regular files do not in our sense. */
-static bool would_block(struct file *f, bool write)
+static long rw_plain(struct file *f, struct iov_iter *it, lx_loff_t *pos, bool write)
 {
-    uint32_t want = write ? WAKE_OUT | WAKE_ERR : WAKE_IN | WAKE_ERR | WAKE_HUP;
+    if (pos)
+        return write ? file_write_at(f, it, pos) : file_read_at(f, it, pos);
+    return write ? file_write(f, it) : file_read(f, it);
+}
 
-    return !(f->kind & FILE_SEEKABLE) && !(file_poll(f) & want);
+static long write_at_end(struct file *f, struct iov_iter *it, lx_loff_t *pos)
+{
+    lx_loff_t end = (lx_loff_t)f->inode->attr.size;
+    long ret = file_write_at(f, it, &end);
+
+    if (pos)
+        *pos = end;
+    else if (ret > 0)
+        vfs_lseek(f, end, LX_SEEK_SET);
+    return ret;
 }
 
 long fs_rw_iter(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flags, bool write)
 {
-    lx_loff_t end;
+    const bool nowait = g_curr->nowait, seekable = f->kind & FILE_SEEKABLE;
     long ret;
 
+    /* Linux: nothing to transfer beats flags that are not known. */
+    if (!iov_iter_count(it))
+        flags = 0;
     if (flags & ~LX_RWF_SUPPORTED)
         return -EOPNOTSUPP;
-    if ((flags & LX_RWF_NOWAIT) && would_block(f, write))
-        return -EAGAIN;
-    if (write && (flags & LX_RWF_APPEND) && !pos && (f->kind & FILE_SEEKABLE)) {
-        end = (lx_loff_t)f->inode->attr.size;
-        ret = file_write_at(f, it, &end);
-        if (ret > 0)
-            vfs_lseek(f, end, LX_SEEK_SET);
-    } else if (write && (flags & LX_RWF_APPEND) && pos) {
-        *pos = (lx_loff_t)f->inode->attr.size;
-        ret = file_write_at(f, it, pos);
-    } else if (pos) {
-        ret = write ? file_write_at(f, it, pos) : file_read_at(f, it, pos);
-    } else {
-        ret = write ? file_write(f, it) : file_read(f, it);
-    }
+    if ((flags & LX_RWF_APPEND) && (flags & LX_RWF_NOAPPEND))
+        return -EINVAL;
+    /* A regular file does not sleep in our sense. */
+    g_curr->nowait = nowait || ((flags & LX_RWF_NOWAIT) && !seekable);
+    g_curr->no_append = write && (flags & LX_RWF_NOAPPEND);
+    if (write && (flags & LX_RWF_APPEND) && (pos || seekable))
+        ret = write_at_end(f, it, pos);
+    else
+        ret = rw_plain(f, it, pos, write);
+    g_curr->nowait = nowait;
+    g_curr->no_append = false;
     if (write && ret > 0 && (flags & (LX_RWF_DSYNC | LX_RWF_SYNC)) && f->ops->fsync) {
         int err = f->ops->fsync(f, !(flags & LX_RWF_SYNC));
 

@@ -379,7 +379,7 @@ static ssize_t write_locked(struct gofer_inode *gi, struct file *f, struct iov_i
     uint8_t small[BOUNCE_STACK], *buf = small;
     ssize_t ret;
 
-    if (f->flags & LX_O_APPEND) {
+    if (file_appends(f)) {
         struct stat st;
 
         ret = host_fstat(fd, &st);

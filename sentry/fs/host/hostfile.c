@@ -297,7 +297,7 @@ static ssize_t regular_write(struct file *f, struct iov_iter *src, lx_loff_t *po
     size_t done = 0;
     ssize_t ret = 0;
 
-    if (hostfile_of(f)->own_pos && (atomic_load(&f->flags) & LX_O_APPEND)) {
+    if (hostfile_of(f)->own_pos && file_appends(f)) {
         struct stat st;
 
         ret = host_fstat(h->fd, &st);

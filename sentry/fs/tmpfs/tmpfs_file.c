@@ -227,7 +227,7 @@ static ssize_t tmpfs_write(struct file *f, struct iov_iter *src, lx_loff_t *pos)
     if (iov_iter_count(src) == 0)
         return 0;
     mutex_lock(&ti->inode.lock);
-    at = (f->flags & LX_O_APPEND) ? ti->inode.attr.size : (uint64_t)*pos;
+    at = file_appends(f) ? ti->inode.attr.size : (uint64_t)*pos;
     room = write_room(f, ti, at, iov_iter_count(src));
     if (room < 0) {
         mutex_unlock(&ti->inode.lock);
