@@ -20,7 +20,7 @@ enum {
     IDLE_TICKS = 3,            /* quiet ticks before the balancer sleeps */
     STARVED_TICKS = 2,         /* before a move to a CPU with less to do */
     STARVED_TICKS_ROTATE = 25, /* before a move that only makes the sharing fair */
-    SLEEPS_PER_TICK = 2,       /* more than this: the pair talks, it does not compute */
+    SLEEPS_PER_TICK = 4,       /* starts and ends; more: the pair talks, it does not compute */
     HOLD_MIN = 4,
     HOLD_MAX = 256,
     BALANCER_STACK_SIZE = 64 * 1024,
@@ -285,7 +285,29 @@ void placement_init(struct placement *p)
     list_init(&p->node);
 }
 
-void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs)
+/* Where a new program starts that was begun at cpu. Caller holds g.lock. */
+static int least_awake(const struct placement *p, int cpu)
+{
+    static unsigned awake[CPU_SETSIZE]; /* pairs but p that have something to do this moment */
+    const struct placement *other;
+
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        awake[i] = 0;
+    list_for_each_entry(other, &g.pairs, node) {
+        if (other == p || other->cpu < 0 || (atomic_load(other->sleeps) & 1))
+            continue;
+        awake[other->cpu]++;
+        if (other->parted)
+            awake[other->look_cpu]++;
+    }
+    for (int i = 0; i < CPU_SETSIZE && awake[cpu] > 0; i++) {
+        if (may_use(p, i) && awake[i] < awake[cpu])
+            cpu = i;
+    }
+    return cpu;
+}
+
+void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs, bool new_program)
 {
     int cpu = sched_getcpu();
 
@@ -308,6 +330,8 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
     p->backoff = HOLD_MIN;
     end_parting(p);
     p->cpu = g.cpu_count > 1 && cpu >= 0 && cpu < CPU_SETSIZE ? allowed_near(p, cpu) : -1;
+    if (p->cpu >= 0 && new_program)
+        p->cpu = least_awake(p, p->cpu);
     if (p->cpu >= 0) {
         pin(p->thread, p->cpu);
         pin(partner, p->cpu);
@@ -363,6 +387,7 @@ bool placement_part(struct placement *p, bool force)
     }
     if (to >= 0) {
         p->parted = true;
+        p->look_cpu = to;
         g.parted++;
         pin(p->thread, to);
         t_parted = p;

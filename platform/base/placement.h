@@ -8,6 +8,10 @@
  *  - both halves are pinned to one CPU;
  *  - a pair starts on the CPU of the thread that created it, because parent and child, or threads,
  *    talk to each other first, and pipe and futex hand-overs between pairs cost the same as above;
+ *  - a pair that begins a new program (exec) goes to the CPU where the fewest pairs are awake, if that
+ *    is fewer than where it is: programs compute, and talk less than what one program's threads and
+ *    forked children say to each other. A parent that only waits for it is asleep and does not count,
+ *    so a shell's commands stay with the shell, and the jobs of make -j spread;
  *  - a pair whose guest may use some CPUs only (sched_setaffinity, cpusets) starts on one of them
  *    and moves among them;
  *  - a thread that looks for its partner's requests all the time instead of sleeping (a parted pair)
@@ -35,11 +39,12 @@ struct placement {
     struct list node;                /* L; on no list while detached */
     pid_t thread, partner;           /* L */
     int cpu;                         /* L: -1 when unpinned */
+    int look_cpu;                    /* L: the thread's own while parted */
     cpu_set_t cpus;                  /* L: where it may run, if limited */
     bool limited;                    /* L */
     bool parted;                     /* L: the thread is on another CPU than cpu */
     const atomic_uint *runs;         /* I: odd while guest code runs; changes with every run */
-    atomic_uint *sleeps;             /* I: the thread's count of sleeps */
+    atomic_uint *sleeps;             /* I: the thread's g_placement_sleeps */
     unsigned last_runs, last_sleeps; /* L: at the last tick */
     uint64_t last_cpu_ns;            /* L */
     unsigned starved;                /* L: ticks in a row without its share */
@@ -50,8 +55,9 @@ struct placement {
 /* A struct that is attached to nothing. */
 void placement_init(struct placement *p);
 /* The calling thread and partner (a host pid) form a pair on the calling thread's CPU. runs must
- * outlive the pair. Replaces an earlier partner. */
-void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs);
+ * outlive the pair. Replaces an earlier partner. new_program: or on a CPU with less to do. */
+void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs,
+                      bool new_program);
 /* Any thread may end a pair; the thread keeps its CPU until it attaches again. */
 void placement_detach(struct placement *p);
 
@@ -73,8 +79,10 @@ void placement_follow(pid_t partner);
 /* For threads that are no half of a pair: undoes the pinning inherited from the creating thread. */
 void placement_unpin_self(void);
 
-/* Called by whoever puts the calling thread to sleep for an event (not for its partner). */
+/* Counts the calling thread's sleeps, twice each: odd while it sleeps. */
 extern _Thread_local atomic_uint g_placement_sleeps;
+/* Called by whoever puts the calling thread to sleep for an event (not for its partner), before and
+ * after. */
 static inline void placement_note_sleep(void)
 {
     /* relaxed: a statistic of this thread, read by the balancer. */

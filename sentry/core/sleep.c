@@ -63,6 +63,7 @@ static int sleep_until(struct sleeper *s, uint64_t deadline_ns, uint32_t interru
     }
     placement_note_sleep();
     ret = host_futex_wait(&s->word, SLEEP_ASLEEP, deadline_ns == NO_DEADLINE ? NULL : &ts);
+    placement_note_sleep();
     if (ret == -ETIMEDOUT) {
         expected = SLEEP_ASLEEP;
         if (atomic_compare_exchange_strong(&s->word, &expected, SLEEP_RUN))
