@@ -145,7 +145,7 @@ static void walk_list(struct op *op, struct wbuf *out)
     size_t mark = out->off;
 
     wbuf_u8(out, 1);
-    if (!S_ISDIR(n->mode) || list_reply(op, n, 0, GP_READDIR_ATTR, out) < 0 || out->bad) {
+    if (!S_ISDIR(n->mode) || list_reply(op, n, 0, 0, out) < 0 || out->bad) {
         out->off = mark;
         out->bad = false;
         wbuf_u8(out, 0);

@@ -101,7 +101,7 @@ enum gp_type {
 #define GP_FEATURE_IO_URING 2u /* the server runs on io_uring */
 
 #define GP_WALK_DONATE 1u
-#define GP_WALK_LIST   2u
+#define GP_WALK_LIST   2u /* as READDIR without flags */
 #define GP_WALK_FLAGS  3u
 
 enum gp_stop {

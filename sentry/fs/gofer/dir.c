@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directory listings. A listing is fetched whole, with attributes, and shared: open directories
+ * Directory listings. A listing is fetched whole, and shared: open directories
  * hold the one they started with (positions are its indices, so they are stable), and in an
  * exclusive tree the directory keeps it too, until a name in it changes, to answer lookups:
- * absences, and where nobody can change attributes either (read-only) hits.
+ * absences, and where nobody can change attributes either (read-only) hits. Attributes cost the gofer
+ * a host call for each entry, so they are fetched when somebody has listed the directory and then
+ * looked at ATTR_AFTER of its entries one by one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 /* Directories larger than this are listed for their readers but not kept for lookups. */
 #define KEEP_ENTRIES_MAX 20000u
 #define KEEP_BYTES_MAX   (24u << 20)
+#define ATTR_AFTER       6u
 
 struct listing_entry {
     uint32_t name_off, next; /* next: index + 1 in the same hash bucket */
@@ -173,7 +176,7 @@ static int fetch(struct gofer_inode *dir, struct listing *l)
     struct first_page p = {
         .extra = {.flags = GP_WALK_LIST, .take = take_first_page}, .dir = dir, .l = l};
     uint32_t fid;
-    int ret = gi_pin_extra(dir, attr ? &p.extra : NULL, &fid);
+    int ret = gi_pin_extra(dir, attr ? NULL : &p.extra, &fid);
 
     if (ret < 0)
         return ret;
@@ -240,13 +243,25 @@ static struct listing *kept_get(struct gofer_inode *dir)
     return l;
 }
 
-void gi_listing_load(struct gofer_inode *dir)
+void gi_listing_load(struct gofer_inode *dir, bool with_attr)
 {
     struct listing *l;
 
-    /* For absences names suffice, and they come fast. */
-    if (listing_make(dir, /*with_attr=*/false, &l) == 0)
+    if (listing_make(dir, with_attr, &l) == 0)
         listing_put(l);
+}
+
+bool gi_listing_lacks_attr(struct gofer_inode *dir)
+{
+    struct gofer_super *gs = dir->gs;
+    bool lacks;
+
+    if (!gs->exclusive || !gs->readonly)
+        return false;
+    mutex_lock(&gs->lock);
+    lacks = dir->listing && !dir->listing->with_attr && ++dir->looked_at == ATTR_AFTER;
+    mutex_unlock(&gs->lock);
+    return lacks;
 }
 
 void gi_listing_drop(struct gofer_inode *dir)
@@ -303,15 +318,9 @@ static int gofer_readdir(struct file *f, struct dir_emit *d)
 
     if (f->pos == 0 || !df->listing) {
         struct listing *l = kept_get(dir);
-        /* Who lists a directory often looks at its entries next. */
-        bool with_attr = dir->gs->exclusive && dir->gs->readonly;
 
-        if (l && with_attr && !l->with_attr) {
-            listing_put(l);
-            l = NULL;
-        }
         if (!l) {
-            ret = listing_make(dir, with_attr, &l);
+            ret = listing_make(dir, /*with_attr=*/false, &l);
             if (ret < 0)
                 return ret;
         }

@@ -58,6 +58,7 @@ struct gofer_inode {
     struct list data_link;         /* t */
     struct listing *listing;       /* t, +1: complete listing of a directory, exclusive only */
     atomic_uint misses;            /* a: lookups that found nothing and had no listing */
+    unsigned looked_at;            /* t: entries of a listing that had no attributes */
     atomic_bool no_caps;    /* a: exclusive: it has no security.capability (exec asks each time) */
     _Atomic uint64_t fresh; /* a: shared: when the attributes came last, monotonic ns */
     atomic_uint reads;      /* a: of its data, about; see WINDOW_AFTER */
@@ -125,7 +126,10 @@ enum listing_answer { LISTING_UNKNOWN, LISTING_ABSENT, LISTING_HIT };
 enum listing_answer gi_listing_find(struct gofer_inode *dir, const char *name, size_t len,
                                     struct gp_attr *out_attr);
 /* Fetches and keeps the listing (hint; errors are dropped). Directory lock held. */
-void gi_listing_load(struct gofer_inode *dir);
+void gi_listing_load(struct gofer_inode *dir, bool with_attr);
+/* To be told of each entry that is looked at without an answer from the listing. True once, when it
+ * pays to load the listing with attributes. */
+bool gi_listing_lacks_attr(struct gofer_inode *dir);
 /* A name in dir changed. */
 void gi_listing_drop(struct gofer_inode *dir);
 void listing_put(struct listing *l);

@@ -163,10 +163,16 @@ int gofer_lookup(struct inode *inode, const char *name, size_t len, struct inode
 {
     struct gofer_inode *dir = gofer_inode(inode), *gi;
     struct gp_attr attr;
+    enum listing_answer known;
     int ret;
 
     *out = NULL;
-    switch (gi_listing_find(dir, name, len, &attr)) {
+    known = gi_listing_find(dir, name, len, &attr);
+    if (known == LISTING_UNKNOWN && gi_listing_lacks_attr(dir)) {
+        gi_listing_load(dir, /*with_attr=*/true);
+        known = gi_listing_find(dir, name, len, &attr);
+    }
+    switch (known) {
     case LISTING_ABSENT:
         return 0;
     case LISTING_HIT:
@@ -180,7 +186,7 @@ int gofer_lookup(struct inode *inode, const char *name, size_t len, struct inode
     ret = lookup_remote(dir, name, len, /*donate=*/true, out);
     if (ret == 0 && !*out && dir->gs->exclusive &&
         atomic_fetch_add(&dir->misses, 1) + 1 == MISSES_BEFORE_LISTING)
-        gi_listing_load(dir);
+        gi_listing_load(dir, /*with_attr=*/false); /* for absences names suffice, and come fast */
     return ret;
 }
 

@@ -118,7 +118,8 @@ static void test_listing_answers_lookups(void **state)
         assert_true(LX_S_ISREG(attr.mode));
     }
     assert_int_equal(stat_path("/d/none", 0, &attr), -ENOENT);
-    assert_int_equal(trips() - before, 0);
+    /* A few, until it shows that all are looked at; then the listing again, with attributes. */
+    assert_true(trips() - before < 24);
     stop();
 }
 
