@@ -10,7 +10,7 @@ struct task;
 
 struct clone_request {
     uint64_t flags;  /* LX_CLONE_* without CSIGNAL */
-    int exit_signal; /* 0..64, checked by the caller */
+    int exit_signal; /* 0..255: above 64 the parent gets none */
     uaddr_t stack;   /* initial rsp, 0: the caller's */
     uaddr_t tls, parent_tid, child_tid, pidfd;
     int cgroup_fd; /* LX_CLONE_INTO_CGROUP: directory of a cgroup2 mount */

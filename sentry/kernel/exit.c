@@ -253,7 +253,7 @@ bool task_notify_parent_locked(struct task *t)
     }
     mutex_unlock(&parent->tg->sighand->lock);
     info.signo = signo;
-    if (signo > 0)
+    if (signo > 0 && signo <= LX_NSIG) /* Linux: clone(2) takes any number up to 255 */
         (void)signal_send_locked(parent, signo, &info, /*to_group=*/true,
                                  /*force=*/false); /* a full queue loses it */
     mutex_unlock(&parent->tg->lock);

@@ -168,6 +168,24 @@ TEST(clone_with_a_stack)
     CHECK_EQ(shared, 1);
 }
 
+/* clone(2) takes any number; what is no signal is not sent, and such a child is found with __WALL or __WCLONE. */
+TEST(exit_signals_that_are_none)
+{
+    static const unsigned long numbers[] = {0, 65, 69, 127, 128, 200, 255};
+    int status;
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        pid_t pid = (pid_t)sysp(SYS_clone, numbers[i], NULL, NULL, NULL, 0UL);
+
+        REQUIRE(pid >= 0);
+        if (pid == 0)
+            _exit(5);
+        CHECK_ERR(sysp(SYS_wait4, pid, &status, 0, NULL), ECHILD);
+        CHECK_EQ(sysp(SYS_wait4, pid, &status, (int)__WALL, NULL), pid);
+        CHECK_EQ(status, 5 << 8);
+    }
+}
+
 TEST(clone_flag_errors)
 {
     CHECK_ERR(sysp(SYS_clone, (unsigned long)CLONE_THREAD, NULL, NULL, NULL, 0UL), EINVAL);
