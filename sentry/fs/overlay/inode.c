@@ -173,9 +173,24 @@ static void merged_attr(const struct ovl_inode *oi, struct fs_attr *to)
             to->field = now.field;                                                                 \
     } while (0)
 
+/* What a write changes: a copy from before one may not stay in *to after it, for appends and copies go by it. The writer
+ * changes *from first, then *to; whoever stored an old value here sees that *from is another one by now. */
+static void take_written(uint64_t *to, const uint64_t *from)
+{
+    uint64_t value;
+
+    do {
+        value = __atomic_load_n(from, __ATOMIC_SEQ_CST);
+        if (__atomic_load_n(to, __ATOMIC_SEQ_CST) == value)
+            break;
+        __atomic_store_n(to, value, __ATOMIC_SEQ_CST);
+    } while (__atomic_load_n(from, __ATOMIC_SEQ_CST) != value);
+}
+
 void ovl_attr_sync(struct ovl_inode *oi)
 {
-    struct fs_attr now = ovl_real_inode(oi)->attr;
+    const struct fs_attr *real = &ovl_real_inode(oi)->attr;
+    struct fs_attr now = *real;
     struct fs_attr *to = &oi->inode.attr;
 
     if (!oi->upper && !oi->name && oi->parent && now.nlink > 0)
@@ -188,8 +203,16 @@ void ovl_attr_sync(struct ovl_inode *oi)
     TAKE(uid);
     TAKE(gid);
     TAKE(rdev);
-    TAKE(size);
-    TAKE(blocks);
+    if (LX_S_ISREG(now.mode)) {
+        do { /* again after a copy up, for the copy's own */
+            real = &ovl_real_inode(oi)->attr;
+            take_written(&to->size, &real->size);
+            take_written(&to->blocks, &real->blocks);
+        } while (real != &ovl_real_inode(oi)->attr);
+    } else {
+        TAKE(size);
+        TAKE(blocks);
+    }
     TAKE(blksize);
     /* Reads move only our atime. */
     if (newer(now.atime, to->atime))
