@@ -4,8 +4,8 @@ add_executable(host_filter_gen ${CMAKE_SOURCE_DIR}/syscall-table/host_filter_gen
 target_link_libraries(host_filter_gen PRIVATE runsc_flags PkgConfig::libseccomp)
 set(host_filters ${CMAKE_BINARY_DIR}/gen/host_filters.c)
 set(host_tables ${CMAKE_SOURCE_DIR}/syscall-table/host.tbl)
-if(RUNSC_SANITIZE MATCHES thread) # its runtime makes calls of its own
-    list(APPEND host_tables ${CMAKE_SOURCE_DIR}/syscall-table/host_tsan.tbl)
+if(RUNSC_SANITIZE) # its runtime makes calls of its own
+    list(APPEND host_tables ${CMAKE_SOURCE_DIR}/syscall-table/host_sanitizer.tbl)
 endif()
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/gen)
 add_custom_command(

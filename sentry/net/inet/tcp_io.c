@@ -190,6 +190,12 @@ static int fastopen_connect(struct sock *sk, const struct net_msg *m)
     return sk->ops->connect(sk, &m->addr, msg_nonblock(m));
 }
 
+/* May be out of date: who connects meanwhile is looked at again under the lock. */
+RACY_READER static bool is_connecting(const struct tcp_sock *t)
+{
+    return t->state == LX_TCP_SYN_SENT;
+}
+
 ssize_t tcp_sendmsg(struct sock *sk, struct net_msg *m)
 {
     struct tcp_sock *t = tcp_of(sk), *peer;
@@ -203,7 +209,7 @@ ssize_t tcp_sendmsg(struct sock *sk, struct net_msg *m)
         if (ret < 0)
             return ret;
     }
-    if (t->state == LX_TCP_SYN_SENT) {
+    if (is_connecting(t)) {
         ret = tcp_wait_connected(t, sk->sndtimeo, msg_nonblock(m));
         if (ret < 0)
             return ret;
