@@ -90,7 +90,33 @@ struct lx_io_uring_cqe {
     uint32_t flags;
 };
 static_assert(sizeof(struct lx_io_uring_cqe) == 16, "io_uring_cqe");
-#define LX_IORING_CQE_F_MORE 2u
+#define LX_IORING_CQE_F_BUFFER     1u
+#define LX_IORING_CQE_F_MORE       2u
+#define LX_IORING_CQE_BUFFER_SHIFT 16
+
+/* A place in a ring of buffers; resv of the first one is the ring's tail. */
+struct lx_io_uring_buf {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t bid, resv;
+};
+static_assert(sizeof(struct lx_io_uring_buf) == 16, "io_uring_buf");
+
+struct lx_io_uring_buf_reg {
+    uint64_t ring_addr;
+    uint32_t ring_entries;
+    uint16_t bgid, flags;
+    uint64_t resv[3];
+};
+static_assert(sizeof(struct lx_io_uring_buf_reg) == 40, "io_uring_buf_reg");
+
+struct lx_io_uring_rsrc_register {
+    uint32_t nr, flags;
+    uint64_t resv2, data, tags;
+};
+static_assert(sizeof(struct lx_io_uring_rsrc_register) == 32, "io_uring_rsrc_register");
+#define LX_IORING_RSRC_REGISTER_SPARSE 1u
+#define LX_IORING_FILE_INDEX_ALLOC     (~0u)
 
 #define LX_IORING_SETUP_IOPOLL        0x0001u
 #define LX_IORING_SETUP_SQPOLL        0x0002u
@@ -111,6 +137,7 @@ static_assert(sizeof(struct lx_io_uring_cqe) == 16, "io_uring_cqe");
 #define LX_IORING_FEAT_CUR_PERSONALITY 0x0010u
 #define LX_IORING_FEAT_FAST_POLL       0x0020u
 #define LX_IORING_FEAT_POLL_32BITS     0x0040u
+#define LX_IORING_FEAT_SQPOLL_NONFIXED 0x0080u
 #define LX_IORING_FEAT_EXT_ARG         0x0100u
 #define LX_IORING_FEAT_NATIVE_WORKERS  0x0200u
 #define LX_IORING_FEAT_CQE_SKIP        0x0800u
@@ -136,6 +163,7 @@ static_assert(sizeof(struct lx_io_uring_params) == 120, "io_uring_params");
 #define LX_IORING_OFF_CQ_RING 0x8000000ull
 #define LX_IORING_OFF_SQES    0x10000000ull
 
+#define LX_IORING_SQ_NEED_WAKEUP      1u
 #define LX_IORING_SQ_CQ_OVERFLOW      2u
 #define LX_IORING_CQ_EVENTFD_DISABLED 1u
 
@@ -165,8 +193,10 @@ struct lx_io_uring_getevents_arg {
 #define LX_IORING_ASYNC_CANCEL_FD  2u
 #define LX_IORING_ASYNC_CANCEL_ANY 4u
 
-#define LX_IORING_ACCEPT_MULTISHOT 1u
-#define LX_IORING_FSYNC_DATASYNC   1u
+#define LX_IORING_ACCEPT_MULTISHOT    1u
+#define LX_IORING_RECVSEND_POLL_FIRST 1u
+#define LX_IORING_RECV_MULTISHOT      2u
+#define LX_IORING_FSYNC_DATASYNC      1u
 
 enum {
     LX_IORING_REGISTER_BUFFERS,
@@ -182,6 +212,9 @@ enum {
     LX_IORING_UNREGISTER_PERSONALITY,
     LX_IORING_REGISTER_RESTRICTIONS,
     LX_IORING_REGISTER_ENABLE_RINGS,
+    LX_IORING_REGISTER_FILES2,
+    LX_IORING_REGISTER_PBUF_RING = 22,
+    LX_IORING_UNREGISTER_PBUF_RING,
     LX_IORING_REGISTER_LAST = 26
 };
 

@@ -28,6 +28,7 @@ struct op {
     bool ioprio;     /* sqe.ioprio carries flags of the operation */
     bool buf_index;  /* sqe.buf_index means something */
     bool file_index; /* sqe.splice_fd_in means something */
+    bool select;     /* IOSQE_BUFFER_SELECT is known */
     bool (*short_is_failure)(const struct ureq *q, int32_t res);
 };
 
@@ -45,11 +46,24 @@ static lx_loff_t *position(const struct ureq *q, lx_loff_t *pos)
     return *pos == -1 || !(q->file->kind & FILE_SEEKABLE) ? NULL : pos;
 }
 
+/* Where the bytes go: the buffer that was picked, or the request's own. */
+static uaddr_t buffer_addr(const struct ureq *q)
+{
+    return q->pick.picked ? q->pick.addr : q->sqe.addr;
+}
+
+static uint32_t buffer_len(const struct ureq *q)
+{
+    if (!q->pick.picked)
+        return q->sqe.len;
+    return q->sqe.len ? MIN(q->sqe.len, q->pick.len) : q->pick.len;
+}
+
 static long buffer_io(struct ureq *q, bool write)
 {
     lx_loff_t pos;
 
-    return fs_rw_buffer(FD, q->sqe.addr, q->sqe.len, position(q, &pos), (int)q->sqe.op_flags,
+    return fs_rw_buffer(FD, buffer_addr(q), buffer_len(q), position(q, &pos), (int)q->sqe.op_flags,
                         write);
 }
 
@@ -138,17 +152,38 @@ static long op_tee(struct ureq *q)
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
+/* A descriptor that was just made becomes a fixed file, if the request asks for that. DEVIATION: other
+ * threads may see the descriptor for a moment. */
+static long to_slot(struct ureq *q, long fd)
+{
+    struct file *f;
+    long ret;
+
+    if (fd < 0 || !q->sqe.splice_fd_in)
+        return fd;
+    ret = fdtable_lookup_get(curr()->files, (int)fd, &f);
+    if (ret < 0)
+        return ret;                    /* another thread closed it */
+    (void)sys_close(q->task, (int)fd); /* f stays */
+    return uring_slot_set_take(q->ring, (uint32_t)q->sqe.splice_fd_in, f);
+}
+
 static long op_accept(struct ureq *q)
 {
     long ret;
 
     if (q->sqe.len || (q->sqe.ioprio & ~LX_IORING_ACCEPT_MULTISHOT))
         return -EINVAL;
+    if (q->sqe.splice_fd_in &&
+        ((q->sqe.op_flags & LX_O_CLOEXEC) ||
+         (q->sqe.ioprio && (uint32_t)q->sqe.splice_fd_in != LX_IORING_FILE_INDEX_ALLOC)))
+        return -EINVAL;
     for (;;) {
         ret = sys_accept4(q->task, FD, q->sqe.addr, q->sqe.off, (int)q->sqe.op_flags);
+        ret = to_slot(q, ret);
         if (ret < 0 || !q->sqe.ioprio || atomic_load(&q->cancel))
             return ret;
-        ureq_post_more(q, (int32_t)ret);
+        ureq_post_more(q, (int32_t)ret, 0);
     }
 }
 
@@ -188,9 +223,70 @@ static long op_send(struct ureq *q)
     return sys_sendto(q->task, FD, q->sqe.addr, q->sqe.len, q->sqe.op_flags, 0, 0);
 }
 
+static long recv_once(struct ureq *q)
+{
+    return sys_recvfrom(q->task, FD, buffer_addr(q), buffer_len(q), q->sqe.op_flags, 0, 0);
+}
+
+/* Runs fn with a buffer of the request's group. *flags: what the completion says of it. */
+static long with_picked_buffer(struct ureq *q, long (*fn)(struct ureq *q), uint32_t *flags)
+{
+    long ret = uring_pick_buffer(q);
+
+    *flags = 0;
+    if (ret < 0)
+        return ret;
+    ret = fn(q);
+    if (ret > 0) {
+        *flags = LX_IORING_CQE_F_BUFFER | (uint32_t)q->pick.id << LX_IORING_CQE_BUFFER_SHIFT;
+        q->pick.picked = false; /* the guest's */
+    } else {
+        uring_return_buffer(q);
+    }
+    return ret;
+}
+
+enum { MULTISHOT_AT_ONCE = 32 };
+
+/* Until there is nothing to read, no buffer, or an end. */
+static long recv_multishot(struct ureq *q)
+{
+    uint32_t flags;
+    long ret;
+
+    for (int i = 0; i < MULTISHOT_AT_ONCE; i++) {
+        ret = with_picked_buffer(q, recv_once, &flags);
+        if (ret <= 0)
+            return ret;
+        if (atomic_load(&q->cancel)) {
+            q->cqe_flags = flags;
+            return ret;
+        }
+        ureq_post_more(q, (int32_t)ret, flags);
+        q->tries = 0;
+    }
+    return -EAGAIN; /* others' turn; it is ready and goes on at once */
+}
+
 static long op_recv(struct ureq *q)
 {
-    return sys_recvfrom(q->task, FD, q->sqe.addr, q->sqe.len, q->sqe.op_flags, 0, 0);
+    return q->sqe.ioprio & LX_IORING_RECV_MULTISHOT ? recv_multishot(q) : recv_once(q);
+}
+
+/* DEVIATION: IORING_MSG_SEND_FD and flags are not known. */
+static long op_msg_ring(struct ureq *q)
+{
+    struct uring *target = uring_from_file(q->file);
+
+    if (!target)
+        return -EBADFD;
+    if (q->sqe.addr || q->sqe.op_flags)
+        return -EINVAL;
+    mutex_lock(&target->lock);
+    uring_post_locked(target, q->sqe.off, (int32_t)q->sqe.len, 0);
+    mutex_unlock(&target->lock);
+    uring_signal(target, /*inline_post=*/false);
+    return 0;
 }
 
 static long op_shutdown(struct ureq *q)
@@ -204,19 +300,24 @@ static long op_socket(struct ureq *q)
 {
     if (q->sqe.addr || q->sqe.op_flags)
         return -EINVAL;
-    return sys_socket(q->task, q->sqe.fd, (int)q->sqe.off, (int)q->sqe.len);
+    if (q->sqe.splice_fd_in && (q->sqe.off & LX_O_CLOEXEC))
+        return -EINVAL;
+    return to_slot(q, sys_socket(q->task, q->sqe.fd, (int)q->sqe.off, (int)q->sqe.len));
 }
 
 /* ---- paths and descriptors ------------------------------------------------------------------ */
 
 static long op_openat(struct ureq *q)
 {
-    return sys_openat(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.op_flags, q->sqe.len);
+    if (q->sqe.splice_fd_in && (q->sqe.op_flags & LX_O_CLOEXEC))
+        return -EINVAL;
+    return to_slot(q,
+                   sys_openat(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.op_flags, q->sqe.len));
 }
 
 static long op_openat2(struct ureq *q)
 {
-    return sys_openat2(q->task, q->sqe.fd, q->sqe.addr, q->sqe.off, q->sqe.len);
+    return to_slot(q, sys_openat2(q->task, q->sqe.fd, q->sqe.addr, q->sqe.off, q->sqe.len));
 }
 
 static long op_close(struct ureq *q)
@@ -227,7 +328,8 @@ static long op_close(struct ureq *q)
     if (q->sqe.off || q->sqe.addr || q->sqe.len || q->sqe.op_flags || q->sqe.buf_index)
         return -EINVAL;
     if (q->sqe.splice_fd_in)
-        return -EINVAL; /* DEVIATION: fixed files are removed with FILES_UPDATE */
+        return q->sqe.fd ? -EINVAL
+                         : uring_slot_set_take(q->ring, (uint32_t)q->sqe.splice_fd_in, NULL);
     if (fdtable_lookup_any_get(curr()->files, q->sqe.fd, &f) < 0)
         return -EBADF;
     ring = uring_from_file(f) != NULL;
@@ -320,12 +422,13 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_RECVMSG] = {.run = op_recvmsg, .file = NEEDS_FILE, .poll = IN},
     [LX_IORING_OP_TIMEOUT] = {.run = uring_timeout_run},
     [LX_IORING_OP_TIMEOUT_REMOVE] = {.run = uring_timeout_remove},
-    [LX_IORING_OP_ACCEPT] = {.run = op_accept, .file = NEEDS_FILE, .poll = IN, .ioprio = true},
+    [LX_IORING_OP_ACCEPT] =
+        {.run = op_accept, .file = NEEDS_FILE, .poll = IN, .ioprio = true, .file_index = true},
     [LX_IORING_OP_ASYNC_CANCEL] = {.run = uring_async_cancel},
     [LX_IORING_OP_LINK_TIMEOUT] = {.run = uring_timeout_run},
     [LX_IORING_OP_CONNECT] = {.run = op_connect, .file = NEEDS_FILE, .poll = OUT},
     [LX_IORING_OP_FALLOCATE] = {.run = op_fallocate, .file = NEEDS_FILE},
-    [LX_IORING_OP_OPENAT] = {.run = op_openat},
+    [LX_IORING_OP_OPENAT] = {.run = op_openat, .file_index = true},
     [LX_IORING_OP_CLOSE] = {.run = op_close, .file_index = true, .buf_index = true},
     [LX_IORING_OP_FILES_UPDATE] = {.run = op_files_update},
     [LX_IORING_OP_STATX] = {.run = op_statx},
@@ -333,6 +436,8 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
                            .file = NEEDS_FILE,
                            .poll = IN,
                            .ioprio = true,
+                           .buf_index = true,
+                           .select = true,
                            .short_is_failure = is_short},
     [LX_IORING_OP_WRITE] = {.run = op_write,
                             .file = NEEDS_FILE,
@@ -341,9 +446,14 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
                             .short_is_failure = is_short},
     [LX_IORING_OP_FADVISE] = {.run = op_fadvise, .file = NEEDS_FILE},
     [LX_IORING_OP_MADVISE] = {.run = op_madvise},
-    [LX_IORING_OP_SEND] = {.run = op_send, .file = NEEDS_FILE, .poll = OUT},
-    [LX_IORING_OP_RECV] = {.run = op_recv, .file = NEEDS_FILE, .poll = IN},
-    [LX_IORING_OP_OPENAT2] = {.run = op_openat2},
+    [LX_IORING_OP_SEND] = {.run = op_send, .file = NEEDS_FILE, .poll = OUT, .ioprio = true},
+    [LX_IORING_OP_RECV] = {.run = op_recv,
+                           .file = NEEDS_FILE,
+                           .poll = IN,
+                           .ioprio = true,
+                           .buf_index = true,
+                           .select = true},
+    [LX_IORING_OP_OPENAT2] = {.run = op_openat2, .file_index = true},
     [LX_IORING_OP_EPOLL_CTL] = {.run = op_epoll_ctl},
     [LX_IORING_OP_SPLICE] = {.run = op_splice, .file = NEEDS_FILE, .file_index = true},
     [LX_IORING_OP_TEE] = {.run = op_tee, .file = NEEDS_FILE, .file_index = true},
@@ -353,7 +463,10 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_MKDIRAT] = {.run = op_mkdirat},
     [LX_IORING_OP_SYMLINKAT] = {.run = op_symlinkat},
     [LX_IORING_OP_LINKAT] = {.run = op_linkat},
-    [LX_IORING_OP_SOCKET] = {.run = op_socket},
+    [LX_IORING_OP_SOCKET] = {.run = op_socket, .file_index = true},
+    [LX_IORING_OP_PROVIDE_BUFFERS] = {.run = uring_provide_buffers, .buf_index = true},
+    [LX_IORING_OP_REMOVE_BUFFERS] = {.run = uring_remove_buffers, .buf_index = true},
+    [LX_IORING_OP_MSG_RING] = {.run = op_msg_ring, .file = NEEDS_FILE},
 };
 
 bool uring_op_supported(uint32_t op)
@@ -385,6 +498,17 @@ static int take_personality(struct ureq *q)
     return 0;
 }
 
+static int prepare_recv(const struct lx_io_uring_sqe *s)
+{
+    if (s->ioprio & ~(LX_IORING_RECVSEND_POLL_FIRST | LX_IORING_RECV_MULTISHOT))
+        return -EINVAL;
+    if (!(s->ioprio & LX_IORING_RECV_MULTISHOT))
+        return 0;
+    return !(s->flags & LX_IOSQE_BUFFER_SELECT) || (s->op_flags & LX_MSG_WAITALL) || s->len
+               ? -EINVAL
+               : 0;
+}
+
 static int prepare_special(struct ureq *q)
 {
     switch (q->sqe.opcode) {
@@ -396,6 +520,13 @@ static int prepare_special(struct ureq *q)
         return uring_timeout_prepare(q);
     case LX_IORING_OP_POLL_ADD:
         return q->sqe.off || q->sqe.addr || q->sqe.len & ~LX_IORING_POLL_ADD_MULTI ? -EINVAL : 0;
+    case LX_IORING_OP_PROVIDE_BUFFERS:
+    case LX_IORING_OP_REMOVE_BUFFERS:
+        return uring_provide_prepare(q);
+    case LX_IORING_OP_SEND:
+        return q->sqe.ioprio & ~LX_IORING_RECVSEND_POLL_FIRST ? -EINVAL : 0;
+    case LX_IORING_OP_RECV:
+        return prepare_recv(&q->sqe);
     default:
         return 0;
     }
@@ -410,7 +541,7 @@ int uring_op_prepare(struct ureq *q)
     if (!uring_op_supported(s->opcode) || (s->flags & 0x80u))
         return -EINVAL;
     op = &g_ops[s->opcode];
-    if (s->flags & LX_IOSQE_BUFFER_SELECT)
+    if ((s->flags & LX_IOSQE_BUFFER_SELECT) && !op->select)
         return -EOPNOTSUPP;
     if ((s->ioprio && !op->ioprio) || (s->buf_index && !op->buf_index) ||
         (s->splice_fd_in && !op->file_index))
@@ -427,7 +558,12 @@ int uring_op_prepare(struct ureq *q)
 
 long uring_op_run(struct ureq *q)
 {
-    return g_ops[q->sqe.opcode].run(q);
+    long (*fn)(struct ureq *) = g_ops[q->sqe.opcode].run;
+
+    if (!(q->sqe.flags & LX_IOSQE_BUFFER_SELECT) ||
+        (fn == op_recv && (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)))
+        return fn(q);
+    return with_picked_buffer(q, fn, &q->cqe_flags);
 }
 
 uint32_t uring_op_poll_mask(const struct ureq *q)

@@ -130,6 +130,78 @@ static int register_files(struct uring *r, uaddr_t arg, uint32_t count)
     return ret;
 }
 
+/* As many empty slots, or those of an array. DEVIATION: no tags. */
+static int register_files2(struct uring *r, uaddr_t arg, uint32_t size)
+{
+    struct lx_io_uring_rsrc_register reg;
+    struct file **files;
+    int ret = 0;
+
+    if (size != sizeof(reg))
+        return -EINVAL;
+    if (get_user(&reg, arg) < 0)
+        return -EFAULT;
+    if (!reg.nr || reg.resv2 || (reg.flags & ~LX_IORING_RSRC_REGISTER_SPARSE) || reg.tags)
+        return -EINVAL;
+    if (!(reg.flags & LX_IORING_RSRC_REGISTER_SPARSE))
+        return register_files(r, reg.data, reg.nr);
+    if (reg.data)
+        return -EINVAL;
+    if (reg.nr > URING_MAX_FILES || reg.nr > g_curr_ops->rlimit(LX_RLIMIT_NOFILE))
+        return -EMFILE;
+    files = calloc(reg.nr, sizeof(struct file *));
+    if (!files)
+        return -ENOMEM;
+    mutex_lock(&r->submit);
+    if (r->files) {
+        ret = -EBUSY;
+    } else {
+        r->files = files;
+        r->file_count = reg.nr;
+        files = NULL;
+    }
+    mutex_unlock(&r->submit);
+    free(files);
+    return ret;
+}
+
+static uint32_t free_slot_locked(const struct uring *r)
+{
+    uint32_t i = 0;
+
+    while (i < r->file_count && r->files[i])
+        i++;
+    return i;
+}
+
+long uring_slot_set_take(struct uring *r, uint32_t index, struct file *f)
+{
+    const bool any = index == LX_IORING_FILE_INDEX_ALLOC;
+    struct file *old = f;
+    uint32_t slot;
+    long ret = 0;
+
+    mutex_lock(&r->submit);
+    slot = any ? free_slot_locked(r) : index - 1;
+    if (!r->files) {
+        ret = any ? -ENFILE : -ENXIO;
+    } else if (f && uring_from_file(f)) {
+        ret = -EBADF; /* a ring cannot hold a ring */
+    } else if (slot >= r->file_count) {
+        ret = any ? -ENFILE : -EINVAL;
+    } else if (!f && !r->files[slot]) {
+        ret = -EBADF;
+    } else {
+        old = r->files[slot];
+        r->files[slot] = f;
+        ret = any ? (long)slot : 0;
+    }
+    mutex_unlock(&r->submit);
+    if (old)
+        file_put(old);
+    return ret;
+}
+
 static int unregister_files(struct uring *r)
 {
     struct file **files;
@@ -403,6 +475,12 @@ long uring_register(struct uring *r, uint32_t op, uaddr_t arg, uint32_t count)
         return arg ? register_files(r, arg, count) : -EFAULT;
     case LX_IORING_UNREGISTER_FILES:
         return bare ? unregister_files(r) : -EINVAL;
+    case LX_IORING_REGISTER_FILES2:
+        return register_files2(r, arg, count);
+    case LX_IORING_REGISTER_PBUF_RING:
+        return uring_register_pbuf_ring(r, arg, count);
+    case LX_IORING_UNREGISTER_PBUF_RING:
+        return uring_unregister_pbuf_ring(r, arg, count);
     case LX_IORING_REGISTER_FILES_UPDATE:
         return register_files_update(r, arg, count);
     case LX_IORING_REGISTER_EVENTFD:

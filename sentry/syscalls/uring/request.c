@@ -132,8 +132,10 @@ void ureq_complete(struct ureq *q, int32_t res)
     q->next = NULL;
     mutex_lock(&r->lock);
     ASSERT(q->state != UREQ_DONE);
+    if (q->pick.picked)
+        q->cqe_flags |= LX_IORING_CQE_F_BUFFER | (uint32_t)q->pick.id << LX_IORING_CQE_BUFFER_SHIFT;
     if (res < 0 || !(q->sqe.flags & LX_IOSQE_CQE_SKIP_SUCCESS))
-        uring_post_locked(r, q->sqe.user_data, res, 0);
+        uring_post_locked(r, q->sqe.user_data, res, q->cqe_flags);
     if (q->sqe.opcode != LX_IORING_OP_TIMEOUT)
         r->completions++;
     if (next && !fail)
@@ -163,10 +165,10 @@ void ureq_complete(struct ureq *q, int32_t res)
     uring_put(r);
 }
 
-void ureq_post_more(struct ureq *q, int32_t res)
+void ureq_post_more(struct ureq *q, int32_t res, uint32_t flags)
 {
     mutex_lock(&q->ring->lock);
-    uring_post_locked(q->ring, q->sqe.user_data, res, LX_IORING_CQE_F_MORE);
+    uring_post_locked(q->ring, q->sqe.user_data, res, LX_IORING_CQE_F_MORE | flags);
     q->ring->completions++;
     mutex_unlock(&q->ring->lock);
     uring_signal(q->ring, /*inline_post=*/false);

@@ -232,7 +232,7 @@ long uring_poll_run(struct ureq *q)
     ureq_arm_file(q, q->file, q->sqe.op_flags);
     ready = file_poll(q->file) & want;
     if (multi && ready)
-        ureq_post_more(q, (int32_t)ready);
+        ureq_post_more(q, (int32_t)ready, 0);
     if (((ready && !multi) || atomic_load(&q->cancel)) && ureq_claim(q))
         ret = atomic_load(&q->cancel) ? -ECANCELED : (long)ready;
     ureq_put(q);

@@ -16,6 +16,7 @@
 #include "sentry/abi/mman.h"
 #include "sentry/core/restart.h"
 #include "sentry/fs/eventfd/eventfd.h"
+#include "sentry/kernel/cpus.h"
 #include "sentry/kernel/settings.h"
 #include "sentry/mm/memcg.h"
 #include "sentry/mm/safecopy.h"
@@ -303,6 +304,7 @@ static void ring_release(struct file *f)
         file_put(eventfd);
     uring_cancel_matching(r, NULL, NULL, UINT32_MAX, NULL);
     uring_registered_free(r);
+    uring_groups_free(r);
     file_destroy_generic(f);
     uring_put(r);
 }
@@ -318,7 +320,8 @@ static const struct file_ops g_uring_file_ops = {
 #define SETUP_FLAGS                                                                                \
     (LX_IORING_SETUP_CQSIZE | LX_IORING_SETUP_CLAMP | LX_IORING_SETUP_R_DISABLED |                 \
      LX_IORING_SETUP_SUBMIT_ALL | LX_IORING_SETUP_COOP_TASKRUN | LX_IORING_SETUP_TASKRUN_FLAG |    \
-     LX_IORING_SETUP_SINGLE_ISSUER | LX_IORING_SETUP_DEFER_TASKRUN)
+     LX_IORING_SETUP_SINGLE_ISSUER | LX_IORING_SETUP_DEFER_TASKRUN | LX_IORING_SETUP_SQPOLL |      \
+     LX_IORING_SETUP_SQ_AFF)
 
 static uint32_t power_of_two(uint32_t n)
 {
@@ -331,9 +334,16 @@ static int check_params(uint32_t entries, struct lx_io_uring_params *p)
         if (p->resv[i])
             return -EINVAL;
     }
-    /* DEVIATION: no polling of devices, no thread that polls the submission queue, no large
-     * entries: the answers of a kernel that does not know them. */
+    /* DEVIATION: no polling of devices, no large entries: the answers of a kernel that does not know
+     * them. */
     if (p->flags & ~SETUP_FLAGS)
+        return -EINVAL;
+    if ((p->flags & LX_IORING_SETUP_SQPOLL) &&
+        (p->flags & (LX_IORING_SETUP_COOP_TASKRUN | LX_IORING_SETUP_TASKRUN_FLAG |
+                     LX_IORING_SETUP_DEFER_TASKRUN)))
+        return -EINVAL;
+    if ((p->flags & LX_IORING_SETUP_SQ_AFF) &&
+        (!(p->flags & LX_IORING_SETUP_SQPOLL) || !kernel_cpu_usable(p->sq_thread_cpu)))
         return -EINVAL;
     if ((p->flags & LX_IORING_SETUP_TASKRUN_FLAG) &&
         !(p->flags & (LX_IORING_SETUP_COOP_TASKRUN | LX_IORING_SETUP_DEFER_TASKRUN)))
@@ -385,11 +395,16 @@ static int ring_new(struct lx_io_uring_params *p, struct uring **out)
     mutex_init(&r->submit, RANK_URING_SUBMIT);
     mutex_init(&r->lock, RANK_URING);
     list_init(&r->overflow);
+    list_init(&r->groups);
     list_init(&r->pending);
     list_init(&r->deferred);
     list_init(&r->all_node);
     mappable_init(&r->map, &g_uring_map_ops);
     r->disabled = p->flags & LX_IORING_SETUP_R_DISABLED;
+    /* DEVIATION: the thread that polls the submission queue always sleeps and wants to be woken, and the call
+     * that does so takes the entries: no CPU is spent on looking, and a request runs where all do. */
+    if (p->flags & LX_IORING_SETUP_SQPOLL)
+        r->shared->sq_flags = LX_IORING_SQ_NEED_WAKEUP;
     r->restrict_register = r->restrict_op = UINT64_MAX;
     r->restrict_flags = UINT8_MAX;
     file_init(&r->file, &g_uring_file_ops, LX_O_RDWR);
@@ -434,8 +449,8 @@ long sys_io_uring_setup(struct task *t, uint32_t entries, uaddr_t params)
         return ret;
     p.features = LX_IORING_FEAT_SINGLE_MMAP | LX_IORING_FEAT_NODROP | LX_IORING_FEAT_RW_CUR_POS |
                  LX_IORING_FEAT_CUR_PERSONALITY | LX_IORING_FEAT_FAST_POLL |
-                 LX_IORING_FEAT_POLL_32BITS | LX_IORING_FEAT_EXT_ARG |
-                 LX_IORING_FEAT_NATIVE_WORKERS | LX_IORING_FEAT_CQE_SKIP |
+                 LX_IORING_FEAT_POLL_32BITS | LX_IORING_FEAT_SQPOLL_NONFIXED |
+                 LX_IORING_FEAT_EXT_ARG | LX_IORING_FEAT_NATIVE_WORKERS | LX_IORING_FEAT_CQE_SKIP |
                  LX_IORING_FEAT_LINKED_FILE;
     ret = put_user(&p, params);
     if (ret == 0)
@@ -517,7 +532,13 @@ static long enter(struct uring *r, struct task *t, uint32_t to_submit, uint32_t 
     if (r->disabled)
         return -EBADFD;
     uring_flush_overflow(r);
-    if (to_submit) {
+    if (r->flags & LX_IORING_SETUP_SQPOLL) {
+        ret = uring_submit(r, t, r->sq_entries);
+        if (ret < 0)
+            return ret;
+        ret = 0;
+        submitted = to_submit; /* Linux: whatever was there */
+    } else if (to_submit) {
         submitted = uring_submit(r, t, to_submit);
         if (submitted != (long)to_submit)
             return submitted;

@@ -63,6 +63,15 @@ struct uring_buffer {
     uint64_t addr, len;
 };
 
+/* A buffer of a group, for one request. */
+struct uring_pick {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t id;
+    uint16_t at; /* where it was in a ring */
+    bool picked;
+};
+
 /* Lifetime: refcounted (uring_get/put): by its file and its requests. The file's release cancels
  * the requests.
  * Keys: I immutable; s ->submit; l ->lock; a atomic */
@@ -100,6 +109,7 @@ struct uring {
     uint32_t file_count;                             /* s */
     struct uring_buffer *buffers;                    /* s */
     uint32_t buffer_count;                           /* s */
+    struct list groups;                              /* s: struct uring_group */
     struct file *eventfd;                            /* l, +1 or NULL */
     bool eventfd_async;                              /* l */
     struct cred *personality[URING_MAX_PERSONALITY]; /* s, +1 or NULL; id is index + 1 */
@@ -127,6 +137,8 @@ struct ureq {
     bool timer_armed;           /* T until WAITING, then who claimed it */
     bool in_progress;           /* T: connect began */
     uint32_t tries;             /* T */
+    struct uring_pick pick;     /* T, then who claimed it: the buffer it uses or keeps */
+    uint32_t cqe_flags;         /* T: LX_IORING_CQE_F_* of its completion */
     atomic_uint ready;          /* a: what the wake-up said, or UREQ_READY_* */
     int error;                  /* I: preparation failed; the result */
     uint64_t target;            /* l: completions at which a counting timeout ends */
@@ -163,8 +175,8 @@ void ureq_get(struct ureq *q);
 void ureq_put(struct ureq *q);
 /* Posts q's result; what hangs on it starts as task work. The caller runs q or claimed it. */
 void ureq_complete(struct ureq *q, int32_t res);
-/* A further completion of a multishot request. */
-void ureq_post_more(struct ureq *q, int32_t res);
+/* A further completion of a multishot request. flags: beside LX_IORING_CQE_F_MORE. */
+void ureq_post_more(struct ureq *q, int32_t res, uint32_t flags);
 /* To WAITING: on f's queue; until deadline. From then on others may claim q at any moment. */
 void ureq_arm_file(struct ureq *q, struct file *f, uint32_t mask);
 int MUST_CHECK ureq_arm_timer(struct ureq *q, uint64_t deadline);
@@ -192,7 +204,23 @@ long uring_poll_remove(struct ureq *q);
 /* Timeouts whose number of completions is reached. */
 void uring_timeouts_count(struct uring *r);
 
+/* buffers.c */
+int MUST_CHECK uring_register_pbuf_ring(struct uring *r, uaddr_t arg, uint32_t count);
+int MUST_CHECK uring_unregister_pbuf_ring(struct uring *r, uaddr_t arg, uint32_t count);
+int MUST_CHECK uring_provide_prepare(const struct ureq *q);
+long uring_provide_buffers(struct ureq *q);
+long uring_remove_buffers(struct ureq *q);
+/* q->pick is a buffer of the request's group. -ENOBUFS: it has none. */
+int MUST_CHECK uring_pick_buffer(struct ureq *q);
+/* Nothing came into it: the group has it again, if it can. */
+void uring_return_buffer(struct ureq *q);
+void uring_groups_free(struct uring *r);
+
 /* register.c */
+/* f into the slot index - 1, or into any free one (LX_IORING_FILE_INDEX_ALLOC): then the result is the slot,
+ * else 0. -ENXIO, -EINVAL, -ENFILE. Takes f over, whatever comes out. f NULL: the slot is emptied, -EBADF
+ * if it was. */
+long uring_slot_set_take(struct uring *r, uint32_t index, struct file *f);
 long uring_register(struct uring *r, uint32_t op, uaddr_t arg, uint32_t count);
 void uring_registered_free(struct uring *r);
 long uring_files_update(struct uring *r, uint32_t offset, uaddr_t fds, uint32_t count);
