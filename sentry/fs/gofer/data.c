@@ -273,7 +273,25 @@ static int gofer_map_sync(struct mappable *m, uint64_t pgoff, uint64_t count)
     return ret;
 }
 
+static int gofer_map_punch(struct mappable *m, uint64_t pgoff, uint64_t count)
+{
+    struct gofer_inode *gi = map_owner(m);
+    struct hostmem *h = kept_get(gi, /*write=*/true);
+    int ret;
+
+    if (!h)
+        return -EOPNOTSUPP;
+    mutex_lock(&gi->inode.lock);
+    ret = host_fallocate(hostmem_fd(h), LX_FALLOC_FL_PUNCH_HOLE | LX_FALLOC_FL_KEEP_SIZE,
+                         (lx_loff_t)(pgoff << LX_PAGE_SHIFT), (lx_loff_t)(count << LX_PAGE_SHIFT));
+    gi->dirty = true;
+    mutex_unlock(&gi->inode.lock);
+    hostmem_put(h);
+    return ret;
+}
+
 const struct mappable_ops gofer_mappable_ops = {
+    .punch = gofer_map_punch,
     .translate = gofer_translate,
     .get = gofer_map_get,
     .put = gofer_map_put,

@@ -454,7 +454,21 @@ static void tmpfs_map_put(struct mappable *m)
     inode_put(&of_map(m)->inode);
 }
 
+static int tmpfs_map_punch(struct mappable *m, uint64_t pgoff, uint64_t count)
+{
+    struct tmpfs_inode *ti = of_map(m);
+    int ret;
+
+    mutex_lock(&ti->inode.lock);
+    ret = punch_hole(ti, pgoff << LX_PAGE_SHIFT, (pgoff + count) << LX_PAGE_SHIFT);
+    if (ret == 0)
+        inode_touch(&ti->inode, false, true, true);
+    mutex_unlock(&ti->inode.lock);
+    return ret;
+}
+
 const struct mappable_ops tmpfs_mappable_ops = {
+    .punch = tmpfs_map_punch,
     .translate = tmpfs_translate,
     .get = tmpfs_map_get,
     .put = tmpfs_map_put,

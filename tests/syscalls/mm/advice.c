@@ -57,6 +57,16 @@ TEST(discard)
     f[0] = 'X';
     CHECK_EQ(madvise(f, PAGE, MADV_DONTNEED), 0);
     CHECK_EQ(f[0], 'd');
+    CHECK_EQ(pwrite(fd, "back", 4, PAGE), 4);
+    s = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0);
+    CHECK_EQ(s[0], 'd');
+    if (madvise(s, PAGE, MADV_REMOVE) == 0 || !CHECK(errno == EOPNOTSUPP)) {
+        CHECK_EQ(s[0], 0);
+        CHECK_EQ(s[PAGE], 'b');
+        CHECK_EQ(pread(fd, path, 1, 0), 1);
+        CHECK_EQ(path[0], 0);
+    }
+    CHECK_EQ(lseek(fd, 0, SEEK_END), PAGE + 4);
     CHECK_EQ(madvise(p, 4 * PAGE, MADV_FREE), 0);
     CHECK(p[3 * PAGE] == 0 || p[3 * PAGE] == 1);
     CHECK_EQ(madvise(p, 4 * PAGE, MADV_COLD), 0);
