@@ -222,12 +222,33 @@ static void put_fcntl_arg(struct strace_buf *b, uint32_t cmd, uint64_t arg)
     }
 }
 
-static void put_ioctl_arg(struct strace_buf *b, uint32_t request, uaddr_t arg)
+/* Requests whose argument only takes something. */
+static bool ioctl_is_out(uint32_t request)
+{
+    switch (request) {
+    case 0x5401: /* TCGETS, TIOCGWINSZ, TIOCGPGRP, TIOCOUTQ, FIONREAD, TIOCGSID, TIOCGPTN */
+    case 0x5413:
+    case 0x540f:
+    case 0x5411:
+    case 0x541b:
+    case 0x5429:
+    case 0x80045430:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void put_ioctl_arg(struct strace_buf *b, uint32_t request, uaddr_t arg, long ret)
 {
     struct lx_winsize ws;
     struct lx_termios tio;
     int32_t v;
 
+    if (ret < 0 && ioctl_is_out(request)) {
+        sput_addr(b, arg);
+        return;
+    }
     switch (request) {
     case 0x5413: /* TIOCGWINSZ, TIOCSWINSZ */
     case 0x5414:
@@ -398,7 +419,7 @@ void strace_arg_put(struct strace_buf *b, const struct strace_call *c, int i, bo
         put_fcntl_arg(b, (uint32_t)c->args[1], v);
         break;
     case STRACE_KIND_IOCTL_ARG:
-        put_ioctl_arg(b, (uint32_t)c->args[1], v);
+        put_ioctl_arg(b, (uint32_t)c->args[1], v, ret);
         break;
     case STRACE_KIND_FUTEX_TIMEOUT:
         put_futex_timeout(b, (uint32_t)c->args[1], v);

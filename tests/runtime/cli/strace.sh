@@ -41,14 +41,16 @@ int main(void)
     syscall(SYS_execve, 0x5000, 0x6000, -1);
     syscall(SYS_sendmsg, 1, -8L, 0);
     syscall(5000, 1, 2, 3);
+    syscall(SYS_ioctl, 0, 0x5401, 0x7000);
     return 0;
 }
 END
 gcc -w -o "$work/wild" "$work/wild.c" || fail "gcc"
-runsc --strace="$work/t" do -- "$work/wild" || fail "wild"
+runsc --strace="$work/t" do -- "$work/wild" </dev/null || fail "wild"
 has "$work/t" 'openat(AT_FDCWD, 0x1000, O_RDONLY)      = -1 EFAULT (Bad address)'
 has "$work/t" 'rt_sigaction(SIGUSR1, 0x3000, NULL, 8)  = -1 EFAULT (Bad address)'
 has "$work/t" 'syscall_0x1388(0x1, 0x2, 0x3'
+has "$work/t" 'ioctl(0, TCGETS, 0x7000)                = -1 ENOTTY (Inappropriate ioctl for device)'
 
 runsc --strace="$work/j" --strace-format=json do -- /bin/sh -c 'echo "a\"b" | cat; exit 5'
 [ $? -eq 5 ] || fail "exit code under --strace"
