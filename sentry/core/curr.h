@@ -64,6 +64,7 @@ struct curr {
     /* While io_uring runs a request: the file that FD_OF_REQUEST names, and nobody may sleep. */
     struct file *request_file; /* T, borrowed, or NULL */
     bool nowait;               /* T */
+    atomic_int cpu;            /* a: where it last went to sleep */
     bool no_append;            /* T: the write under way ignores O_APPEND (RWF_NOAPPEND) */
     uint16_t memcg;            /* memcg lock: who pays for pages that it allocates (mm/memcg.h) */
 };

@@ -3,6 +3,7 @@
 #include "sentry/kernel/task_info.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -236,6 +237,8 @@ void task_info_get(struct task *t, struct pidns *ns, struct task_info *out)
     fill_numbers(t, ns, out);
     fill_times(t, out);
     out->state = state_letter(t);
+    /* DEVIATION: of others, where they last slept; the host may have moved them since. */
+    out->cpu = MAX(t == current_task() ? sched_getcpu() : atomic_load(&t->curr.cpu), 0);
     out->zombie = k->exit_state != TASK_LIVE;
     out->leader = task_is_leader(t);
     out->thread_count = t->tg->thread_count;

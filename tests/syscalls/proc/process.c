@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "tests/support/guest_test.h"
 
+#include <sched.h>
+
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -214,6 +216,58 @@ TEST(seek_restarts)
     CHECK_EQ(pread(fd, b, 3, 0), 3);
     CHECK_EQ(memcmp(a, b, 3), 0);
     close(fd);
+}
+
+/* Field 39 of stat: the processor. */
+static int processor_of(pid_t pid)
+{
+    char path[64], line[1024] = "", *p;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    fd = open(path, O_RDONLY);
+    CHECK(read(fd, line, sizeof(line) - 1) > 0);
+    close(fd);
+    p = strrchr(line, ')');
+    for (int field = 2; p && field < 39; field++)
+        p = strchr(p + 1, ' ');
+    return p ? atoi(p) : -1;
+}
+
+TEST(stat_has_the_processor)
+{
+    cpu_set_t all, one;
+    int p[2], status, last = -1;
+    pid_t pid;
+    char c;
+
+    REQUIRE(sched_getaffinity(0, sizeof(all), &all) == 0);
+    REQUIRE(pipe(p) == 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &all))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        CHECK_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+        CHECK_EQ(processor_of(getpid()), cpu);
+        last = cpu;
+    }
+    CHECK_EQ(sched_setaffinity(0, sizeof(all), &all), 0);
+    pid = fork();
+    if (pid == 0) {
+        sched_setaffinity(0, sizeof(one), &one); /* the last one */
+        usleep(1000);
+        close(p[1]);
+        _exit(write(-1, "", 1) == -1 && pause());
+    }
+    close(p[1]);
+    CHECK_EQ(read(p[0], &c, 1), 0);
+    for (int i = 0; i < 1000 && processor_of(pid) != last; i++)
+        usleep(1000);
+    CHECK_EQ(processor_of(pid), last);
+    kill(pid, SIGKILL);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    close(p[0]);
 }
 
 GUEST_TEST_MAIN
