@@ -266,7 +266,10 @@ json_t *spec_example(bool rootless)
 json_t *spec_for_do(char **args, const char *cwd, bool terminal)
 {
     json_t *list = json_array(), *env = json_array(), *mounts = json_array();
+    char hostname[65] = "";
 
+    /* The host's name: its /etc/hosts, which the command sees, has a line for it. */
+    (void)gethostname(hostname, sizeof(hostname) - 1); /* empty then: none is set */
     for (; *args; args++)
         json_array_append_new(list, json_bytes(*args));
     for (char **v = environ; *v; v++)
@@ -279,11 +282,11 @@ json_t *spec_for_do(char **args, const char *cwd, bool terminal)
     add_mount(mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
     add_mount(mounts, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");
     add_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro");
-    return json_pack("{s:s, s:{s:b, s:{s:i,s:i}, s:o, s:o, s:o, s:o}, s:{s:s,s:b}, s:s, s:o, "
+    return json_pack("{s:s, s:{s:b, s:{s:i,s:i}, s:o, s:o, s:o, s:o}, s:{s:s,s:b}, s:o, s:o, "
                      "s:{s:o}}",
                      "ociVersion", "1.0.2", "process", "terminal", terminal ? 1 : 0, "user", "uid",
                      0, "gid", 0, "args", list, "env", env, "cwd", json_bytes(cwd), "capabilities",
                      capabilities(g_capabilities, ARRAY_COUNT(g_capabilities)), "root", "path", "/",
-                     "readonly", 0, "hostname", "runsc-c", "mounts", mounts, "linux", "namespaces",
-                     default_namespaces());
+                     "readonly", 0, "hostname", json_bytes(hostname), "mounts", mounts, "linux",
+                     "namespaces", default_namespaces());
 }
