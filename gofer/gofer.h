@@ -13,6 +13,7 @@ struct gofer_tree {
     int fd;                /* gofer_tree_mount's, used when host_path is NULL */
     int conn_fd;           /* SOCK_SEQPACKET end that the sentry talks to; owned by the gofer */
     bool readonly;
+    bool alone; /* without what is mounted below it; for host_path */
 };
 
 enum gofer_io { GOFER_IO_AUTO, GOFER_IO_URING, GOFER_IO_POLL };
@@ -27,9 +28,9 @@ struct gofer_config {
 
 #define GOFER_TREES_MAX 1024u
 
-/* A detached mount of path and of what is mounted below it, as a gofer serves it: for somebody who can reach path to
+/* A detached mount of path (recursive: and of what is mounted below it), as a gofer serves it: for somebody who can reach path to
  * give to a gofer that cannot (other ids). Descriptor or -errno. */
-int MUST_CHECK gofer_tree_mount(const char *path, bool readonly);
+int MUST_CHECK gofer_tree_mount(const char *path, bool readonly, bool recursive);
 
 /*
  * Isolates the calling process, then serves until every session ended. Returns the exit code: 0

@@ -156,18 +156,23 @@ struct mount_attr_v0 {
     uint64_t attr_set, attr_clr, propagation, userns_fd;
 };
 
-int gofer_tree_mount(const char *path, bool readonly)
+int gofer_tree_mount(const char *path, bool readonly, bool recursive)
 {
     struct mount_attr_v0 attr = {.attr_set = 0x2 | 0x4 /* nosuid, nodev */,
                                  .propagation = MS_PRIVATE};
-    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
-                          OPEN_TREE_CLONE_FLAG | AT_RECURSIVE | O_CLOEXEC);
+    unsigned below = recursive ? AT_RECURSIVE : 0;
+    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE_FLAG | below | O_CLOEXEC);
 
+    /* In a user namespace what covers something cannot be left away. */
+    if (fd < 0 && errno == EINVAL && !recursive) {
+        below = AT_RECURSIVE;
+        fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE_FLAG | below | O_CLOEXEC);
+    }
     if (fd < 0)
         return -errno;
     if (readonly)
         attr.attr_set |= 0x1;
-    if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0) {
+    if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | below, &attr, sizeof(attr)) < 0) {
         int ret = -errno;
 
         close(fd);
@@ -186,7 +191,7 @@ static int stage_trees(const struct gofer_config *config, int *root_fds)
         else if (config->unjailed)
             root_fds[i] = open(tree->host_path, O_PATH | O_CLOEXEC);
         else
-            root_fds[i] = gofer_tree_mount(tree->host_path, tree->readonly);
+            root_fds[i] = gofer_tree_mount(tree->host_path, tree->readonly, !tree->alone);
         if (root_fds[i] < 0) {
             int ret = tree->host_path && !config->unjailed ? root_fds[i] : -errno;
 

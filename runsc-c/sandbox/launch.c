@@ -110,6 +110,8 @@ static json_t *container_config(struct launch *l, struct err *e)
                   json_deep_copy(rq->spec), "overlay", rq->overlay, "trees", l->trees.list,
                   "standalone", rq->standalone, "share_pid", rq->share_pid);
 
+    if (config)
+        json_object_set(json_object_get(config, "spec"), "mounts", l->trees.mounts);
     if (config && rq->hostname && *rq->hostname)
         json_object_set_new(json_object_get(config, "spec"), "hostname", json_bytes(rq->hostname));
     if (config)

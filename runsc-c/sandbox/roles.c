@@ -46,6 +46,7 @@ int sandbox_gofer_main(int argc, char **argv)
             .host_path = boot_bytes(json_object_get(v, "path")),
             .fd = (int)boot_int(v, "mount", -1),
             .conn_fd = (int)boot_int(v, "fd", -1),
+            .alone = json_is_true(json_object_get(v, "alone")),
             .readonly = json_is_true(json_object_get(v, "readonly")),
         };
     }

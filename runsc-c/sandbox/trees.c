@@ -11,20 +11,8 @@
 
 #include "gofer/gofer.h"
 #include "runsc-c/sandbox/launch.h"
+#include "runsc-c/sandbox/submounts.h"
 #include "runsc-c/support/json.h"
-
-static bool has_option(const json_t *mount, const char *name)
-{
-    const json_t *options = json_object_get(mount, "options"), *o;
-    size_t i;
-
-    json_array_foreach(options, i, o)
-    {
-        if (!strcmp(json_string_value(o), name))
-            return true;
-    }
-    return false;
-}
 
 static char *absolute(const char *bundle, const char *path)
 {
@@ -72,7 +60,7 @@ static int plan_maps(struct sandbox_tree *t, const json_t *spec, const json_t *m
     t->maps = (struct idmaps){json_object_get(mount, "uidMappings"),
                               json_object_get(mount, "gidMappings")};
     t->mapped = t->maps.uids || t->maps.gids;
-    if (!t->mapped && (has_option(mount, "idmap") || has_option(mount, "ridmap"))) {
+    if (!t->mapped && (submounts_option(mount, "idmap") || submounts_option(mount, "ridmap"))) {
         const json_t *section = json_object_get(spec, "linux");
 
         t->maps = (struct idmaps){json_object_get(section, "uidMappings"),
@@ -89,26 +77,30 @@ int sandbox_trees_plan(struct sandbox_trees *t, const struct launch_request *rq,
                        struct fdset *sentry_fds, struct err *e)
 {
     const json_t *root = json_object_get(rq->spec, "root");
-    const json_t *mounts = json_object_get(rq->spec, "mounts"), *m;
+    const json_t *m;
     bool write_through = !strcmp(rq->overlay, "none");
     size_t i;
 
     t->list = json_array();
+    t->mounts = submounts_write_out(rq->spec, e);
+    if (!t->mounts)
+        return -1;
     if (add_tree(t, rq, sentry_fds, json_get_string(root, "path", "/"), -1,
                  !write_through || json_is_true(json_object_get(root, "readonly")),
                  write_through && rq->shared_root, e) < 0)
         return -1;
-    json_array_foreach(mounts, i, m)
+    json_array_foreach(t->mounts, i, m)
     {
-        if (strcmp(json_get_string(m, "type", ""), "bind") && !has_option(m, "bind") &&
-            !has_option(m, "rbind"))
+        if (strcmp(json_get_string(m, "type", ""), "bind") && !submounts_option(m, "bind") &&
+            !submounts_option(m, "rbind"))
             continue;
         if (!json_object_get(m, "source"))
             return err_set(e, "mounts[%zu]: a bind mount needs a source", i);
         if (add_tree(t, rq, sentry_fds, json_get_string(m, "source", ""), (int)i,
-                     has_option(m, "ro") || has_option(m, "rro"), true, e) < 0 ||
+                     submounts_option(m, "ro") || submounts_option(m, "rro"), true, e) < 0 ||
             plan_maps(&t->tree[t->count - 1], rq->spec, m, i, e) < 0)
             return -1;
+        t->tree[t->count - 1].alone = submounts_option(m, "bind") && !submounts_option(m, "rbind");
     }
     return 0;
 }
@@ -119,7 +111,7 @@ static int mount_mapped(struct sandbox_tree *t, struct err *e)
 
     if (userns < 0)
         return -1;
-    t->mount = gofer_tree_mount(t->path, t->readonly);
+    t->mount = gofer_tree_mount(t->path, t->readonly, !t->alone);
     if (t->mount < 0)
         ret = err_errno(e, -t->mount, "mount source %s", t->path);
     else if (idmaps_apply(t->mount, userns) < 0)
@@ -136,7 +128,7 @@ int sandbox_trees_mount(struct sandbox_trees *t, bool all, struct err *e)
         if (tree->mapped && mount_mapped(tree, e) < 0)
             return -1;
         if (!tree->mapped && all)
-            tree->mount = gofer_tree_mount(tree->path, tree->readonly);
+            tree->mount = gofer_tree_mount(tree->path, tree->readonly, !tree->alone);
     }
     return 0;
 }
@@ -155,10 +147,10 @@ json_t *sandbox_trees_describe(const struct sandbox_trees *t, struct fdset *gofe
             return NULL;
         }
         json_array_append_new(list,
-                              json_pack("{s:o, s:i, s:b, s:i}", "path",
+                              json_pack("{s:o, s:i, s:b, s:b, s:i}", "path",
                                         tree->mount < 0 ? json_bytes(tree->path) : json_null(),
-                                        "fd", fd, "readonly", tree->readonly, "mount",
-                                        fdset_add(gofer_fds, tree->mount, e)));
+                                        "fd", fd, "readonly", tree->readonly, "alone", tree->alone,
+                                        "mount", fdset_add(gofer_fds, tree->mount, e)));
     }
     return list;
 }
@@ -183,4 +175,5 @@ void sandbox_trees_free(struct sandbox_trees *t)
             close(t->tree[i].mount);
     }
     json_decref(t->list);
+    json_decref(t->mounts);
 }

@@ -17,6 +17,7 @@ enum { TREES_MAX = 128 };
 struct sandbox_tree {
     char *path;
     bool readonly, shared;
+    bool alone;         /* without what is mounted below it */
     int pair[2];        /* sentry, gofer */
     int mount;          /* made by us; or -1: the gofer makes it from path */
     bool mapped;        /* owners appear through maps (mounts[].uidMappings, gidMappings) */
@@ -26,7 +27,8 @@ struct sandbox_tree {
 struct sandbox_trees {
     struct sandbox_tree tree[TREES_MAX];
     int count;
-    json_t *list; /* for the sentry: per tree {fd, mount, readonly, shared} */
+    json_t *mounts; /* spec.mounts as the sentry gets it (submounts.h) */
+    json_t *list;   /* for the sentry: per tree {fd, mount, readonly, shared} */
 };
 
 struct launch_request;

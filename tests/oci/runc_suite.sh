@@ -34,4 +34,4 @@ for file in "${wanted[@]}"; do
     [ -z "${RUNSC_ORACLE:-}" ] || bats_file runc "$(command -v runc)" "$file"
 done
 [ -z "${RUNSC_ORACLE:-}" ] || suite_taps runc | grep '^not ok' | sed 's/^/runc: /'
-suite_judge "$here/runc_suite.differences" 115
+suite_judge "$here/runc_suite.differences" 116
