@@ -78,16 +78,34 @@ static void add_found(struct found *f, const char *path)
         f->count++;
 }
 
-/* The mount points below dir, those above first. */
-static int find_below(const char *dir, struct found *out, struct err *e)
+/* The host's mount points, in the order in which they were mounted, without views of its kernel. */
+struct mount_points {
+    char **path;
+    size_t count;
+    bool read;
+};
+
+static void add_point(struct mount_points *m, const char *path)
+{
+    char **longer = realloc(m->path, (m->count + 1) * sizeof(*longer));
+
+    if (!longer)
+        return;
+    m->path = longer;
+    m->path[m->count] = strdup(path);
+    if (m->path[m->count])
+        m->count++;
+}
+
+static int read_points(struct mount_points *m, struct err *e)
 {
     FILE *f = fopen("/proc/self/mountinfo", "re");
-    size_t cap = 0, len = strcmp(dir, "/") ? strlen(dir) : 0;
     char *line = NULL;
+    size_t cap = 0;
 
-    *out = (struct found){.count = 0};
     if (!f)
         return err_errno(e, errno, "/proc/self/mountinfo");
+    m->read = true;
     while (getline(&line, &cap, f) > 0) {
         char *dash = strstr(line, " - "), *save = NULL, *path = NULL, *type;
 
@@ -100,12 +118,24 @@ static int find_below(const char *dir, struct found *out, struct err *e)
         if (!path || !type || is_kernel_view(type))
             continue;
         unescape(path);
-        if (!strncmp(path, dir, len) && path[len] == '/' && path[len + 1])
-            add_found(out, path);
+        add_point(m, path);
     }
     free(line);
     fclose(f);
     return 0;
+}
+
+static void find_below(const struct mount_points *m, const char *dir, struct found *out)
+{
+    size_t len = strcmp(dir, "/") ? strlen(dir) : 0;
+
+    *out = (struct found){.count = 0};
+    for (size_t i = 0; i < m->count; i++) {
+        const char *path = m->path[i];
+
+        if (!strncmp(path, dir, len) && path[len] == '/' && path[len + 1])
+            add_found(out, path);
+    }
 }
 
 /* options without those that say how far, or that it is read-only. */
@@ -140,7 +170,7 @@ static void append(json_t *out, const json_t *mount, const char *source, const c
     json_array_append_new(out, m);
 }
 
-static int write_out(json_t *out, json_t *mount, struct err *e)
+static int write_out(json_t *out, json_t *mount, struct mount_points *points, struct err *e)
 {
     const char *source = json_get_string(mount, "source", "");
     char *real = source[0] == '/' ? realpath(source, NULL) : NULL;
@@ -150,10 +180,11 @@ static int write_out(json_t *out, json_t *mount, struct err *e)
         json_array_append(out, mount);
         return 0;
     }
-    if (find_below(real, &f, e) < 0) {
+    if (!points->read && read_points(points, e) < 0) {
         free(real);
         return -1;
     }
+    find_below(points, real, &f);
     if (f.too_many)
         log_warn(LOG_CLI, "%s: more than %d mounts below it: all of them are read-only", source,
                  SUBMOUNTS_MAX);
@@ -174,6 +205,8 @@ static int write_out(json_t *out, json_t *mount, struct err *e)
 json_t *submounts_write_out(const json_t *spec, struct err *e)
 {
     json_t *out = json_array(), *m;
+    struct mount_points points = {.count = 0};
+    int ret = 0;
     size_t i;
 
     json_array_foreach(json_object_get(spec, "mounts"), i, m)
@@ -181,10 +214,14 @@ json_t *submounts_write_out(const json_t *spec, struct err *e)
         if (!submounts_option(m, "rbind") || !submounts_option(m, "ro") ||
             submounts_option(m, "rro"))
             json_array_append(out, m);
-        else if (write_out(out, m, e) < 0) {
-            json_decref(out);
-            return NULL;
-        }
+        else if (ret == 0)
+            ret = write_out(out, m, &points, e);
     }
-    return out;
+    for (i = 0; i < points.count; i++)
+        free(points.path[i]);
+    free(points.path);
+    if (ret == 0)
+        return out;
+    json_decref(out);
+    return NULL;
 }
