@@ -9,3 +9,6 @@ long fs_rw_vector(int fd, uaddr_t vec, uint64_t vlen, lx_loff_t *pos, int flags,
 long fs_rw_buffer(int fd, uaddr_t buf, size_t len, lx_loff_t *pos, int flags, bool write);
 /* The same on a file whose access mode and range were checked. */
 long fs_rw_iter(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flags, bool write);
+/* splice(2); off: an explicit position, moved on, or NULL. */
+long fs_splice(struct file *in, lx_loff_t *off_in, struct file *out, lx_loff_t *off_out, size_t len,
+               uint32_t flags);

@@ -7,6 +7,7 @@
 #include "sentry/fs/pipe/pipe.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/syscalls/fs_rw.h"
 
 #define SPLICE_FLAGS (LX_SPLICE_F_MOVE | LX_SPLICE_F_NONBLOCK | LX_SPLICE_F_MORE | LX_SPLICE_F_GIFT)
 
@@ -22,37 +23,29 @@ static int lookup_two(struct task *t, int a, int b, struct file **out_a, struct 
     return ret;
 }
 
-/* One side is a pipe, the other is not; off: its explicit position or 0. */
-static long splice_one(struct file *in, struct file *out, uaddr_t off, size_t len, uint32_t flags)
+/* One side is a pipe, the other is not; pos: its explicit position or NULL. */
+static long splice_one(struct file *in, struct file *out, lx_loff_t *pos, size_t len,
+                       uint32_t flags)
 {
     bool from_pipe = file_is_pipe(in);
     struct file *other = from_pipe ? out : in;
-    lx_loff_t pos = 0;
-    long ret;
 
-    if (off != 0) {
-        if (other->kind & FILE_STREAM)
-            return -EINVAL;
-        if (get_user(&pos, off) < 0)
-            return -EFAULT;
-        if (pos < 0)
-            return -EINVAL;
-    }
+    if (pos && ((other->kind & FILE_STREAM) || *pos < 0))
+        return -EINVAL;
     if (from_pipe && (atomic_load(&out->flags) & LX_O_APPEND))
         return -EINVAL;
-    ret = from_pipe ? pipe_splice_from(in, out, off ? &pos : NULL, len, flags)
-                    : pipe_splice_to(in, off ? &pos : NULL, out, len, flags);
-    if (ret > 0 && off != 0 && put_user(&pos, off) < 0)
-        return -EFAULT;
-    return ret;
+    return from_pipe ? pipe_splice_from(in, out, pos, len, flags)
+                     : pipe_splice_to(in, pos, out, len, flags);
 }
 
-static long splice_files(struct file *in, uaddr_t off_in, struct file *out, uaddr_t off_out,
-                         size_t len, uint32_t flags)
+long fs_splice(struct file *in, lx_loff_t *off_in, struct file *out, lx_loff_t *off_out, size_t len,
+               uint32_t flags)
 {
     bool in_pipe = file_is_pipe(in), out_pipe = file_is_pipe(out);
 
-    if ((in_pipe && off_in != 0) || (out_pipe && off_out != 0))
+    if (flags & ~SPLICE_FLAGS)
+        return -EINVAL;
+    if ((in_pipe && off_in) || (out_pipe && off_out))
         return -ESPIPE;
     if (!file_readable(in) || !file_writable(out))
         return -EBADF;
@@ -61,6 +54,24 @@ static long splice_files(struct file *in, uaddr_t off_in, struct file *out, uadd
     if (!in_pipe && !out_pipe)
         return -EINVAL;
     return splice_one(in, out, in_pipe ? off_out : off_in, len, flags);
+}
+
+/* Linux: a position for a pipe, one that cannot be read, and only then what the files are. */
+static long splice_user(struct file *in, uaddr_t off_in, struct file *out, uaddr_t off_out,
+                        size_t len, uint32_t flags)
+{
+    lx_loff_t pos_in = 0, pos_out = 0;
+    long ret;
+
+    if ((file_is_pipe(in) && off_in) || (file_is_pipe(out) && off_out))
+        return -ESPIPE;
+    if ((off_out && get_user(&pos_out, off_out) < 0) || (off_in && get_user(&pos_in, off_in) < 0))
+        return -EFAULT;
+    ret = fs_splice(in, off_in ? &pos_in : NULL, out, off_out ? &pos_out : NULL, len, flags);
+    if (ret > 0 &&
+        ((off_out && put_user(&pos_out, off_out) < 0) || (off_in && put_user(&pos_in, off_in) < 0)))
+        return -EFAULT;
+    return ret;
 }
 
 long sys_splice(struct task *t, int fd_in, uaddr_t off_in, int fd_out, uaddr_t off_out, size_t len,
@@ -76,7 +87,7 @@ long sys_splice(struct task *t, int fd_in, uaddr_t off_in, int fd_out, uaddr_t o
     ret = lookup_two(t, fd_in, fd_out, &in, &out);
     if (ret < 0)
         return ret;
-    ret = splice_files(in, off_in, out, off_out, MIN(len, LX_MAX_RW_COUNT), flags);
+    ret = splice_user(in, off_in, out, off_out, MIN(len, LX_MAX_RW_COUNT), flags);
     file_put(in);
     file_put(out);
     return ret;

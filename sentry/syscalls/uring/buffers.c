@@ -65,6 +65,20 @@ void uring_groups_free(struct uring *r)
 
 /* ---- rings ---------------------------------------------------------------------------------- */
 
+/* Linux pins the pages; here it is enough that there are some. */
+static bool ring_is_there(uaddr_t addr, size_t size)
+{
+    char c;
+
+    if (addr > LX_TASK_SIZE - size)
+        return false;
+    for (size_t off = 0; off < size; off += LX_PAGE_SIZE) {
+        if (copy_in(&c, addr + off, 1) < 0)
+            return false;
+    }
+    return true;
+}
+
 int uring_register_pbuf_ring(struct uring *r, uaddr_t arg, uint32_t count)
 {
     struct lx_io_uring_buf_reg reg;
@@ -84,7 +98,7 @@ int uring_register_pbuf_ring(struct uring *r, uaddr_t arg, uint32_t count)
         return -EFAULT;
     if (reg.ring_addr & ~LX_PAGE_MASK)
         return -EINVAL;
-    if (reg.ring_addr > LX_TASK_SIZE - reg.ring_entries * sizeof(struct lx_io_uring_buf))
+    if (!ring_is_there(reg.ring_addr, reg.ring_entries * sizeof(struct lx_io_uring_buf)))
         return -EFAULT;
     mutex_lock(&r->submit);
     g = find_group_locked(r, reg.bgid);

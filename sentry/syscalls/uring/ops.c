@@ -137,12 +137,21 @@ static long op_madvise(struct ureq *q)
     return sys_madvise(q->task, q->sqe.addr, q->sqe.len, (int)q->sqe.op_flags);
 }
 
-/* DEVIATION: explicit positions of splice are not known here; -1 (none) is. */
+/* Positions of -1 are none. DEVIATION: no fixed file to splice from. */
 static long op_splice(struct ureq *q)
 {
-    if (q->sqe.off != UINT64_MAX || q->sqe.addr != UINT64_MAX)
-        return -EINVAL;
-    return sys_splice(q->task, q->sqe.splice_fd_in, 0, FD, 0, q->sqe.len, q->sqe.op_flags);
+    lx_loff_t in_pos = (lx_loff_t)q->sqe.addr, out_pos = (lx_loff_t)q->sqe.off;
+    struct file *in;
+    long ret = fdtable_lookup_get(curr()->files, q->sqe.splice_fd_in, &in);
+
+    if (ret < 0)
+        return ret;
+    ret = q->sqe.len == 0 ? 0
+                          : fs_splice(in, in_pos == -1 ? NULL : &in_pos, q->file,
+                                      out_pos == -1 ? NULL : &out_pos,
+                                      MIN(q->sqe.len, LX_MAX_RW_COUNT), q->sqe.op_flags);
+    file_put(in);
+    return ret;
 }
 
 static long op_tee(struct ureq *q)
@@ -218,9 +227,25 @@ static long op_recvmsg(struct ureq *q)
     return sys_recvmsg(q->task, FD, q->sqe.addr, q->sqe.op_flags);
 }
 
+/* MSG_WAITALL on a stream: what was not transferred yet waits for its turn. ret: this turn's result. */
+static long go_on(struct ureq *q, long ret)
+{
+    struct sock *sk;
+
+    if (ret > 0)
+        q->done += (uint32_t)ret;
+    if (ret > 0 && (q->sqe.op_flags & LX_MSG_WAITALL) && q->done < q->sqe.len &&
+        socket_from_file(q->file, &sk) == 0 && sk->type == LX_SOCK_STREAM) {
+        q->tries = 0;
+        return -EAGAIN;
+    }
+    return q->done && ret != -EAGAIN ? (long)q->done : ret;
+}
+
 static long op_send(struct ureq *q)
 {
-    return sys_sendto(q->task, FD, q->sqe.addr, q->sqe.len, q->sqe.op_flags, 0, 0);
+    return go_on(q, sys_sendto(q->task, FD, q->sqe.addr + q->done, q->sqe.len - q->done,
+                               q->sqe.op_flags, 0, 0));
 }
 
 static long recv_once(struct ureq *q)
@@ -270,7 +295,12 @@ static long recv_multishot(struct ureq *q)
 
 static long op_recv(struct ureq *q)
 {
-    return q->sqe.ioprio & LX_IORING_RECV_MULTISHOT ? recv_multishot(q) : recv_once(q);
+    if (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)
+        return recv_multishot(q);
+    if (q->pick.picked)
+        return recv_once(q);
+    return go_on(q, sys_recvfrom(q->task, FD, q->sqe.addr + q->done, q->sqe.len - q->done,
+                                 q->sqe.op_flags, 0, 0));
 }
 
 /* DEVIATION: IORING_MSG_SEND_FD and flags are not known. */
@@ -474,16 +504,25 @@ bool uring_op_supported(uint32_t op)
     return op < LX_IORING_OP_LAST && g_ops[op].run;
 }
 
-static int take_file(struct ureq *q)
+int uring_op_take_file(struct ureq *q)
 {
+    const struct lx_io_uring_sqe *s = &q->sqe;
     struct uring *r = q->ring;
+    int ret = -EBADF;
 
-    if (!(q->sqe.flags & LX_IOSQE_FIXED_FILE))
-        return fdtable_lookup_any_get(curr()->files, q->sqe.fd, &q->file);
-    if ((uint32_t)q->sqe.fd >= r->file_count || !r->files[q->sqe.fd])
-        return -EBADF;
-    q->file = file_get(r->files[q->sqe.fd]);
-    return 0;
+    if (q->file ||
+        !(g_ops[s->opcode].file == NEEDS_FILE ||
+          (s->opcode == LX_IORING_OP_ASYNC_CANCEL && (s->op_flags & LX_IORING_ASYNC_CANCEL_FD))))
+        return 0;
+    if (!(s->flags & LX_IOSQE_FIXED_FILE))
+        return fdtable_lookup_any_get(curr()->files, s->fd, &q->file);
+    mutex_lock(&r->submit);
+    if ((uint32_t)s->fd < r->file_count && r->files[s->fd]) {
+        q->file = file_get(r->files[s->fd]);
+        ret = 0;
+    }
+    mutex_unlock(&r->submit);
+    return ret;
 }
 
 static int take_personality(struct ureq *q)
@@ -547,9 +586,6 @@ int uring_op_prepare(struct ureq *q)
         (s->splice_fd_in && !op->file_index))
         return -EINVAL;
     ret = take_personality(q);
-    if (ret == 0 && (op->file == NEEDS_FILE || (s->opcode == LX_IORING_OP_ASYNC_CANCEL &&
-                                                (s->op_flags & LX_IORING_ASYNC_CANCEL_FD))))
-        ret = take_file(q);
     if (ret == 0 && op->file == NO_FILE && (s->flags & LX_IOSQE_FIXED_FILE) &&
         s->opcode != LX_IORING_OP_ASYNC_CANCEL)
         ret = s->opcode == LX_IORING_OP_NOP ? 0 : -EBADF;

@@ -443,6 +443,9 @@ static int enable_rings(struct uring *r)
     mutex_lock(&r->submit);
     if (!r->disabled)
         ret = -EBADFD;
+    else if ((r->flags & (LX_IORING_SETUP_SINGLE_ISSUER | LX_IORING_SETUP_SQPOLL)) ==
+             LX_IORING_SETUP_SINGLE_ISSUER)
+        r->issuer = pid_get(curr()->tid);
     r->disabled = false;
     mutex_unlock(&r->submit);
     return ret;
@@ -464,6 +467,8 @@ long uring_register(struct uring *r, uint32_t op, uaddr_t arg, uint32_t count)
 {
     bool bare = !arg && !count;
 
+    if (uring_is_foreign(r))
+        return -EEXIST;
     if (!register_allowed(r, op))
         return -EACCES;
     switch (op) {
@@ -511,4 +516,6 @@ void uring_registered_free(struct uring *r)
         cred_put(r->personality[i]);
         r->personality[i] = NULL;
     }
+    pid_put(r->issuer);
+    r->issuer = NULL;
 }

@@ -76,14 +76,15 @@ static void enter_pending_locked(struct uring *r, struct ureq *q, enum uring_sta
 }
 
 /* Posts an end for everything on the chain; none of it was started. error 0: ECANCELED. */
-static void fail_chain(struct ureq *q)
+static void fail_chain(struct ureq *q, bool silently)
 {
     while (q) {
         struct ureq *next = q->next;
 
         q->next = NULL;
         mutex_lock(&q->ring->lock);
-        uring_post_locked(q->ring, q->sqe.user_data, q->error ? q->error : -ECANCELED, 0);
+        if (!silently)
+            uring_post_locked(q->ring, q->sqe.user_data, q->error ? q->error : -ECANCELED, 0);
         q->state = UREQ_DONE;
         mutex_unlock(&q->ring->lock);
         ureq_put(q);
@@ -138,6 +139,8 @@ void ureq_complete(struct ureq *q, int32_t res)
         uring_post_locked(r, q->sqe.user_data, res, q->cqe_flags);
     if (q->sqe.opcode != LX_IORING_OP_TIMEOUT)
         r->completions++;
+    else
+        atomic_fetch_add(&r->timeouts, 1);
     if (next && !fail)
         enter_pending_locked(r, next, UREQ_RUNNING);
     q->state = UREQ_DONE;
@@ -154,7 +157,8 @@ void ureq_complete(struct ureq *q, int32_t res)
         ureq_put(timeout);
     }
     if (fail) {
-        fail_chain(next);
+        /* Linux: who wants no completion of a success wants but one of a failure. */
+        fail_chain(next, q->sqe.flags & LX_IOSQE_CQE_SKIP_SUCCESS);
     } else if (next) {
         queue(next);
         ureq_put(next); /* the chain's reference; the pending list has its own */
@@ -315,6 +319,8 @@ static void run(struct ureq *q)
     if (q->error)
         ret = q->error;
     else if (!atomic_load(&q->cancel) && !task_requests_refused(q->task))
+        ret = uring_op_take_file(q);
+    if (ret == 0)
         ret = run_as_requested(q);
     if (ret == URING_PENDING)
         return;
@@ -326,14 +332,6 @@ static void run(struct ureq *q)
     if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK)
         ret = -EINTR;
     ureq_complete(q, (int32_t)ret);
-}
-
-static void ureq_work(struct taskwork *w)
-{
-    struct ureq *q = container_of(w, struct ureq, work);
-
-    disarm(q);
-    run(q);
 }
 
 /* Takes the LINK_TIMEOUT behind q out of the chain and arms it. */
@@ -351,8 +349,17 @@ static void arm_link_timeout(struct ureq *q)
     ureq_get(q);
     timeout->link_head = q;
     mutex_unlock(&q->ring->lock);
-    if (ureq_arm_timer(timeout, timeout->deadline) < 0)
+    if (ureq_arm_timer(timeout, uring_timeout_deadline(timeout)) < 0)
         ureq_complete(timeout, -ENOMEM);
+}
+
+static void ureq_work(struct taskwork *w)
+{
+    struct ureq *q = container_of(w, struct ureq, work);
+
+    disarm(q);
+    arm_link_timeout(q); /* does nothing the next time */
+    run(q);
 }
 
 static void start(struct ureq *q)
@@ -374,7 +381,7 @@ static void start(struct ureq *q)
     mutex_unlock(&r->lock);
     if (full) {
         q->error = -EAGAIN;
-        fail_chain(q);
+        fail_chain(q, /*silently=*/false);
         return;
     }
     if (!defer) {
@@ -443,9 +450,12 @@ static struct ureq *take_chain(struct uring *r, struct task *t, uint32_t count, 
 {
     struct ureq *head = take_entry(r, t, out_err), *last = head;
 
+    bool drain;
+
     *bad = false;
     if (!head)
         return NULL;
+    drain = is_drain(head);
     ++*done;
     *bad = head->error != 0;
     while (links_on(last) && *done < count) {
@@ -454,10 +464,17 @@ static struct ureq *take_chain(struct uring *r, struct task *t, uint32_t count, 
         last->next = take_entry(r, t, &err);
         if (!last->next)
             break;
+        if (last->sqe.opcode == LX_IORING_OP_LINK_TIMEOUT &&
+            last->next->sqe.opcode == LX_IORING_OP_LINK_TIMEOUT && !last->next->error)
+            last->next->error = -EINVAL; /* one limits one */
         last = last->next;
         ++*done;
         *bad |= last->error != 0;
+        drain |= is_drain(last);
     }
+    /* Linux: a drain within a chain is one of the whole chain, before and behind. */
+    for (struct ureq *q = drain && head->next ? head : NULL; q; q = q->next)
+        q->sqe.flags |= LX_IOSQE_IO_DRAIN;
     return head;
 }
 
@@ -476,7 +493,7 @@ long uring_submit(struct uring *r, struct task *t, uint32_t count)
             break;
         /* Linux: a bad link ends its whole chain before it starts. */
         if (bad && head->next)
-            fail_chain(head);
+            fail_chain(head, /*silently=*/false);
         else
             start(head);
     }

@@ -16,8 +16,8 @@ static uint64_t monotonic_of_realtime(uint64_t when)
     return t > 0 ? (uint64_t)t : 1;
 }
 
-/* A timespec of the guest as a deadline. */
-static int read_deadline(uaddr_t addr, uint32_t flags, uint64_t *out)
+/* A timespec of the guest: a deadline with TIMEOUT_ABS, else a duration. */
+static int read_time(uaddr_t addr, uint32_t flags, uint64_t *out)
 {
     struct lx_timespec ts;
     uint64_t ns, boot_offset = clock_boottime() - clock_monotonic();
@@ -28,7 +28,7 @@ static int read_deadline(uaddr_t addr, uint32_t flags, uint64_t *out)
         return -EINVAL;
     ns = lx_timespec_to_ns(&ts);
     if (!(flags & LX_IORING_TIMEOUT_ABS))
-        *out = deadline_after(ns);
+        *out = ns;
     else if (flags & LX_IORING_TIMEOUT_REALTIME)
         *out = monotonic_of_realtime(ns);
     else if (flags & LX_IORING_TIMEOUT_BOOTTIME)
@@ -50,7 +50,12 @@ int uring_timeout_prepare(struct ureq *q)
     if ((s->op_flags & ~(LX_IORING_TIMEOUT_ABS | CLOCK_FLAGS | LX_IORING_TIMEOUT_ETIME_SUCCESS)) ||
         (s->op_flags & CLOCK_FLAGS) == CLOCK_FLAGS)
         return -EINVAL;
-    return read_deadline(s->addr, s->op_flags, &q->deadline);
+    return read_time(s->addr, s->op_flags, &q->deadline);
+}
+
+uint64_t uring_timeout_deadline(const struct ureq *q)
+{
+    return q->sqe.op_flags & LX_IORING_TIMEOUT_ABS ? q->deadline : deadline_after(q->deadline);
 }
 
 /* The one it limits, if it is still there, ends first. */
@@ -80,7 +85,7 @@ long uring_timeout_run(struct ureq *q)
             mutex_unlock(&r->lock);
         }
         ureq_get(q);
-        ret = ureq_arm_timer(q, q->deadline);
+        ret = ureq_arm_timer(q, uring_timeout_deadline(q));
         if (ret == 0 && atomic_load(&q->cancel) && ureq_claim(q))
             ureq_complete(q, -ECANCELED);
         ureq_put(q);
@@ -182,14 +187,15 @@ long uring_timeout_remove(struct ureq *q)
         (flags & CLOCK_FLAGS) == CLOCK_FLAGS)
         return -EINVAL;
     if (update)
-        ret = read_deadline(s->off, flags, &deadline);
+        ret = read_time(s->off, flags, &deadline);
     if (ret < 0)
         return ret;
     found = find_and_claim(q->ring, &w, &busy);
     if (!found)
         return busy ? -EALREADY : -ENOENT;
     if (update) {
-        found->deadline = deadline;
+        if (!(flags & LX_IORING_TIMEOUT_ABS))
+            deadline = deadline_after(deadline);
         ret = ureq_arm_timer(found, deadline);
         /* Its task may have begun to exit meanwhile; it told all that were waiting. */
         if (ret == 0 && atomic_load(&found->cancel) && ureq_claim(found))

@@ -401,6 +401,10 @@ static int ring_new(struct lx_io_uring_params *p, struct uring **out)
     list_init(&r->all_node);
     mappable_init(&r->map, &g_uring_map_ops);
     r->disabled = p->flags & LX_IORING_SETUP_R_DISABLED;
+    /* With SQPOLL it is the kernel's thread that issues. */
+    if ((p->flags & LX_IORING_SETUP_SINGLE_ISSUER) && !r->disabled &&
+        !(p->flags & LX_IORING_SETUP_SQPOLL))
+        r->issuer = pid_get(curr()->tid);
     /* DEVIATION: the thread that polls the submission queue always sleeps and wants to be woken, and the call
      * that does so takes the entries: no CPU is spent on looking, and a request runs where all do. */
     if (p->flags & LX_IORING_SETUP_SQPOLL)
@@ -464,6 +468,7 @@ long sys_io_uring_setup(struct task *t, uint32_t entries, uaddr_t params)
 
 static int wait_for(struct uring *r, struct task *t, uint32_t want, uint64_t deadline)
 {
+    const uint32_t timeouts = atomic_load(&r->timeouts);
     struct waiter w;
     int ret = 0;
 
@@ -473,7 +478,8 @@ static int wait_for(struct uring *r, struct task *t, uint32_t want, uint64_t dea
         if (taskwork_due(t) && taskwork_run(t))
             ret = -ERESTARTSYS;
         uring_flush_overflow(r);
-        if (uring_ready(r) >= want || ret < 0)
+        /* Linux: a timeout ends the wait, whatever else is wanted. */
+        if (uring_ready(r) >= want || ret < 0 || atomic_load(&r->timeouts) != timeouts)
             break;
         ret = task_block(deadline);
         if (ret == -ERESTARTSYS && taskwork_due(t))
@@ -524,6 +530,16 @@ static long get_events(struct uring *r, struct task *t, uint32_t want, uint32_t 
     return ret;
 }
 
+bool uring_is_foreign(struct uring *r)
+{
+    bool foreign;
+
+    mutex_lock(&r->submit);
+    foreign = r->issuer && r->issuer != curr()->tid;
+    mutex_unlock(&r->submit);
+    return foreign;
+}
+
 static long enter(struct uring *r, struct task *t, uint32_t to_submit, uint32_t want,
                   uint32_t flags, uaddr_t argp, size_t size)
 {
@@ -531,6 +547,10 @@ static long enter(struct uring *r, struct task *t, uint32_t to_submit, uint32_t 
 
     if (r->disabled)
         return -EBADFD;
+    if ((r->flags & LX_IORING_SETUP_SINGLE_ISSUER) && uring_is_foreign(r) &&
+        (to_submit ||
+         ((flags & LX_IORING_ENTER_GETEVENTS) && (r->flags & LX_IORING_SETUP_DEFER_TASKRUN))))
+        return -EEXIST;
     uring_flush_overflow(r);
     if (r->flags & LX_IORING_SETUP_SQPOLL) {
         ret = uring_submit(r, t, r->sq_entries);

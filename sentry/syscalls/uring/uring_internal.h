@@ -100,6 +100,7 @@ struct uring {
     uint32_t drain_active;                           /* l: started requests with IOSQE_IO_DRAIN */
     uint32_t counting;                               /* l: timeouts that count completions */
     uint64_t completions;                            /* l: without those of timeouts */
+    atomic_uint timeouts;                            /* a: their completions */
     bool dead;                                       /* l: the file is gone, nothing is posted */
     bool disabled;                                   /* s: until REGISTER_ENABLE_RINGS */
     bool restricted;                                 /* s */
@@ -113,6 +114,7 @@ struct uring {
     struct file *eventfd;                            /* l, +1 or NULL */
     bool eventfd_async;                              /* l */
     struct cred *personality[URING_MAX_PERSONALITY]; /* s, +1 or NULL; id is index + 1 */
+    struct pid *issuer; /* s, +1: the one thread that may use it (SINGLE_ISSUER), or NULL */
 };
 
 #define UREQ_READY_TIME  0x80000000u /* the timer ran out */
@@ -129,7 +131,7 @@ struct ureq {
     struct uring *ring;         /* I, +1 */
     struct task *task;          /* I, +1 */
     struct lx_io_uring_sqe sqe; /* I, but user_data and poll events: l */
-    struct file *file;          /* I, +1 or NULL */
+    struct file *file;          /* T, set once, +1 or NULL */
     struct cred *cred;          /* I, +1 or NULL: of a personality */
     enum uring_state state;     /* l */
     atomic_bool claimed;        /* a: see above */
@@ -137,12 +139,13 @@ struct ureq {
     bool timer_armed;           /* T until WAITING, then who claimed it */
     bool in_progress;           /* T: connect began */
     uint32_t tries;             /* T */
+    uint32_t done;              /* T: bytes of earlier turns */
     struct uring_pick pick;     /* T, then who claimed it: the buffer it uses or keeps */
     uint32_t cqe_flags;         /* T: LX_IORING_CQE_F_* of its completion */
     atomic_uint ready;          /* a: what the wake-up said, or UREQ_READY_* */
     int error;                  /* I: preparation failed; the result */
     uint64_t target;            /* l: completions at which a counting timeout ends */
-    uint64_t deadline;          /* l */
+    uint64_t deadline;          /* l: absolute, or relative to the moment it is armed */
     struct waiter waiter;       /* on wait_file's queue */
     struct file *wait_file;     /* T until WAITING: +1 or NULL */
     struct ktimer timer;
@@ -186,8 +189,10 @@ bool ureq_claim(struct ureq *q);
 /* ops.c: results that are no completion. */
 #define URING_PENDING 0x7fffffffL /* goes on later by itself */
 bool uring_op_supported(uint32_t op);
-/* Checks what does not depend on the moment; takes the file. -errno is the request's result. */
+/* Checks what does not depend on the moment. -errno is the request's result. */
 int uring_op_prepare(struct ureq *q);
+/* The file, when the request begins to run: what is linked may use what those before it made. -EBADF. */
+int uring_op_take_file(struct ureq *q);
 /* Runs q on its task: a result, -EAGAIN (wait for uring_op_poll_mask), URING_PENDING. */
 long uring_op_run(struct ureq *q);
 uint32_t uring_op_poll_mask(const struct ureq *q); /* 0: cannot be waited for */
@@ -197,6 +202,7 @@ bool uring_op_breaks_link(const struct ureq *q, int32_t res);
 /* timeout.c: operations that act on time and on other requests */
 long uring_timeout_run(struct ureq *q);
 int uring_timeout_prepare(struct ureq *q);
+uint64_t uring_timeout_deadline(const struct ureq *q); /* if it is armed at this moment */
 long uring_timeout_remove(struct ureq *q);
 long uring_async_cancel(struct ureq *q);
 long uring_poll_run(struct ureq *q);
@@ -215,6 +221,9 @@ int MUST_CHECK uring_pick_buffer(struct ureq *q);
 /* Nothing came into it: the group has it again, if it can. */
 void uring_return_buffer(struct ureq *q);
 void uring_groups_free(struct uring *r);
+
+/* Is the ring somebody else's alone (SINGLE_ISSUER)? */
+bool uring_is_foreign(struct uring *r);
 
 /* register.c */
 /* f into the slot index - 1, or into any free one (LX_IORING_FILE_INDEX_ALLOC): then the result is the slot,
