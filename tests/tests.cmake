@@ -146,7 +146,7 @@ target_link_libraries(deny_syscall PRIVATE runsc_flags PkgConfig::libseccomp)
 # The guest program of runtime/fuzz.
 add_executable(syscall_fuzz ${tests_dir}/support/syscall_fuzz.c)
 target_compile_definitions(syscall_fuzz PRIVATE _GNU_SOURCE)
-target_link_options(syscall_fuzz PRIVATE -static)
+target_link_options(syscall_fuzz PRIVATE -static -pthread)
 
 # ---- runtime tests: tests/runtime/<group>/<name>.sh -----------------------------------------------
 # programs/: the script runs natively and in the sandbox, and everything it leaves is compared.
