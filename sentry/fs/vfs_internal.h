@@ -131,7 +131,7 @@ struct fs_ctx {
     struct refs refs;
     struct mutex lock;         /* rank FS_CTX */
     struct path root, cwd;     /* c */
-    uint32_t umask;            /* c */
+    atomic_uint umask;         /* a */
     struct dev_rules *devices; /* I, +1 or NULL */
 };
 /* Replaces old by new_path wherever fs_ctx points at it (pivot_root). */

@@ -212,7 +212,7 @@ struct mm {
     uaddr_t brk;                /* m: current break; start is layout.start_brk */
     struct mm_layout layout;    /* m */
     struct file *exe;           /* m, +1 */
-    int dumpable;               /* m */
+    atomic_int dumpable;        /* a */
     uint32_t mdwe;              /* m: LX_PR_MDWE_* */
     uint64_t change_gen;        /* m: counts changes of the platform mapping */
     atomic_ullong minor_faults; /* a */
