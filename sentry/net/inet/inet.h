@@ -155,8 +155,9 @@ void inet_port_release(struct inet_sock *in, bool time_wait);
 /* Best listener for dst:port, +1 or NULL. */
 struct inet_sock *inet_port_find_listener(struct netns *ns, const struct inet_addr *dst,
                                           uint16_t port);
-/* Best endpoint of from's protocol for a datagram from src to dst:port, +1 or NULL. */
-struct inet_sock *inet_port_find_udp(struct inet_sock *from, const struct inet_addr *src,
+/* Best endpoint of the protocol for a datagram from src:sport to dst:port, +1 or NULL. */
+struct inet_sock *inet_port_find_udp(struct netns *ns, uint32_t protocol,
+                                     const struct inet_addr *src, uint16_t sport,
                                      const struct inet_addr *dst, uint16_t port);
 /* All that take a multicast or broadcast to dst:port: *out is an array of +1. */
 size_t inet_port_find_multicast(struct inet_sock *from, const struct inet_addr *dst, uint16_t port,

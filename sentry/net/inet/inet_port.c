@@ -421,11 +421,10 @@ struct inet_sock *inet_port_find_listener(struct netns *ns, const struct inet_ad
     return found;
 }
 
-struct inet_sock *inet_port_find_udp(struct inet_sock *from, const struct inet_addr *src,
+struct inet_sock *inet_port_find_udp(struct netns *ns, uint32_t protocol,
+                                     const struct inet_addr *src, uint16_t sport,
                                      const struct inet_addr *dst, uint16_t port)
 {
-    struct netns *ns = from->sk.netns;
-    uint16_t sport = from->lport;
     struct inet_sock *found = NULL;
     struct inet_bind *b;
     uint32_t seen = 0;
@@ -433,8 +432,7 @@ struct inet_sock *inet_port_find_udp(struct inet_sock *from, const struct inet_a
 
     mutex_lock(&ns->table_lock);
     list_for_each_entry(b, bucket_of(&ns->udp, port), node) {
-        int points =
-            b->port == port && b->sk && b->sk->sk.protocol == from->sk.protocol ? score(b, dst) : 0;
+        int points = b->port == port && b->sk && b->sk->sk.protocol == protocol ? score(b, dst) : 0;
 
         if (!points)
             continue;

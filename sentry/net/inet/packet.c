@@ -63,12 +63,19 @@ static void ip6_header(uint8_t *h, const struct packet_info *info, size_t payloa
     memcpy(h + 24, info->dst.b, sizeof(info->dst.b));
 }
 
+void packet_udp_header(uint8_t *h, const struct packet_info *info, size_t payload)
+{
+    put16(h, info->sport);
+    put16(h + 2, info->dport);
+    put16(h + 4, payload + UDP_HEADER);
+    put16(h + 6, 0); /* no checksum */
+}
+
 /* Link, network and, for UDP, transport header; returns their size and where the last two begin. */
-static size_t headers(uint8_t *out, const struct packet_info *info, size_t payload,
+static size_t headers(uint8_t *out, const struct packet_info *info, size_t payload, bool udp,
                       size_t *transport)
 {
-    bool v4 = ia_is_v4(&info->dst),
-         udp = info->protocol == LX_IPPROTO_UDP || info->protocol == LX_IPPROTO_UDPLITE;
+    bool v4 = ia_is_v4(&info->dst);
     size_t size = LINK_HEADER + (v4 ? IP4_HEADER : IP6_HEADER);
 
     memset(out, 0, LINK_HEADER - 2); /* lo has no addresses */
@@ -79,13 +86,16 @@ static size_t headers(uint8_t *out, const struct packet_info *info, size_t paylo
         ip6_header(out + LINK_HEADER, info, payload + (udp ? UDP_HEADER : 0));
     *transport = size;
     if (udp) {
-        put16(out + size, info->sport);
-        put16(out + size + 2, info->dport);
-        put16(out + size + 4, payload + UDP_HEADER);
-        put16(out + size + 6, 0); /* no checksum */
+        packet_udp_header(out + size, info, payload);
         size += UDP_HEADER;
     }
     return size;
+}
+
+static bool is_udp(const struct sock *sk)
+{
+    return sk->type == LX_SOCK_DGRAM &&
+           (sk->protocol == LX_IPPROTO_UDP || sk->protocol == LX_IPPROTO_UDPLITE);
 }
 
 bool packet_filter(struct sock *sk, const struct packet_info *info, const void *data, size_t *size)
@@ -98,7 +108,8 @@ bool packet_filter(struct sock *sk, const struct packet_info *info, const void *
 
     if (!bytes)
         return false;
-    head = headers(bytes, info, *size, &transport);
+    /* What a raw socket has of UDP begins with the header. */
+    head = headers(bytes, info, *size, is_udp(sk), &transport);
     memcpy(bytes + head, data, *size);
     p = (struct bpf_packet){.bytes = bytes,
                             .size = head + *size,

@@ -13,6 +13,14 @@ struct packet_info {
     int ttl, tos;
 };
 
+/* What raw sockets of ns see of a datagram that a UDP socket sends. data: without its header. */
+void raw_see_udp(struct netns *ns, const struct packet_info *info, const uint8_t *data,
+                 size_t size);
+/* A UDP packet that a raw socket sent, header and data: to the socket that has the port. */
+void udp_input(struct netns *ns, const struct packet_info *info, const uint8_t *packet,
+               size_t size);
+/* The UDP header of a datagram with so many bytes: UDP_HEADER bytes. */
+void packet_udp_header(uint8_t *h, const struct packet_info *info, size_t payload);
 /* Internet checksum of size bytes, as it stands in a header. */
 uint16_t packet_checksum(const uint8_t *p, size_t size);
 /* The IPv4 header of a packet with so many bytes behind it: IP4_HEADER bytes. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ICMP on the loopback: ping sockets (SOCK_DGRAM) and raw ICMP sockets. An echo request to an
- * address of lo is answered; other protocols of SOCK_RAW do not exist here. icmp(7), raw(7).
+ * Raw sockets and ping sockets (SOCK_DGRAM with ICMP) on the loopback. What one sends, all raw sockets of the
+ * protocol see; an ICMP echo request to an address of lo is answered; UDP goes to the socket that has
+ * the port. What UDP sockets send is seen, too. DEVIATION: TCP has no segments here, so raw sockets see
+ * none, and those that one sends reach only others of its kind. icmp(7), raw(7).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,6 +39,8 @@ static void raw_destroy(struct sock *sk)
     struct raw_sock *r = raw_of(sk);
 
     nbuf_list_free(&r->recvq);
+    if (sk->protocol != (sk->family == LX_AF_INET ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6))
+        atomic_fetch_sub(&sk->netns->raw_socks, 1);
     inet_destroy_generic(&r->in);
     free(r);
 }
@@ -87,21 +91,19 @@ static int raw_connect(struct sock *sk, const struct sockaddr_buf *sa, bool nonb
     return 0;
 }
 
-struct icmp_message {
+struct raw_message {
     struct inet_addr src, dst;
     const uint8_t *data;
     size_t size;
+    uint8_t protocol;
     int ttl, tos;
 };
 
 /* Puts a copy of the message into r's queue. */
-static void raw_deliver(struct raw_sock *r, const struct icmp_message *im)
+static void raw_deliver(struct raw_sock *r, const struct raw_message *im)
 {
-    const struct packet_info info = {.src = im->src,
-                                     .dst = im->dst,
-                                     .protocol = (uint8_t)r->in.sk.protocol,
-                                     .ttl = im->ttl,
-                                     .tos = im->tos};
+    const struct packet_info info = {
+        .src = im->src, .dst = im->dst, .protocol = im->protocol, .ttl = im->ttl, .tos = im->tos};
     bool header = r->in.sk.type == LX_SOCK_RAW && r->in.sk.family == LX_AF_INET;
     size_t taken = im->size, size;
     struct inet_addr *dst;
@@ -141,12 +143,101 @@ static void raw_deliver(struct raw_sock *r, const struct icmp_message *im)
         nbuf_free(b);
 }
 
+static const struct sock_ops raw_ops;
 static bool raw_offer(struct sock *sk, void *arg);
 
 /* Every raw socket of the protocol sees every message; a ping socket those with its id. */
-static void icmp_broadcast(struct netns *ns, struct icmp_message *im)
+static void raw_broadcast(struct netns *ns, struct raw_message *im)
 {
     netns_for_each_sock(ns, raw_offer, im);
+}
+
+/* The message begins with an IPv4 header of its own (IP_HDRINCL), which says where it goes. */
+static int take_header(struct raw_message *m)
+{
+    const uint8_t *h = m->data;
+    size_t size = m->size < IP4_HEADER ? 0 : (h[0] & 0xfu) * 4u;
+    uint32_t src, dst;
+
+    if (size < IP4_HEADER || size > m->size)
+        return -EINVAL;
+    memcpy(&src, h + 12, sizeof(src));
+    memcpy(&dst, h + 16, sizeof(dst));
+    if (src)
+        ia_from_v4(&m->src, src);
+    ia_from_v4(&m->dst, dst);
+    m->protocol = h[9];
+    m->ttl = h[8];
+    m->tos = h[1];
+    m->data += size;
+    m->size -= size;
+    return 0;
+}
+
+static void set_ping_id(struct inet_sock *in, uint8_t *data)
+{
+    uint16_t id;
+
+    if (!in->lport)
+        in->lport = (uint16_t)(1 + (in->sk.cookie & 0x7fff));
+    id = htons(in->lport);
+    memcpy(data + offsetof(struct icmp_header, id), &id, sizeof(id));
+}
+
+/* An echo request is answered; m's bytes are changed for it, in the buffer that they are in. */
+static void answer_echo(struct netns *ns, struct raw_message *m, uint8_t *data)
+{
+    bool v6 = m->protocol == LX_IPPROTO_ICMPV6;
+    uint8_t *bytes = data + (m->data - data);
+    struct inet_addr swap = m->src;
+    struct icmp_header h;
+
+    memcpy(&h, bytes, sizeof(h));
+    if (h.type != (v6 ? 128 : 8))
+        return;
+    h.type = v6 ? 129 : 0;
+    h.checksum = 0;
+    memcpy(bytes, &h, sizeof(h));
+    h.checksum = packet_checksum(bytes, m->size);
+    memcpy(bytes, &h, sizeof(h));
+    m->src = m->dst;
+    m->dst = swap;
+    raw_broadcast(ns, m);
+}
+
+static void raw_transmit(struct sock *sk, struct raw_message *m, uint8_t *data)
+{
+    const struct packet_info info = {
+        .src = m->src, .dst = m->dst, .protocol = m->protocol, .ttl = m->ttl, .tos = m->tos};
+    bool icmp = m->protocol == (ia_is_v4(&m->dst) ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6);
+
+    if (icmp && m->size < sizeof(struct icmp_header))
+        return;
+    if (sk->type == LX_SOCK_RAW)
+        raw_broadcast(sk->netns, m);
+    if (icmp)
+        answer_echo(sk->netns, m, data);
+    else if (m->protocol == LX_IPPROTO_UDP || m->protocol == LX_IPPROTO_UDPLITE)
+        udp_input(sk->netns, &info, m->data, m->size);
+}
+
+void raw_see_udp(struct netns *ns, const struct packet_info *info, const uint8_t *data, size_t size)
+{
+    uint8_t *packet = malloc(UDP_HEADER + size);
+    struct raw_message m = {.src = info->src,
+                            .dst = info->dst,
+                            .data = packet,
+                            .size = UDP_HEADER + size,
+                            .protocol = info->protocol,
+                            .ttl = info->ttl,
+                            .tos = info->tos};
+
+    if (!packet)
+        return; /* as if it were lost on the way to them */
+    packet_udp_header(packet, info, size);
+    memcpy(packet + UDP_HEADER, data, size);
+    raw_broadcast(ns, &m);
+    free(packet);
 }
 
 static ssize_t raw_sendmsg(struct sock *sk, struct net_msg *m)
@@ -154,11 +245,10 @@ static ssize_t raw_sendmsg(struct sock *sk, struct net_msg *m)
     struct inet_sock *in = inet_of(sk);
     size_t size = iov_iter_count(m->iter);
     bool v6 = sk->family == LX_AF_INET6, ping = sk->type == LX_SOCK_DGRAM;
-    struct icmp_message im = {.size = size};
-    struct icmp_header h;
-    struct inet_addr swap;
+    struct raw_message im = {.size = size, .protocol = (uint8_t)sk->protocol};
     uint8_t *data;
     uint16_t port;
+    bool header;
     int ret;
 
     if (size > ICMP_MAX)
@@ -175,7 +265,7 @@ static ssize_t raw_sendmsg(struct sock *sk, struct net_msg *m)
         ret = inet_route(in, &im.dst, &im.src);
     if (ret < 0)
         return ret;
-    if (ping && size < sizeof(h))
+    if (ping && size < sizeof(struct icmp_header))
         return -EINVAL;
     /* An own address as destination answers from that address. */
     im.src = ia_is_any(&in->laddr) ? im.dst : in->laddr;
@@ -189,29 +279,15 @@ static ssize_t raw_sendmsg(struct sock *sk, struct net_msg *m)
         return -EFAULT;
     }
     im.data = data;
-    if (size >= sizeof(h) && sk->protocol != LX_IPPROTO_RAW) {
-        memcpy(&h, data, sizeof(h));
-        if (ping) {
-            if (!in->lport)
-                in->lport = (uint16_t)(1 + (sk->cookie & 0x7fff));
-            h.id = htons(in->lport);
-        }
-        if (!ping)
-            icmp_broadcast(sk->netns, &im);
-        if (h.type == (v6 ? 128 : 8)) {
-            h.type = v6 ? 129 : 0;
-            h.checksum = 0;
-            memcpy(data, &h, sizeof(h));
-            h.checksum = packet_checksum(data, size);
-            memcpy(data, &h, sizeof(h));
-            swap = im.src;
-            im.src = im.dst;
-            im.dst = swap;
-            icmp_broadcast(sk->netns, &im);
-        }
-    }
+    header = !v6 && !ping && (in->hdrincl || sk->protocol == LX_IPPROTO_RAW);
+    if (ping)
+        set_ping_id(in, data);
+    if (header)
+        ret = take_header(&im);
+    if (ret == 0)
+        raw_transmit(sk, &im, data);
     free(data);
-    return (ssize_t)size;
+    return ret < 0 ? ret : (ssize_t)size;
 }
 
 static ssize_t raw_recvmsg(struct sock *sk, struct net_msg *m)
@@ -289,6 +365,8 @@ static int raw_shutdown(struct sock *sk, int how)
 static int raw_setsockopt(struct sock *sk, int level, int name, const void *val, uint32_t len)
 {
     if (level == LX_SOL_RAW && name == 1 && sk->type == LX_SOCK_RAW) { /* ICMP_FILTER */
+        if (sk->protocol != LX_IPPROTO_ICMP)
+            return -EOPNOTSUPP;
         memcpy(&raw_of(sk)->filter, val, MIN(len, (uint32_t)sizeof(uint32_t)));
         return 0;
     }
@@ -321,21 +399,32 @@ static const struct sock_ops raw_ops = {
     .destroy = raw_destroy,
 };
 
+/* Bound and connected sockets see what is for them. */
+static bool raw_addressed(struct sock *sk, const struct raw_message *m)
+{
+    const struct inet_sock *in = inet_of(sk);
+
+    return (ia_is_any(&in->laddr) || ia_equal(&in->laddr, &m->dst)) &&
+           (!in->rport || sk->type == LX_SOCK_DGRAM || ia_equal(&in->raddr, &m->src));
+}
+
 static bool raw_offer(struct sock *sk, void *arg)
 {
-    const struct icmp_message *im = arg;
-    struct icmp_header h;
+    const struct raw_message *im = arg;
+    struct icmp_header h = {0};
 
     if (sk->ops != &raw_ops || sk->protocol == LX_IPPROTO_RAW ||
-        (sk->family == LX_AF_INET) != ia_is_v4(&im->dst))
+        (sk->protocol & 0xff) != im->protocol || (sk->family == LX_AF_INET) != ia_is_v4(&im->dst) ||
+        !raw_addressed(sk, im))
         return true;
-    memcpy(&h, im->data, sizeof(h));
+    memcpy(&h, im->data, MIN(im->size, sizeof(h)));
     if (sk->type == LX_SOCK_DGRAM) {
         if (h.type != 0 && h.type != 129)
             return true;
         if (ntohs(h.id) != inet_of(sk)->lport)
             return true;
-    } else if (h.type < 32 && (raw_of(sk)->filter >> h.type & 1)) {
+    } else if (im->protocol == LX_IPPROTO_ICMP && h.type < 32 &&
+               (raw_of(sk)->filter >> h.type & 1)) {
         return true;
     }
     raw_deliver(raw_of(sk), im);
@@ -347,13 +436,14 @@ int raw_create(struct netns *ns, int family, int type, int protocol, struct sock
     int icmp = family == LX_AF_INET ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6;
     struct raw_sock *r;
 
-    if (protocol != icmp && protocol != LX_IPPROTO_RAW)
-        return -EPROTONOSUPPORT;
     r = calloc(1, sizeof(*r));
     if (!r)
         return -ENOMEM;
     inet_init(&r->in, &raw_ops, ns, family, type, protocol);
     list_init(&r->recvq);
+    r->in.hdrincl = protocol == LX_IPPROTO_RAW;
+    if (protocol != icmp)
+        atomic_fetch_add(&ns->raw_socks, 1);
     *out = &r->in.sk;
     return 0;
 }

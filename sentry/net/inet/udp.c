@@ -209,12 +209,12 @@ static int udp_dest_find(struct inet_sock *in, const struct net_msg *m, struct u
 }
 
 /* SO_ATTACH_FILTER of the receiver; cuts *size. */
-static bool udp_wanted(struct inet_sock *from, struct inet_sock *to, const struct udp_dest *d,
+static bool udp_wanted(uint16_t sport, struct inet_sock *to, const struct udp_dest *d,
                        const void *data, size_t *size)
 {
     const struct packet_info info = {.src = d->src,
                                      .dst = d->dst,
-                                     .sport = from->lport,
+                                     .sport = sport,
                                      .dport = d->port,
                                      .protocol = (uint8_t)to->sk.protocol,
                                      .ttl = d->ttl,
@@ -230,7 +230,7 @@ static bool udp_wanted(struct inet_sock *from, struct inet_sock *to, const struc
 }
 
 /* A copy of the datagram in to's queue, or dropped when that is full. */
-static void udp_deliver(struct inet_sock *from, struct inet_sock *to, const struct udp_dest *d,
+static void udp_deliver(uint16_t sport, struct inet_sock *to, const struct udp_dest *d,
                         const void *data, size_t size)
 {
     struct udp_sock *u = udp_of(&to->sk);
@@ -238,7 +238,7 @@ static void udp_deliver(struct inet_sock *from, struct inet_sock *to, const stru
     bool queued = false;
     struct nbuf *b;
 
-    if (sock_has_filter(&to->sk) && !udp_wanted(from, to, d, data, &size))
+    if (sock_has_filter(&to->sk) && !udp_wanted(sport, to, d, data, &size))
         return;
     b = nbuf_new(size);
     meta = malloc(sizeof(*meta));
@@ -254,7 +254,7 @@ static void udp_deliver(struct inet_sock *from, struct inet_sock *to, const stru
         return;
     }
     *meta = (struct udp_meta){.dst = d->dst, .ttl = d->ttl, .tos = d->tos};
-    inet_addr_format(to, &d->src, from->lport, b->from);
+    inet_addr_format(to, &d->src, sport, b->from);
     memcpy(b->data, data, size);
     b->size = size;
     b->stamp = clock_realtime();
@@ -322,7 +322,7 @@ static void udp_send_many(struct inet_sock *in, const struct udp_dest *d, const 
         joined = joined || inet_has_group(to[i], &d->dst);
     for (size_t i = 0; i < count; i++) {
         if (joined && (!mc || (in->mc_loop && (to[i]->mc_all || inet_has_group(to[i], &d->dst)))))
-            udp_deliver(in, to[i], d, data, size);
+            udp_deliver(in->lport, to[i], d, data, size);
         sock_put(&to[i]->sk);
     }
     free(to);
@@ -334,18 +334,49 @@ static void udp_transmit(struct inet_sock *in, const struct udp_dest *d, const u
 {
     struct inet_sock *to;
 
+    if (atomic_load(&in->sk.netns->raw_socks)) {
+        const struct packet_info info = {.src = d->src,
+                                         .dst = d->dst,
+                                         .sport = in->lport,
+                                         .dport = d->port,
+                                         .protocol = (uint8_t)in->sk.protocol,
+                                         .ttl = d->ttl,
+                                         .tos = d->tos};
+
+        raw_see_udp(in->sk.netns, &info, data, size);
+    }
     if (ia_is_multicast(&d->dst) || ia_is_broadcast(&d->dst)) {
         udp_send_many(in, d, data, size);
         return;
     }
-    to = inet_port_find_udp(in, &d->src, &d->dst, d->port);
+    to = inet_port_find_udp(in->sk.netns, in->sk.protocol, &d->src, in->lport, &d->dst, d->port);
     if (to) {
-        udp_deliver(in, to, d, data, size);
+        udp_deliver(in->lport, to, d, data, size);
         sock_put(&to->sk);
     } else {
         udp_refused(in, d, data, size);
     }
     netns_count_lo(in->sk.netns, size + 28);
+}
+
+/* DEVIATION: nobody is told that there is no such socket. */
+void udp_input(struct netns *ns, const struct packet_info *info, const uint8_t *packet, size_t size)
+{
+    struct udp_dest d = {.src = info->src, .dst = info->dst, .ttl = info->ttl, .tos = info->tos};
+    struct inet_sock *to;
+    uint16_t ports[3]; /* source, destination, length */
+
+    if (size < UDP_HEADER)
+        return;
+    memcpy(ports, packet, sizeof(ports));
+    d.port = ntohs(ports[1]);
+    if (ntohs(ports[2]) < UDP_HEADER || ntohs(ports[2]) > size)
+        return;
+    to = inet_port_find_udp(ns, info->protocol, &d.src, ntohs(ports[0]), &d.dst, d.port);
+    if (!to)
+        return;
+    udp_deliver(ntohs(ports[0]), to, &d, packet + UDP_HEADER, ntohs(ports[2]) - UDP_HEADER);
+    sock_put(&to->sk);
 }
 
 /* Where m goes; the socket has a port after it. */
