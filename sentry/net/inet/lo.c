@@ -76,6 +76,7 @@ static void insert_locked(struct netns *ns, struct lo_addr *a)
 int lo_addr_add(struct netns *ns, const struct lo_addr *a)
 {
     struct lo_addr *copy = malloc(sizeof(*copy)), *other;
+    unsigned count = 0;
     int ret = 0;
 
     if (!copy)
@@ -86,7 +87,9 @@ int lo_addr_add(struct netns *ns, const struct lo_addr *a)
     list_for_each_entry(other, &ns->lo_addrs, node) {
         bool v4 = ia_is_v4(&a->addr);
 
-        if (!v4 && ia_equal(&other->addr, &a->addr)) {
+        if (++count == LO_ADDRS_MAX)
+            ret = -ENOMEM;
+        else if (!v4 && ia_equal(&other->addr, &a->addr)) {
             ret = -EEXIST;
         } else if (v4 && same_prefix(other, a)) {
             ret = ia_equal(&other->addr, &a->addr) ? -EEXIST

@@ -26,7 +26,10 @@ void lo_destroy(struct netns *ns);
 /* netns_set_lo_up and netns_lo_up are in netns.h. Linux: coming up adds 127.0.0.1/8 and ::1, going down
  * removes the IPv6 addresses. */
 
-/* -EEXIST, -EINVAL: the prefix is there with another scope. A further address of a prefix is secondary. */
+/* DEVIATION: so many addresses; each is looked at for each packet. */
+#define LO_ADDRS_MAX 4096
+
+/* -ENOMEM, -EEXIST, -EINVAL: the prefix is there with another scope. A further address of a prefix is secondary. */
 int MUST_CHECK lo_addr_add(struct netns *ns, const struct lo_addr *a);
 /* The first address with this value, prefix length (-1: any) and label ("": any) goes; a primary one takes
  * its secondaries along. fn learns of each. -EADDRNOTAVAIL. */

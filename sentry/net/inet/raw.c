@@ -34,6 +34,11 @@ static struct raw_sock *raw_of(struct sock *sk)
     return container_of(inet_of(sk), struct raw_sock, in);
 }
 
+static bool raw_connected(const struct inet_sock *in)
+{
+    return !ia_is_any(&in->raddr);
+}
+
 static void raw_destroy(struct sock *sk)
 {
     struct raw_sock *r = raw_of(sk);
@@ -76,7 +81,10 @@ static int raw_connect(struct sock *sk, const struct sockaddr_buf *sa, bool nonb
     int ret;
 
     if (sa->family == LX_AF_UNSPEC) {
+        mutex_lock(&sk->lock);
+        in->raddr = (struct inet_addr){{0}};
         in->rport = 0;
+        mutex_unlock(&sk->lock);
         return 0;
     }
     ret = inet_addr_parse(in, sa, &dst, &port);
@@ -86,7 +94,7 @@ static int raw_connect(struct sock *sk, const struct sockaddr_buf *sa, bool nonb
         return ret;
     mutex_lock(&sk->lock);
     in->raddr = dst;
-    in->rport = port ? port : 1;
+    in->rport = port; /* Linux: getpeername knows no peer without one */
     mutex_unlock(&sk->lock);
     return 0;
 }
@@ -259,7 +267,7 @@ static ssize_t raw_sendmsg(struct sock *sk, struct net_msg *m)
         ret = inet_addr_parse(in, &m->addr, &im.dst, &port);
     } else {
         im.dst = in->raddr;
-        ret = in->rport ? 0 : -EDESTADDRREQ;
+        ret = raw_connected(in) ? 0 : -EDESTADDRREQ;
     }
     if (ret == 0)
         ret = inet_route(in, &im.dst, &im.src);
@@ -359,7 +367,7 @@ static int raw_shutdown(struct sock *sk, int how)
     sk->shutdown |= (uint32_t)how + 1;
     sock_wake_locked(sk, WAKE_ALL);
     mutex_unlock(&sk->lock);
-    return inet_of(sk)->rport ? 0 : -ENOTCONN;
+    return raw_connected(inet_of(sk)) ? 0 : -ENOTCONN;
 }
 
 static int raw_setsockopt(struct sock *sk, int level, int name, const void *val, uint32_t len)
@@ -405,7 +413,7 @@ static bool raw_addressed(struct sock *sk, const struct raw_message *m)
     const struct inet_sock *in = inet_of(sk);
 
     return (ia_is_any(&in->laddr) || ia_equal(&in->laddr, &m->dst)) &&
-           (!in->rport || sk->type == LX_SOCK_DGRAM || ia_equal(&in->raddr, &m->src));
+           (!raw_connected(in) || sk->type == LX_SOCK_DGRAM || ia_equal(&in->raddr, &m->src));
 }
 
 static bool raw_offer(struct sock *sk, void *arg)

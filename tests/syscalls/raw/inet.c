@@ -76,6 +76,14 @@ TEST(a_protocol_of_its_own)
     CHECK_EQ(receive(x, buf, sizeof(buf)), 23);
     CHECK_EQ(recvfrom(y, buf, sizeof(buf), 0, (void *)&from, &len), 23);
     CHECK_EQ(from.sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    CHECK_ERR(send(x, "x", 1, 0), EDESTADDRREQ);
+    CHECK_EQ(connect(x, (void *)&a, sizeof(a)), 0);
+    CHECK_ERR(getpeername(x, (void *)&from, &len), ENOTCONN); /* it has no port */
+    CHECK_EQ(send(x, "x", 1, 0), 1);
+    CHECK_EQ(receive(x, buf, sizeof(buf)), 21);
+    a.sin_family = AF_UNSPEC;
+    CHECK_EQ(connect(x, (void *)&a, sizeof(a)), 0);
+    CHECK_ERR(send(x, "x", 1, 0), EDESTADDRREQ);
     close(x);
     close(y);
     close(other);
