@@ -18,6 +18,7 @@
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/stat.h"
 #include "sentry/boot/mounts.h"
+#include "sentry/core/userns.h"
 #include "sentry/fs/host/hostfile.h"
 
 static const char g_default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -266,14 +267,36 @@ static int enter_cwd(const char *cwd, struct boot_error *e)
     return 0;
 }
 
+/* An id that the container's mappings do not have, in runc's words; NULL: none. */
+static const char *unmapped_id(const json_t *process)
+{
+    const json_t *user = json_object_get(process, "user"), *v;
+    const struct userns *ns = userns_init_get();
+    size_t i;
+
+    if (userns_to_kuid(ns, (lx_uid_t)boot_int(user, "uid", 0)) == LX_ID_INVALID)
+        return "cannot set uid to unmapped user in user namespace";
+    if (userns_to_kgid(ns, (lx_gid_t)boot_int(user, "gid", 0)) == LX_ID_INVALID)
+        return "cannot set gid to unmapped user in user namespace";
+    json_array_foreach(json_object_get(user, "additionalGids"), i, v)
+    {
+        if (userns_to_kgid(ns, (lx_gid_t)json_integer_value(v)) == LX_ID_INVALID)
+            return "setgroups: invalid argument";
+    }
+    return NULL;
+}
+
 static int create(const struct container_process *cp, struct process_args *args, char **argv,
                   char **envp, struct task **out, struct boot_error *e)
 {
+    const char *unmapped = unmapped_id(cp->process);
     char *program = NULL;
     int ret;
 
     if (!argv || !envp || !argv[0])
         return boot_error_set(e, 1, "process arguments: out of memory");
+    if (unmapped)
+        return boot_error_set(e, 1, "unable to setup user: %s", unmapped);
     ret = make_cred(cp->process, &args->cred);
     if (ret < 0)
         return boot_error_set(e, 1, "process credentials: %s", reason(-ret));

@@ -23,6 +23,14 @@ jq '.process.args=["sh","-c","cat /proc/self/uid_map /proc/1/gid_map; start-stop
 out=$(runsc run --bundle "$work/b" c1 2>"$work/err" </dev/null)
 [ "$(tr -s ' ' <<<"$out")" = $' 0 300000 1000\n 0 300000 1000\n1' ] || fail "maps inside: $out $(cat "$work/err")"
 
+# Nor can a process be given one.
+for user in '{"uid":2000,"gid":0}:cannot set uid to unmapped user' '{"uid":0,"gid":2000}:cannot set gid to unmapped user' \
+    '{"uid":0,"gid":0,"additionalGids":[5000]}:setgroups: invalid argument'; do
+    jq ".process.user=${user%%\}:*}}" "$work/b/config.json" >"$work/c" || fail jq
+    mkdir -p "$work/u" && jq --arg r "$work/b/rootfs" '.root.path=$r' "$work/c" >"$work/u/config.json"
+    expect 1 "unable to setup user: ${user#*\}:}" runsc run --bundle "$work/u" c2
+done
+
 # A mount source that only the host's root can reach.
 mkdir -p "$work/private/dir"
 chmod 700 "$work/private"
