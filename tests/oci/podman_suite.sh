@@ -3,7 +3,7 @@
 # podman's own system tests (Debian source package) with runsc-c as its runtime. RUNSC_ORACLE=1 runs runc beside it.
 #   podman_suite.sh [NUMBER...]      pieces: lib.sh, suite_begin
 . "$(dirname "$0")/lib.sh"
-need podman conmon busybox bats jq runc script
+need podman conmon busybox bats jq runc script gcc
 suite_begin 030 045 050 055 075 080 130 -- "$@"
 
 unpack libpod
@@ -15,8 +15,19 @@ touch --date=@1600000000 "$work/root/home/podman/testimage-id"
 printf '#!/bin/sh\necho Confirmed: testimage pause invoked as $0\nwhile :; do sleep 0.1; done\n' >"$work/root/home/podman/pause"
 chmod 755 "$work/root/home/podman/pause"
 # This busybox has no such applet.
-printf '#!/bin/sh\n[ $# -gt 0 ] || exec env\neval "echo \\"\\$$1\\""\n' >"$work/root/bin/printenv"
-chmod 755 "$work/root/bin/printenv"
+cat >"$work/printenv.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv, char **envp)
+{
+    if (argc > 1)
+        return getenv(argv[1]) ? puts(getenv(argv[1])) < 0 : 1;
+    while (*envp)
+        puts(*envp++);
+    return 0;
+}
+END
+gcc -static -O1 -o "$work/root/bin/printenv" "$work/printenv.c" || fail "printenv"
 ln -s /proc/mounts "$work/root/etc/mtab"
 export PODMAN_TEST_IMAGE_REGISTRY=localhost PODMAN_TEST_IMAGE_USER=libpod PODMAN_TEST_IMAGE_NAME=testimage \
     PODMAN_TEST_IMAGE_TAG=20220615 PODMAN_TIMEOUT=120
@@ -46,4 +57,4 @@ if [ -n "${RUNSC_ORACLE:-}" ]; then
     suite runc "$(command -v runc)"
     suite_taps runc | grep '^not ok' | sed 's/^/runc: /'
 fi
-suite_judge "$here/podman_suite.differences" 62
+suite_judge "$here/podman_suite.differences" 66
