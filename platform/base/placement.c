@@ -281,7 +281,7 @@ static int allowed_near(const struct placement *p, int cpu)
 
 void placement_init(struct placement *p)
 {
-    *p = (struct placement){.cpu = -1};
+    *p = (struct placement){.cpu = -1, .next_cpu = -1};
     list_init(&p->node);
 }
 
@@ -307,11 +307,19 @@ static int least_awake(const struct placement *p, int cpu)
     return cpu;
 }
 
-void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs, bool new_program)
+void placement_new_program(struct placement *p)
 {
-    int cpu = sched_getcpu();
+    mutex_lock(&g.lock);
+    p->next_cpu = p->cpu >= 0 ? least_awake(p, p->cpu) : -1;
+    mutex_unlock(&g.lock);
+}
+
+void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs)
+{
+    int cpu = p->next_cpu >= 0 ? p->next_cpu : sched_getcpu();
 
     pthread_once(&g_once, init);
+    p->next_cpu = -1;
     mutex_lock(&g.lock);
     if (!p->attached) {
         p->attached = true;
@@ -330,8 +338,6 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
     p->backoff = HOLD_MIN;
     end_parting(p);
     p->cpu = g.cpu_count > 1 && cpu >= 0 && cpu < CPU_SETSIZE ? allowed_near(p, cpu) : -1;
-    if (p->cpu >= 0 && new_program)
-        p->cpu = least_awake(p, p->cpu);
     if (p->cpu >= 0) {
         pin(p->thread, p->cpu);
         pin(partner, p->cpu);

@@ -40,6 +40,7 @@ struct placement {
     pid_t thread, partner;           /* L */
     int cpu;                         /* L: -1 when unpinned */
     int look_cpu;                    /* L: the thread's own while parted */
+    int next_cpu;                    /* of the new program; -1: as the thread. The thread's */
     cpu_set_t cpus;                  /* L: where it may run, if limited */
     bool limited;                    /* L */
     bool parted;                     /* L: the thread is on another CPU than cpu */
@@ -55,9 +56,11 @@ struct placement {
 /* A struct that is attached to nothing. */
 void placement_init(struct placement *p);
 /* The calling thread and partner (a host pid) form a pair on the calling thread's CPU. runs must
- * outlive the pair. Replaces an earlier partner. new_program: or on a CPU with less to do. */
-void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs,
-                      bool new_program);
+ * outlive the pair. Replaces an earlier partner. */
+void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs);
+/* The calling thread's guest begins a new program: the next attach takes it to the CPU that has least to
+ * do now. */
+void placement_new_program(struct placement *p);
 /* Any thread may end a pair; the thread keeps its CPU until it attaches again. */
 void placement_detach(struct placement *p);
 

@@ -128,7 +128,7 @@ int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     space_leave(c->space, c);
     c->space = s;
     c->stub = fresh.stub;
-    c->new_program = true;
+    placement_new_program(&c->place);
     c->hw_valid = c->partial.hidden = false;
     c->fpu = CTX_FPU_RESET;
     c->fpu_parent = NULL;
@@ -164,8 +164,7 @@ int ctx_bind(struct platform_ctx *c)
     g_current = c;
     if (!c->stub.seized) {
         /* First: a parked stub must not be woken on another CPU. */
-        placement_attach(&c->place, c->stub.pid, &c->seq, c->new_program);
-        c->new_program = false;
+        placement_attach(&c->place, c->stub.pid, &c->seq);
         ret = stub_seize(&c->stub);
         if (ret < 0) {
             atomic_store(&c->host_pid, 0);

@@ -80,7 +80,6 @@ struct platform_ctx {
     atomic_uint interrupt;           /* a */
     struct lazy lazy;                /* O */
     struct placement place;          /* O */
-    bool new_program;                /* O: since it was last attached */
 };
 
 /* --- stub.c: one stub process --- */

@@ -140,7 +140,7 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     c->fpu = CTX_FPU_RESET;
     c->all_regs = true;
     c->attached = false;
-    c->new_program = true;
+    placement_new_program(&c->place);
     atomic_store(&c->slot, c->thread.slot);
     seccomp_ctx_answers(c, NULL, 0); /* the slot may have been another thread's */
     seccomp_watch_begin(&c->watch, c->thread.pid);
@@ -605,9 +605,8 @@ int seccomp_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platfor
 
     ASSERT_NONE_HELD();
     if (unlikely(!c->attached)) {
-        placement_attach(&c->place, c->thread.pid, &c->seq, c->new_program);
+        placement_attach(&c->place, c->thread.pid, &c->seq);
         c->attached = true;
-        c->new_program = false;
     }
     placement_running();
     do {

@@ -174,7 +174,6 @@ struct platform_ctx {
     struct thread thread;         /* O */
     atomic_uint slot;             /* a: thread.slot, for others */
     bool attached;                /* O: paired with the owner by placement */
-    bool new_program;             /* O: since it was last attached */
     bool all_regs;                /* O: the next run takes all registers, see platform.h */
     struct lx_regs held;          /* O: FRAME without all_regs: what the caller has not pulled */
     enum ctx_fpu fpu;             /* O */

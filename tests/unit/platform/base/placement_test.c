@@ -86,7 +86,11 @@ static void *pair_main(void *arg)
     struct pair *p = arg;
 
     bind_self(p->at);
-    placement_attach(&p->place, p->partner, &g_runs, p->new_program);
+    placement_attach(&p->place, p->partner, &g_runs);
+    if (p->new_program) {
+        placement_new_program(&p->place);
+        placement_attach(&p->place, p->partner, &g_runs);
+    }
     if (p->asleep)
         placement_note_sleep();
     pthread_barrier_wait(&p->there);
@@ -197,7 +201,7 @@ static void test_parted(void **state)
     need_cpus(2);
     bind_self(nth_cpu(0));
     placement_init(&p);
-    placement_attach(&p, pid, &g_runs, false);
+    placement_attach(&p, pid, &g_runs);
     assert_int_equal(placement_cpu(), nth_cpu(0));
     assert_true(placement_part(&p, /*force=*/true));
     assert_int_not_equal(cpu_of(0), nth_cpu(0));
