@@ -45,7 +45,8 @@ enum {
     STREAK = 32,
     SOON_US = 25,
     LOOK_US = 20,
-    LOST_US = 60, /* a gap between two looks that was no look */
+    FIRST_LOOK_US = 250, /* the stub is woken on another CPU, which may have to be woken first */
+    LOST_US = 60,        /* a gap between two looks that was no look */
     FEW_SERVED = 64,
     BACKOFF_MIN_US = 500,
     BACKOFF_MAX_US = 200000,
@@ -266,6 +267,7 @@ static bool look_elsewhere(struct platform_ctx *c)
 bool seccomp_lane_wait(struct platform_ctx *c)
 {
     atomic_uint *state = state_of(c);
+    const uint64_t patience = us(c->lane.served ? LOOK_US : FIRST_LOOK_US);
     uint64_t last = c->lane.answered, now = last;
 
     for (unsigned i = 1;; i++) {
@@ -280,7 +282,7 @@ bool seccomp_lane_wait(struct platform_ctx *c)
         if (i % LOOKS_PER_CHECK)
             continue;
         now = cycles();
-        if (now - last > us(LOST_US) || now - c->lane.answered > us(LOOK_US) || look_elsewhere(c))
+        if (now - last > us(LOST_US) || now - c->lane.answered > patience || look_elsewhere(c))
             break;
         last = now;
     }
