@@ -214,7 +214,21 @@ static int recv_results(uaddr_t addr, const struct lx_msghdr *h, struct net_msg 
     return ret;
 }
 
-static long recv_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t flags)
+/* The one buffer in place of those of the header, which may have one length at most: 0 is none. */
+static int init_one_buffer(struct iov_iter *it, const struct lx_msghdr *h, struct lx_iovec into)
+{
+    struct lx_iovec limit = {0};
+
+    if (h->iovlen > 1)
+        return -EINVAL;
+    if (h->iovlen && get_user(&limit, h->iov) < 0)
+        return -EFAULT;
+    return iov_iter_init_user(it, into.base, limit.len ? MIN(limit.len, into.len) : into.len);
+}
+
+/* into: a buffer in place of those of the header, or NULL. */
+static long recv_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t flags,
+                     const struct lx_iovec *into)
 {
     struct net_msg m = {0};
     struct lx_msghdr h;
@@ -224,7 +238,7 @@ static long recv_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t fla
 
     if (ret < 0)
         return ret;
-    ret = iov_iter_init_iovec(&it, h.iov, h.iovlen);
+    ret = into ? init_one_buffer(&it, &h, *into) : iov_iter_init_iovec(&it, h.iov, h.iovlen);
     if (ret < 0)
         return ret;
     m.iter = &it;
@@ -241,7 +255,7 @@ static long recv_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t fla
     return ret;
 }
 
-long sys_recvmsg(struct task *t, int fd, uaddr_t msg, uint32_t flags)
+long socket_recvmsg(int fd, uaddr_t msg, uint32_t flags, const struct lx_iovec *into)
 {
     struct file *f;
     struct sock *sk;
@@ -252,9 +266,14 @@ long sys_recvmsg(struct task *t, int fd, uaddr_t msg, uint32_t flags)
     ret = socket_lookup(fd, &f, &sk);
     if (ret < 0)
         return ret;
-    ret = recv_one(f, sk, msg, flags);
+    ret = recv_one(f, sk, msg, flags, into);
     file_put(f);
     return ret;
+}
+
+long sys_recvmsg(struct task *t, int fd, uaddr_t msg, uint32_t flags)
+{
+    return socket_recvmsg(fd, msg, flags, /*into=*/NULL);
 }
 
 /* The timeout of recvmmsg is looked at between messages only, as in Linux. */
@@ -268,7 +287,7 @@ static long recv_many(struct file *f, struct sock *sk, uaddr_t mmsg, uint32_t vl
         uaddr_t at = mmsg + (uint64_t)done * sizeof(struct lx_mmsghdr);
         uint32_t len;
 
-        ret = recv_one(f, sk, at, flags & ~LX_MSG_WAITFORONE);
+        ret = recv_one(f, sk, at, flags & ~LX_MSG_WAITFORONE, /*into=*/NULL);
         if (ret < 0)
             break;
         len = (uint32_t)ret;

@@ -15,6 +15,7 @@
 #include "sentry/core/restart.h"
 #include "sentry/net/sock.h"
 #include "sentry/syscalls/fs_rw.h"
+#include "sentry/syscalls/socket_internal.h"
 #include "sentry/syscalls/uring/uring_internal.h"
 
 #define FD FD_OF_REQUEST
@@ -156,6 +157,8 @@ static long op_splice(struct ureq *q)
 
 static long op_tee(struct ureq *q)
 {
+    if (q->sqe.addr || q->sqe.off)
+        return -EINVAL; /* pipes have no positions */
     return sys_tee(q->task, q->sqe.splice_fd_in, FD, q->sqe.len, q->sqe.op_flags);
 }
 
@@ -224,7 +227,9 @@ static long op_sendmsg(struct ureq *q)
 
 static long op_recvmsg(struct ureq *q)
 {
-    return sys_recvmsg(q->task, FD, q->sqe.addr, q->sqe.op_flags);
+    const struct lx_iovec picked = {.base = q->pick.addr, .len = q->pick.len};
+
+    return socket_recvmsg(FD, q->sqe.addr, q->sqe.op_flags, q->pick.picked ? &picked : NULL);
 }
 
 /* MSG_WAITALL on a stream: what was not transferred yet waits for its turn. ret: this turn's result. */
@@ -449,7 +454,8 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_POLL_REMOVE] = {.run = uring_poll_remove},
     [LX_IORING_OP_SYNC_FILE_RANGE] = {.run = op_sync_file_range, .file = NEEDS_FILE},
     [LX_IORING_OP_SENDMSG] = {.run = op_sendmsg, .file = NEEDS_FILE, .poll = OUT},
-    [LX_IORING_OP_RECVMSG] = {.run = op_recvmsg, .file = NEEDS_FILE, .poll = IN},
+    [LX_IORING_OP_RECVMSG] =
+        {.run = op_recvmsg, .file = NEEDS_FILE, .poll = IN, .buf_index = true, .select = true},
     [LX_IORING_OP_TIMEOUT] = {.run = uring_timeout_run},
     [LX_IORING_OP_TIMEOUT_REMOVE] = {.run = uring_timeout_remove},
     [LX_IORING_OP_ACCEPT] =

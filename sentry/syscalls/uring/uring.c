@@ -486,7 +486,8 @@ static int wait_for(struct uring *r, struct task *t, uint32_t want, uint64_t dea
             ret = 0; /* run tells whether there is more than that */
     }
     waitq_remove(&r->file.own_wq, &w);
-    if (uring_ready(r) >= want || ret == 0)
+    /* Linux: what is there is reported, were it less than was wanted. */
+    if (uring_ready(r) > 0 || ret == 0)
         return 0;
     return ret == -ETIMEDOUT ? -ETIME : -EINTR;
 }

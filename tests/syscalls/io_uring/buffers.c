@@ -177,6 +177,35 @@ TEST(receive_into_a_ring)
     ring_end(&r);
 }
 
+TEST(messages_into_provided_buffers)
+{
+    struct iovec v = {NULL, 3}, two[2] = {{NULL, 3}, {NULL, 3}};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+    struct test_cqe c;
+    int s[2];
+    RING(8);
+
+    REQUIRE(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
+    provide(&r, 3, 0);
+    CHECK_EQ(ring_run(&r, 100), 0);
+    for (int i = 0; i < 2; i++) {
+        select_buffer(ring_sqe(&r, IORING_OP_RECVMSG, s[0], &m, 1, 0, 1));
+        CHECK_EQ(ring_submit(&r, 0), 1);
+        CHECK_EQ(send(s[1], "hello", 5, 0), 5);
+        c = ring_wait(&r);
+        CHECK_EQ(c.res, i ? 5 : 3);
+        CHECK(!memcmp(g_memory[buffer_of(c)], "hello", (size_t)c.res));
+        CHECK_EQ(!!(m.msg_flags & MSG_TRUNC), !i);
+        m = (struct msghdr){.msg_iovlen = 0}; /* as long as the buffer */
+    }
+    m = (struct msghdr){.msg_iov = two, .msg_iovlen = 2};
+    select_buffer(ring_sqe(&r, IORING_OP_RECVMSG, s[0], &m, 1, 0, 2));
+    CHECK_EQ(ring_run(&r, 2), -EINVAL);
+    close(s[0]);
+    close(s[1]);
+    ring_end(&r);
+}
+
 static struct io_uring_sqe *multishot(struct test_ring *r, int fd, uint64_t user_data)
 {
     struct io_uring_sqe *s = select_buffer(ring_sqe(r, IORING_OP_RECV, fd, NULL, 0, 0, user_data));

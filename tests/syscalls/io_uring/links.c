@@ -135,6 +135,26 @@ TEST(a_timeout_ends_the_wait_for_more)
     ring_end(&r);
 }
 
+TEST(a_wait_that_ends_early_tells_what_is_there)
+{
+    struct __kernel_timespec ts = {.tv_nsec = 1000000};
+    struct io_uring_getevents_arg arg = {.ts = (uintptr_t)&ts};
+    RING(0);
+
+    if (!(r.p.features & IORING_FEAT_EXT_ARG))
+        SKIP("before Linux 5.11");
+    CHECK_ERR(sys(SYS_io_uring_enter, r.fd, 0, 2, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                  &arg, sizeof(arg)),
+              ETIME);
+    ring_sqe(&r, IORING_OP_NOP, -1, NULL, 0, 0, 1);
+    CHECK_EQ(ring_submit(&r, 0), 1);
+    CHECK_EQ(sys(SYS_io_uring_enter, r.fd, 0, 2, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+                 &arg, sizeof(arg)),
+             0);
+    CHECK_EQ(ring_wait(&r).res, 0);
+    ring_end(&r);
+}
+
 static void *enter_elsewhere(void *arg)
 {
     struct test_ring *r = arg;
@@ -208,6 +228,9 @@ TEST(splice_at_positions)
     s->splice_off_in = 3;
     s->splice_fd_in = fd;
     CHECK_EQ(ring_run(&r, 3), -ESPIPE);
+    s = ring_sqe(&r, IORING_OP_TEE, p[1], NULL, 4, 5, 4);
+    s->splice_fd_in = p[0];
+    CHECK_EQ(ring_run(&r, 4), -EINVAL);
     close(fd);
     close(p[0]);
     close(p[1]);
