@@ -116,6 +116,7 @@ struct lx_io_uring_rsrc_register {
 };
 static_assert(sizeof(struct lx_io_uring_rsrc_register) == 32, "io_uring_rsrc_register");
 #define LX_IORING_RSRC_REGISTER_SPARSE 1u
+#define LX_SPLICE_F_FD_IN_FIXED        0x80000000u
 #define LX_IORING_FILE_INDEX_ALLOC     (~0u)
 
 #define LX_IORING_SETUP_IOPOLL        0x0001u

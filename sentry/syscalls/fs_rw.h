@@ -12,3 +12,4 @@ long fs_rw_iter(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flags, 
 /* splice(2); off: an explicit position, moved on, or NULL. */
 long fs_splice(struct file *in, lx_loff_t *off_in, struct file *out, lx_loff_t *off_out, size_t len,
                uint32_t flags);
+long fs_tee(struct file *in, struct file *out, size_t len, uint32_t flags);

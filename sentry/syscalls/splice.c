@@ -93,6 +93,17 @@ long sys_splice(struct task *t, int fd_in, uaddr_t off_in, int fd_out, uaddr_t o
     return ret;
 }
 
+long fs_tee(struct file *in, struct file *out, size_t len, uint32_t flags)
+{
+    if (flags & ~SPLICE_FLAGS)
+        return -EINVAL;
+    if (!file_readable(in) || !file_writable(out))
+        return -EBADF;
+    if (!file_is_pipe(in) || !file_is_pipe(out))
+        return -EINVAL;
+    return pipe_splice_pipe(in, out, len, flags, /*tee=*/true);
+}
+
 long sys_tee(struct task *t, int fdin, int fdout, size_t len, uint32_t flags)
 {
     struct file *in, *out;
@@ -105,12 +116,7 @@ long sys_tee(struct task *t, int fdin, int fdout, size_t len, uint32_t flags)
     ret = lookup_two(t, fdin, fdout, &in, &out);
     if (ret < 0)
         return ret;
-    if (!file_readable(in) || !file_writable(out))
-        ret = -EBADF;
-    else if (!file_is_pipe(in) || !file_is_pipe(out))
-        ret = -EINVAL;
-    else
-        ret = pipe_splice_pipe(in, out, MIN(len, LX_MAX_RW_COUNT), flags, /*tee=*/true);
+    ret = fs_tee(in, out, MIN(len, LX_MAX_RW_COUNT), flags);
     file_put(in);
     file_put(out);
     return ret;

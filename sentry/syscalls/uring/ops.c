@@ -30,6 +30,7 @@ struct op {
     bool buf_index;  /* sqe.buf_index means something */
     bool file_index; /* sqe.splice_fd_in means something */
     bool select;     /* IOSQE_BUFFER_SELECT is known */
+    bool iopoll;     /* may be on a ring with SETUP_IOPOLL */
     bool (*short_is_failure)(const struct ureq *q, int32_t res);
 };
 
@@ -138,28 +139,47 @@ static long op_madvise(struct ureq *q)
     return sys_madvise(q->task, q->sqe.addr, q->sqe.len, (int)q->sqe.op_flags);
 }
 
-/* Positions of -1 are none. DEVIATION: no fixed file to splice from. */
+/* Where splice and tee take from. */
+static int splice_source(struct ureq *q, struct file **out)
+{
+    if (q->sqe.op_flags & LX_SPLICE_F_FD_IN_FIXED)
+        return uring_fixed_get(q->ring, (uint32_t)q->sqe.splice_fd_in, out);
+    return fdtable_lookup_get(curr()->files, q->sqe.splice_fd_in, out);
+}
+
+/* Positions of -1 are none. */
 static long op_splice(struct ureq *q)
 {
     lx_loff_t in_pos = (lx_loff_t)q->sqe.addr, out_pos = (lx_loff_t)q->sqe.off;
+    const uint32_t flags = q->sqe.op_flags & ~LX_SPLICE_F_FD_IN_FIXED;
     struct file *in;
-    long ret = fdtable_lookup_get(curr()->files, q->sqe.splice_fd_in, &in);
+    long ret = splice_source(q, &in);
 
     if (ret < 0)
         return ret;
-    ret = q->sqe.len == 0 ? 0
-                          : fs_splice(in, in_pos == -1 ? NULL : &in_pos, q->file,
-                                      out_pos == -1 ? NULL : &out_pos,
-                                      MIN(q->sqe.len, LX_MAX_RW_COUNT), q->sqe.op_flags);
+    ret = q->sqe.len == 0
+              ? 0
+              : fs_splice(in, in_pos == -1 ? NULL : &in_pos, q->file,
+                          out_pos == -1 ? NULL : &out_pos, MIN(q->sqe.len, LX_MAX_RW_COUNT), flags);
     file_put(in);
     return ret;
 }
 
 static long op_tee(struct ureq *q)
 {
+    struct file *in;
+    long ret;
+
     if (q->sqe.addr || q->sqe.off)
         return -EINVAL; /* pipes have no positions */
-    return sys_tee(q->task, q->sqe.splice_fd_in, FD, q->sqe.len, q->sqe.op_flags);
+    ret = splice_source(q, &in);
+    if (ret < 0)
+        return ret;
+    ret = q->sqe.len == 0 ? 0
+                          : fs_tee(in, q->file, MIN(q->sqe.len, LX_MAX_RW_COUNT),
+                                   q->sqe.op_flags & ~LX_SPLICE_F_FD_IN_FIXED);
+    file_put(in);
+    return ret;
 }
 
 /* ---- sockets -------------------------------------------------------------------------------- */
@@ -434,21 +454,25 @@ static long op_nop(struct ureq *q)
 #define OUT (WAKE_OUT | WAKE_WRNORM)
 
 static const struct op g_ops[LX_IORING_OP_LAST] = {
-    [LX_IORING_OP_NOP] = {.run = op_nop},
-    [LX_IORING_OP_READV] = {.run = op_readv, .file = NEEDS_FILE, .poll = IN, .ioprio = true},
-    [LX_IORING_OP_WRITEV] = {.run = op_writev, .file = NEEDS_FILE, .poll = OUT, .ioprio = true},
+    [LX_IORING_OP_NOP] = {.run = op_nop, .iopoll = true},
+    [LX_IORING_OP_READV] =
+        {.run = op_readv, .file = NEEDS_FILE, .poll = IN, .ioprio = true, .iopoll = true},
+    [LX_IORING_OP_WRITEV] =
+        {.run = op_writev, .file = NEEDS_FILE, .poll = OUT, .ioprio = true, .iopoll = true},
     [LX_IORING_OP_FSYNC] = {.run = op_fsync, .file = NEEDS_FILE},
     [LX_IORING_OP_READ_FIXED] = {.run = op_read,
                                  .file = NEEDS_FILE,
                                  .poll = IN,
                                  .ioprio = true,
                                  .buf_index = true,
+                                 .iopoll = true,
                                  .short_is_failure = is_short},
     [LX_IORING_OP_WRITE_FIXED] = {.run = op_write,
                                   .file = NEEDS_FILE,
                                   .poll = OUT,
                                   .ioprio = true,
                                   .buf_index = true,
+                                  .iopoll = true,
                                   .short_is_failure = is_short},
     [LX_IORING_OP_POLL_ADD] = {.run = uring_poll_run, .file = NEEDS_FILE},
     [LX_IORING_OP_POLL_REMOVE] = {.run = uring_poll_remove},
@@ -466,7 +490,7 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_FALLOCATE] = {.run = op_fallocate, .file = NEEDS_FILE},
     [LX_IORING_OP_OPENAT] = {.run = op_openat, .file_index = true},
     [LX_IORING_OP_CLOSE] = {.run = op_close, .file_index = true, .buf_index = true},
-    [LX_IORING_OP_FILES_UPDATE] = {.run = op_files_update},
+    [LX_IORING_OP_FILES_UPDATE] = {.run = op_files_update, .iopoll = true},
     [LX_IORING_OP_STATX] = {.run = op_statx},
     [LX_IORING_OP_READ] = {.run = op_read,
                            .file = NEEDS_FILE,
@@ -474,11 +498,13 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
                            .ioprio = true,
                            .buf_index = true,
                            .select = true,
+                           .iopoll = true,
                            .short_is_failure = is_short},
     [LX_IORING_OP_WRITE] = {.run = op_write,
                             .file = NEEDS_FILE,
                             .poll = OUT,
                             .ioprio = true,
+                            .iopoll = true,
                             .short_is_failure = is_short},
     [LX_IORING_OP_FADVISE] = {.run = op_fadvise, .file = NEEDS_FILE},
     [LX_IORING_OP_MADVISE] = {.run = op_madvise},
@@ -500,9 +526,13 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_SYMLINKAT] = {.run = op_symlinkat},
     [LX_IORING_OP_LINKAT] = {.run = op_linkat},
     [LX_IORING_OP_SOCKET] = {.run = op_socket, .file_index = true},
-    [LX_IORING_OP_PROVIDE_BUFFERS] = {.run = uring_provide_buffers, .buf_index = true},
-    [LX_IORING_OP_REMOVE_BUFFERS] = {.run = uring_remove_buffers, .buf_index = true},
-    [LX_IORING_OP_MSG_RING] = {.run = op_msg_ring, .file = NEEDS_FILE},
+    [LX_IORING_OP_PROVIDE_BUFFERS] = {.run = uring_provide_buffers,
+                                      .buf_index = true,
+                                      .iopoll = true},
+    [LX_IORING_OP_REMOVE_BUFFERS] = {.run = uring_remove_buffers,
+                                     .buf_index = true,
+                                     .iopoll = true},
+    [LX_IORING_OP_MSG_RING] = {.run = op_msg_ring, .file = NEEDS_FILE, .iopoll = true},
 };
 
 bool uring_op_supported(uint32_t op)
@@ -513,22 +543,14 @@ bool uring_op_supported(uint32_t op)
 int uring_op_take_file(struct ureq *q)
 {
     const struct lx_io_uring_sqe *s = &q->sqe;
-    struct uring *r = q->ring;
-    int ret = -EBADF;
 
     if (q->file ||
         !(g_ops[s->opcode].file == NEEDS_FILE ||
           (s->opcode == LX_IORING_OP_ASYNC_CANCEL && (s->op_flags & LX_IORING_ASYNC_CANCEL_FD))))
         return 0;
-    if (!(s->flags & LX_IOSQE_FIXED_FILE))
-        return fdtable_lookup_any_get(curr()->files, s->fd, &q->file);
-    mutex_lock(&r->submit);
-    if ((uint32_t)s->fd < r->file_count && r->files[s->fd]) {
-        q->file = file_get(r->files[s->fd]);
-        ret = 0;
-    }
-    mutex_unlock(&r->submit);
-    return ret;
+    if (s->flags & LX_IOSQE_FIXED_FILE)
+        return uring_fixed_get(q->ring, (uint32_t)s->fd, &q->file);
+    return fdtable_lookup_any_get(curr()->files, s->fd, &q->file);
 }
 
 static int take_personality(struct ureq *q)
@@ -586,6 +608,8 @@ int uring_op_prepare(struct ureq *q)
     if (!uring_op_supported(s->opcode) || (s->flags & 0x80u))
         return -EINVAL;
     op = &g_ops[s->opcode];
+    if ((q->ring->flags & LX_IORING_SETUP_IOPOLL) && !op->iopoll)
+        return -EINVAL;
     if ((s->flags & LX_IOSQE_BUFFER_SELECT) && !op->select)
         return -EOPNOTSUPP;
     if ((s->ioprio && !op->ioprio) || (s->buf_index && !op->buf_index) ||
@@ -602,6 +626,10 @@ long uring_op_run(struct ureq *q)
 {
     long (*fn)(struct ureq *) = g_ops[q->sqe.opcode].run;
 
+    /* Linux: a device can be polled for what goes past the page cache. */
+    if ((q->ring->flags & LX_IORING_SETUP_IOPOLL) && q->file && !uring_from_file(q->file) &&
+        !(q->file->flags & LX_O_DIRECT))
+        return -EOPNOTSUPP;
     if (!(q->sqe.flags & LX_IOSQE_BUFFER_SELECT) ||
         (fn == op_recv && (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)))
         return fn(q);

@@ -165,6 +165,19 @@ static int register_files2(struct uring *r, uaddr_t arg, uint32_t size)
     return ret;
 }
 
+int uring_fixed_get(struct uring *r, uint32_t slot, struct file **out)
+{
+    int ret = -EBADF;
+
+    mutex_lock(&r->submit);
+    if (slot < r->file_count && r->files[slot]) {
+        *out = file_get(r->files[slot]);
+        ret = 0;
+    }
+    mutex_unlock(&r->submit);
+    return ret;
+}
+
 static uint32_t free_slot_locked(const struct uring *r)
 {
     uint32_t i = 0;

@@ -321,7 +321,7 @@ static const struct file_ops g_uring_file_ops = {
     (LX_IORING_SETUP_CQSIZE | LX_IORING_SETUP_CLAMP | LX_IORING_SETUP_R_DISABLED |                 \
      LX_IORING_SETUP_SUBMIT_ALL | LX_IORING_SETUP_COOP_TASKRUN | LX_IORING_SETUP_TASKRUN_FLAG |    \
      LX_IORING_SETUP_SINGLE_ISSUER | LX_IORING_SETUP_DEFER_TASKRUN | LX_IORING_SETUP_SQPOLL |      \
-     LX_IORING_SETUP_SQ_AFF)
+     LX_IORING_SETUP_IOPOLL | LX_IORING_SETUP_SQ_AFF)
 
 static uint32_t power_of_two(uint32_t n)
 {
@@ -334,8 +334,8 @@ static int check_params(uint32_t entries, struct lx_io_uring_params *p)
         if (p->resv[i])
             return -EINVAL;
     }
-    /* DEVIATION: no polling of devices, no large entries: the answers of a kernel that does not know
-     * them. */
+    /* DEVIATION: no large entries: the answer of a kernel that does not know them. IOPOLL: there is nothing
+     * to poll for, a transfer is done at once. */
     if (p->flags & ~SETUP_FLAGS)
         return -EINVAL;
     if ((p->flags & LX_IORING_SETUP_SQPOLL) &&

@@ -226,6 +226,8 @@ void uring_groups_free(struct uring *r);
 bool uring_is_foreign(struct uring *r);
 
 /* register.c */
+/* The fixed file in the slot, +1. -EBADF. */
+int MUST_CHECK uring_fixed_get(struct uring *r, uint32_t slot, struct file **out);
 /* f into the slot index - 1, or into any free one (LX_IORING_FILE_INDEX_ALLOC): then the result is the slot,
  * else 0. -ENXIO, -EINVAL, -ENFILE. Takes f over, whatever comes out. f NULL: the slot is emptied, -EBADF
  * if it was. */

@@ -231,9 +231,36 @@ TEST(splice_at_positions)
     s = ring_sqe(&r, IORING_OP_TEE, p[1], NULL, 4, 5, 4);
     s->splice_fd_in = p[0];
     CHECK_EQ(ring_run(&r, 4), -EINVAL);
+    /* From a fixed file. */
+    CHECK_EQ(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_FILES, &fd, 1L), 0);
+    s = ring_sqe(&r, IORING_OP_SPLICE, p[1], NULL, 4, (uint64_t)-1, 5);
+    s->splice_off_in = 1;
+    s->splice_fd_in = 0;
+    s->splice_flags = SPLICE_F_FD_IN_FIXED;
+    CHECK_EQ(ring_run(&r, 5), 4);
+    CHECK_EQ(read(p[0], buf, 4), 4);
+    CHECK_STR(buf, "1234");
     close(fd);
     close(p[0]);
     close(p[1]);
+    ring_end(&r);
+}
+
+TEST(a_ring_that_polls_devices)
+{
+    char buf[8];
+    int fd;
+    RING(IORING_SETUP_IOPOLL);
+
+    test_tmpdir();
+    fd = open("f", O_RDWR | O_CREAT, 0600);
+    ring_sqe(&r, IORING_OP_NOP, -1, NULL, 0, 0, 1);
+    CHECK_EQ(ring_run(&r, 1), 0);
+    ring_sqe(&r, IORING_OP_READ, fd, buf, sizeof(buf), 0, 2);
+    CHECK_EQ(ring_run(&r, 2), -EOPNOTSUPP); /* without O_DIRECT */
+    ring_sqe(&r, IORING_OP_FSYNC, fd, NULL, 0, 0, 3);
+    CHECK_EQ(ring_run(&r, 3), -EINVAL);
+    close(fd);
     ring_end(&r);
 }
 
