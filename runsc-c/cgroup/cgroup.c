@@ -174,7 +174,7 @@ static int make_dirs(const char *mountpoint, const char *dir, const char *contro
     return ret;
 }
 
-static bool forgivable(int errnum)
+bool cgroup_forgivable(int errnum)
 {
     return errnum == EACCES || errnum == EPERM || errnum == EROFS || errnum == ENOENT;
 }
@@ -198,7 +198,7 @@ static int make_dir(struct cgroup *cg, struct cgroup_place *d, const struct cgro
 
     if (ret == 0)
         return 0;
-    if (!cg->rootless || !forgivable(-ret))
+    if (!cg->rootless || !cgroup_forgivable(-ret))
         return err_errno(e, -ret, "mkdir %s", d->path);
     free(d->path);
     d->path = NULL;
@@ -346,7 +346,7 @@ int cgroup_join(struct cgroup *cg, pid_t pid, struct err *e)
         const char *dir = cg->dirs[i].path;
         int ret = dir ? cgroup_write_int(dir, "cgroup.procs", pid) : 0;
 
-        if (ret < 0 && !(cg->rootless && forgivable(-ret)))
+        if (ret < 0 && !(cg->rootless && cgroup_forgivable(-ret)))
             return err_errno(e, -ret, "failed to write %d: write %s/cgroup.procs", pid, dir);
     }
     return 0;
@@ -414,7 +414,7 @@ int cgroup_delete(struct cgroup *cg, struct err *e)
         for (size_t i = 0; i < cg->count; i++) {
             int one = cg->dirs[i].path ? remove_tree(cg->dirs[i].path) : 0;
 
-            if (one < 0 && !(cg->rootless && forgivable(-one))) {
+            if (one < 0 && !(cg->rootless && cgroup_forgivable(-one))) {
                 failed = cg->dirs[i].path;
                 ret = one;
             }

@@ -35,6 +35,10 @@ void cgroup_hierarchies_free(struct cgroup_hierarchy *h, size_t count);
 /* Is name one of the comma-separated list's? */
 bool cgroup_has_controller(const char *list, const char *name);
 
+/* ---- cgroup.c ---- */
+/* What lack of permission looks like: a rootless container goes on without. */
+bool cgroup_forgivable(int errnum);
+
 /* ---- file.c: small files of a directory. Text functions give 0 or -errno. ---- */
 int cgroup_write(const char *dir, const char *file, const char *text);
 int cgroup_write_int(const char *dir, const char *file, int64_t value);

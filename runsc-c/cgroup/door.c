@@ -79,7 +79,7 @@ pid_t cgroup_door_clone(struct cgroup_door *d, uint64_t flags)
 int cgroup_door_enter(const struct cgroup_door *d)
 {
     for (size_t i = 0; d && d->usable && i < d->count; i++) {
-        if (write(d->tasks[i], "0", 1) < 0)
+        if (write(d->tasks[i], "0", 1) < 0 && !(d->cg->rootless && cgroup_forgivable(errno)))
             return -errno;
     }
     return 0;
