@@ -21,6 +21,9 @@ enum {
     STARVED_TICKS = 2,         /* before a move to a CPU with less to do */
     STARVED_TICKS_ROTATE = 25, /* before a move that only makes the sharing fair */
     SLEEPS_PER_TICK = 4,       /* starts and ends; more: the pair talks, it does not compute */
+    AWAKE_UNIT = 64,           /* awake averages count in these */
+    AWAKE_TICKS = 8,           /* what they are over, about */
+    CROWD = 2 * AWAKE_UNIT,    /* more pairs awake here than there on average: one goes there */
     HOLD_MIN = 4,
     HOLD_MAX = 256,
     BALANCER_STACK_SIZE = 64 * 1024,
@@ -31,6 +34,7 @@ atomic_uint g_placement_idle = 1; /* 1: the balancer sleeps without a deadline o
 
 struct cpu_load {
     unsigned pairs; /* that want to compute */
+    unsigned awake; /* that do not sleep at this moment */
     uint64_t ns;    /* CPU time our pairs got there during the tick */
 };
 
@@ -46,6 +50,7 @@ static struct {
     unsigned active;   /* pairs that did anything in the last tick */
     unsigned parted;
     struct cpu_load load[CPU_SETSIZE]; /* of the last tick */
+    unsigned awake[CPU_SETSIZE];       /* load.awake on average, in AWAKE_UNITs */
     cpu_set_t allowed;
     unsigned cpu_count;   /* of allowed; 1: nothing to balance */
     atomic_bool balancer; /* the thread exists; set under the lock */
@@ -122,6 +127,7 @@ static bool sample(struct placement *p, uint64_t wall_ns, struct cpu_load *load)
         p->backoff = HOLD_MIN;
     if (p->cpu >= 0 && p->cpu < CPU_SETSIZE) {
         load[p->cpu].pairs += wants;
+        load[p->cpu].awake += !(sleeps & 1);
         load[p->cpu].ns += used;
     }
     return true;
@@ -169,6 +175,37 @@ static bool should_move(const struct placement *p, const struct cpu_load *load, 
     return there == 0 && load[p->cpu].ns < wall_ns / 4 * 3;
 }
 
+/*
+ * Threads that sleep often and still do not get on, since many of them share a CPU beside one with
+ * little to do (barriers, thread pools): one of them for the CPU *out_to. Two that talk to each other
+ * are awake in turns, so they stay together. Caller holds g.lock.
+ */
+static struct placement *one_of_a_crowd(uint64_t wall_ns, int *out_to)
+{
+    struct placement *p, *best = NULL;
+
+    list_for_each_entry(p, &g.pairs, node) {
+        const unsigned sleeps = atomic_load(p->sleeps);
+
+        if (p->cpu < 0 || p->parted || p->hold || (sleeps & 1) || sleeps != p->last_sleeps ||
+            g.awake[p->cpu] < CROWD || g.load[p->cpu].ns < wall_ns / 4 * 3)
+            continue;
+        for (int to = 0; to < CPU_SETSIZE; to++) {
+            if (may_use(p, to) && g.awake[to] + CROWD <= g.awake[p->cpu] &&
+                (!best || g.awake[to] < g.awake[*out_to])) {
+                best = p;
+                *out_to = to;
+            }
+        }
+    }
+    if (best) {
+        /* Before the averages know. */
+        g.awake[best->cpu] -= AWAKE_UNIT;
+        g.awake[*out_to] += AWAKE_UNIT;
+    }
+    return best;
+}
+
 /* Caller holds g.lock. */
 static void end_parting(struct placement *p)
 {
@@ -205,6 +242,13 @@ static bool balance(uint64_t wall_ns)
             to = target;
         }
     }
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        const unsigned now = load[i].awake * AWAKE_UNIT;
+
+        g.awake[i] = (g.awake[i] * (AWAKE_TICKS - 1) + now) / AWAKE_TICKS;
+    }
+    if (!mover)
+        mover = one_of_a_crowd(wall_ns, &to);
     if (mover) {
         mover->cpu = to;
         mover->starved = 0;

@@ -19,7 +19,8 @@
  *  - a balancer thread moves a pair that wants to compute but does not get its CPU, be it because of
  *    other pairs or of foreign programs on the host. "Wants" is: in guest code or executing calls
  *    without sleeping; "does not get": less than three quarters of the wall time, over several
- * ticks. A pair that sleeps and wakes often is left alone: it is talking to a neighbour.
+ * ticks. A pair that sleeps and wakes often is left alone: it is talking to a neighbour; unless on
+ * average two pairs more are awake on its CPU than on another.
  *
  * The balancer ticks only while some pair is active, so an idle sandbox has no wake-ups. It needs
  * no cooperation from guest code. Lock: one leaf lock over the table of pairs.

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/base/placement.h"
@@ -20,14 +21,16 @@
 static cpu_set_t g_all;
 static atomic_uint g_runs;
 
-static pid_t partner(void)
+static pid_t partner(bool busy)
 {
     pid_t pid = fork();
 
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
-            pause();
+        for (;;) {
+            if (!busy)
+                pause();
+        }
     }
     assert_true(pid > 0);
     return pid;
@@ -105,7 +108,7 @@ static void pair_begin(struct pair *p, int at, bool new_program, bool asleep)
 {
     *p = (struct pair){.at = at, .new_program = new_program, .asleep = asleep};
     placement_init(&p->place);
-    p->partner = partner();
+    p->partner = partner(/*busy=*/false);
     assert_int_equal(pthread_barrier_init(&p->there, NULL, 2), 0);
     assert_int_equal(pthread_barrier_init(&p->done, NULL, 2), 0);
     assert_int_equal(pthread_create(&p->thread, NULL, pair_main, p), 0);
@@ -192,10 +195,64 @@ static void test_limits(void **state)
     pair_end(&a);
 }
 
+/* Pairs that compute and sleep for moments, many times in a tick, all on one CPU. */
+struct crowd_member {
+    struct placement place;
+    pid_t partner;
+    pthread_t thread;
+};
+static atomic_bool g_crowd_over;
+
+static void *crowd_main(void *arg)
+{
+    struct crowd_member *m = arg;
+    const struct timespec moment = {.tv_nsec = 200000};
+
+    bind_self(nth_cpu(0));
+    placement_attach(&m->place, m->partner, &g_runs);
+    while (!atomic_load(&g_crowd_over)) {
+        for (int i = 0; i < 3; i++) {
+            placement_note_sleep();
+            placement_note_sleep();
+        }
+        atomic_fetch_add(&g_runs, 2);
+        placement_running();
+        nanosleep(&moment, NULL);
+    }
+    placement_detach(&m->place);
+    return NULL;
+}
+
+static void test_a_crowd_spreads(void **state)
+{
+    enum { MEMBERS = 4 };
+    struct crowd_member members[MEMBERS];
+    const struct timespec moment = {.tv_nsec = 1000000};
+    bool moved = false;
+
+    (void)state;
+    need_cpus(2);
+    for (int i = 0; i < MEMBERS; i++) {
+        placement_init(&members[i].place);
+        members[i].partner = partner(/*busy=*/true);
+        assert_int_equal(pthread_create(&members[i].thread, NULL, crowd_main, &members[i]), 0);
+    }
+    while (!moved) { /* for ever, if they stay */
+        nanosleep(&moment, NULL);
+        for (int i = 0; i < MEMBERS; i++)
+            moved = moved || cpu_of(members[i].partner) == nth_cpu(1);
+    }
+    atomic_store(&g_crowd_over, true);
+    for (int i = 0; i < MEMBERS; i++) {
+        pthread_join(members[i].thread, NULL);
+        end(members[i].partner);
+    }
+}
+
 static void test_parted(void **state)
 {
     struct placement p;
-    pid_t pid = partner();
+    pid_t pid = partner(false);
 
     (void)state;
     need_cpus(2);
@@ -223,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_sleepers_do_not_count),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_parted),
+        cmocka_unit_test(test_a_crowd_spreads),
     };
 
     if (sched_getaffinity(0, sizeof(g_all), &g_all) < 0)
