@@ -292,3 +292,20 @@ void uring_return_buffer(struct ureq *q)
     }
     mutex_unlock(&r->submit);
 }
+
+long uring_with_picked_buffer(struct ureq *q, long (*fn)(struct ureq *q), uint32_t *flags)
+{
+    long ret = uring_pick_buffer(q);
+
+    *flags = 0;
+    if (ret < 0)
+        return ret;
+    ret = fn(q);
+    if (ret > 0) {
+        *flags = LX_IORING_CQE_F_BUFFER | (uint32_t)q->pick.id << LX_IORING_CQE_BUFFER_SHIFT;
+        q->pick.picked = false; /* the guest's */
+    } else {
+        uring_return_buffer(q);
+    }
+    return ret;
+}

@@ -12,13 +12,8 @@
 #include "gen/syscall_protos.h"
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/socket.h"
-#include "sentry/core/restart.h"
-#include "sentry/net/sock.h"
 #include "sentry/syscalls/fs_rw.h"
-#include "sentry/syscalls/socket_internal.h"
 #include "sentry/syscalls/uring/uring_internal.h"
-
-#define FD FD_OF_REQUEST
 
 enum file_use { NO_FILE, NEEDS_FILE };
 
@@ -48,33 +43,20 @@ static lx_loff_t *position(const struct ureq *q, lx_loff_t *pos)
     return *pos == -1 || !(q->file->kind & FILE_SEEKABLE) ? NULL : pos;
 }
 
-/* Where the bytes go: the buffer that was picked, or the request's own. */
-static uaddr_t buffer_addr(const struct ureq *q)
-{
-    return q->pick.picked ? q->pick.addr : q->sqe.addr;
-}
-
-static uint32_t buffer_len(const struct ureq *q)
-{
-    if (!q->pick.picked)
-        return q->sqe.len;
-    return q->sqe.len ? MIN(q->sqe.len, q->pick.len) : q->pick.len;
-}
-
 static long buffer_io(struct ureq *q, bool write)
 {
     lx_loff_t pos;
 
-    return fs_rw_buffer(FD, buffer_addr(q), buffer_len(q), position(q, &pos), (int)q->sqe.op_flags,
-                        write);
+    return fs_rw_buffer(FD_OF_REQUEST, uring_buffer_addr(q), uring_buffer_len(q), position(q, &pos),
+                        (int)q->sqe.op_flags, write);
 }
 
 static long vector_io(struct ureq *q, bool write)
 {
     lx_loff_t pos;
 
-    return fs_rw_vector(FD, q->sqe.addr, q->sqe.len, position(q, &pos), (int)q->sqe.op_flags,
-                        write);
+    return fs_rw_vector(FD_OF_REQUEST, q->sqe.addr, q->sqe.len, position(q, &pos),
+                        (int)q->sqe.op_flags, write);
 }
 
 static long op_read(struct ureq *q)
@@ -115,23 +97,26 @@ static long op_fsync(struct ureq *q)
 {
     if (q->sqe.addr || q->sqe.op_flags & ~LX_IORING_FSYNC_DATASYNC)
         return -EINVAL;
-    return q->sqe.op_flags ? sys_fdatasync(q->task, FD) : sys_fsync(q->task, FD);
+    return q->sqe.op_flags ? sys_fdatasync(q->task, FD_OF_REQUEST)
+                           : sys_fsync(q->task, FD_OF_REQUEST);
 }
 
 static long op_sync_file_range(struct ureq *q)
 {
-    return sys_sync_file_range(q->task, FD, (lx_loff_t)q->sqe.off, q->sqe.len, q->sqe.op_flags);
+    return sys_sync_file_range(q->task, FD_OF_REQUEST, (lx_loff_t)q->sqe.off, q->sqe.len,
+                               q->sqe.op_flags);
 }
 
 static long op_fallocate(struct ureq *q)
 {
-    return sys_fallocate(q->task, FD, (int)q->sqe.len, (lx_loff_t)q->sqe.off,
+    return sys_fallocate(q->task, FD_OF_REQUEST, (int)q->sqe.len, (lx_loff_t)q->sqe.off,
                          (lx_loff_t)q->sqe.addr);
 }
 
 static long op_fadvise(struct ureq *q)
 {
-    return sys_fadvise64(q->task, FD, (lx_loff_t)q->sqe.off, q->sqe.len, (int)q->sqe.op_flags);
+    return sys_fadvise64(q->task, FD_OF_REQUEST, (lx_loff_t)q->sqe.off, q->sqe.len,
+                         (int)q->sqe.op_flags);
 }
 
 static long op_madvise(struct ureq *q)
@@ -182,11 +167,11 @@ static long op_tee(struct ureq *q)
     return ret;
 }
 
-/* ---- sockets -------------------------------------------------------------------------------- */
+/* ---- paths and descriptors ------------------------------------------------------------------ */
 
 /* A descriptor that was just made becomes a fixed file, if the request asks for that. DEVIATION: other
  * threads may see the descriptor for a moment. */
-static long to_slot(struct ureq *q, long fd)
+long uring_to_slot(struct ureq *q, long fd)
 {
     struct file *f;
     long ret;
@@ -200,179 +185,17 @@ static long to_slot(struct ureq *q, long fd)
     return uring_slot_set_take(q->ring, (uint32_t)q->sqe.splice_fd_in, f);
 }
 
-static long op_accept(struct ureq *q)
-{
-    long ret;
-
-    if (q->sqe.len || (q->sqe.ioprio & ~LX_IORING_ACCEPT_MULTISHOT))
-        return -EINVAL;
-    if (q->sqe.splice_fd_in &&
-        ((q->sqe.op_flags & LX_O_CLOEXEC) ||
-         (q->sqe.ioprio && (uint32_t)q->sqe.splice_fd_in != LX_IORING_FILE_INDEX_ALLOC)))
-        return -EINVAL;
-    for (;;) {
-        ret = sys_accept4(q->task, FD, q->sqe.addr, q->sqe.off, (int)q->sqe.op_flags);
-        ret = to_slot(q, ret);
-        if (ret < 0 || !q->sqe.ioprio || atomic_load(&q->cancel))
-            return ret;
-        ureq_post_more(q, (int32_t)ret, 0);
-    }
-}
-
-static long op_connect(struct ureq *q)
-{
-    struct sock *sk;
-    long ret;
-
-    if (q->sqe.len || q->sqe.op_flags)
-        return -EINVAL;
-    ret = socket_from_file(q->file, &sk);
-    if (ret < 0)
-        return ret;
-    if (q->in_progress)
-        return file_poll(q->file) & (WAKE_OUT | WAKE_ERR | WAKE_HUP) ? sock_take_error(sk)
-                                                                     : -EAGAIN;
-    ret = sys_connect(q->task, FD, q->sqe.addr, (int)q->sqe.off);
-    if (ret == -EINPROGRESS && !uring_op_nonblock(q)) {
-        q->in_progress = true;
-        ret = -EAGAIN;
-    }
-    return ret;
-}
-
-static long op_sendmsg(struct ureq *q)
-{
-    return sys_sendmsg(q->task, FD, q->sqe.addr, q->sqe.op_flags);
-}
-
-static long op_recvmsg(struct ureq *q)
-{
-    const struct lx_iovec picked = {.base = q->pick.addr, .len = q->pick.len};
-
-    return socket_recvmsg(FD, q->sqe.addr, q->sqe.op_flags, q->pick.picked ? &picked : NULL);
-}
-
-/* MSG_WAITALL on a stream: what was not transferred yet waits for its turn. ret: this turn's result. */
-static long go_on(struct ureq *q, long ret)
-{
-    struct sock *sk;
-
-    if (ret > 0)
-        q->done += (uint32_t)ret;
-    if (ret > 0 && (q->sqe.op_flags & LX_MSG_WAITALL) && q->done < q->sqe.len &&
-        socket_from_file(q->file, &sk) == 0 && sk->type == LX_SOCK_STREAM) {
-        q->tries = 0;
-        return -EAGAIN;
-    }
-    return q->done && ret != -EAGAIN ? (long)q->done : ret;
-}
-
-static long op_send(struct ureq *q)
-{
-    return go_on(q, sys_sendto(q->task, FD, q->sqe.addr + q->done, q->sqe.len - q->done,
-                               q->sqe.op_flags, 0, 0));
-}
-
-static long recv_once(struct ureq *q)
-{
-    return sys_recvfrom(q->task, FD, buffer_addr(q), buffer_len(q), q->sqe.op_flags, 0, 0);
-}
-
-/* Runs fn with a buffer of the request's group. *flags: what the completion says of it. */
-static long with_picked_buffer(struct ureq *q, long (*fn)(struct ureq *q), uint32_t *flags)
-{
-    long ret = uring_pick_buffer(q);
-
-    *flags = 0;
-    if (ret < 0)
-        return ret;
-    ret = fn(q);
-    if (ret > 0) {
-        *flags = LX_IORING_CQE_F_BUFFER | (uint32_t)q->pick.id << LX_IORING_CQE_BUFFER_SHIFT;
-        q->pick.picked = false; /* the guest's */
-    } else {
-        uring_return_buffer(q);
-    }
-    return ret;
-}
-
-enum { MULTISHOT_AT_ONCE = 32 };
-
-/* Until there is nothing to read, no buffer, or an end. */
-static long recv_multishot(struct ureq *q)
-{
-    uint32_t flags;
-    long ret;
-
-    for (int i = 0; i < MULTISHOT_AT_ONCE; i++) {
-        ret = with_picked_buffer(q, recv_once, &flags);
-        if (ret <= 0)
-            return ret;
-        if (atomic_load(&q->cancel)) {
-            q->cqe_flags = flags;
-            return ret;
-        }
-        ureq_post_more(q, (int32_t)ret, flags);
-        q->tries = 0;
-    }
-    return -EAGAIN; /* others' turn; it is ready and goes on at once */
-}
-
-static long op_recv(struct ureq *q)
-{
-    if (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)
-        return recv_multishot(q);
-    if (q->pick.picked)
-        return recv_once(q);
-    return go_on(q, sys_recvfrom(q->task, FD, q->sqe.addr + q->done, q->sqe.len - q->done,
-                                 q->sqe.op_flags, 0, 0));
-}
-
-/* DEVIATION: IORING_MSG_SEND_FD and flags are not known. */
-static long op_msg_ring(struct ureq *q)
-{
-    struct uring *target = uring_from_file(q->file);
-
-    if (!target)
-        return -EBADFD;
-    if (q->sqe.addr || q->sqe.op_flags)
-        return -EINVAL;
-    mutex_lock(&target->lock);
-    uring_post_locked(target, q->sqe.off, (int32_t)q->sqe.len, 0);
-    mutex_unlock(&target->lock);
-    uring_signal(target, /*inline_post=*/false);
-    return 0;
-}
-
-static long op_shutdown(struct ureq *q)
-{
-    if (q->sqe.off || q->sqe.addr || q->sqe.op_flags)
-        return -EINVAL;
-    return sys_shutdown(q->task, FD, (int)q->sqe.len);
-}
-
-static long op_socket(struct ureq *q)
-{
-    if (q->sqe.addr || q->sqe.op_flags)
-        return -EINVAL;
-    if (q->sqe.splice_fd_in && (q->sqe.off & LX_O_CLOEXEC))
-        return -EINVAL;
-    return to_slot(q, sys_socket(q->task, q->sqe.fd, (int)q->sqe.off, (int)q->sqe.len));
-}
-
-/* ---- paths and descriptors ------------------------------------------------------------------ */
-
 static long op_openat(struct ureq *q)
 {
     if (q->sqe.splice_fd_in && (q->sqe.op_flags & LX_O_CLOEXEC))
         return -EINVAL;
-    return to_slot(q,
-                   sys_openat(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.op_flags, q->sqe.len));
+    return uring_to_slot(
+        q, sys_openat(q->task, q->sqe.fd, q->sqe.addr, (int)q->sqe.op_flags, q->sqe.len));
 }
 
 static long op_openat2(struct ureq *q)
 {
-    return to_slot(q, sys_openat2(q->task, q->sqe.fd, q->sqe.addr, q->sqe.off, q->sqe.len));
+    return uring_to_slot(q, sys_openat2(q->task, q->sqe.fd, q->sqe.addr, q->sqe.off, q->sqe.len));
 }
 
 static long op_close(struct ureq *q)
@@ -477,16 +300,16 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_POLL_ADD] = {.run = uring_poll_run, .file = NEEDS_FILE},
     [LX_IORING_OP_POLL_REMOVE] = {.run = uring_poll_remove},
     [LX_IORING_OP_SYNC_FILE_RANGE] = {.run = op_sync_file_range, .file = NEEDS_FILE},
-    [LX_IORING_OP_SENDMSG] = {.run = op_sendmsg, .file = NEEDS_FILE, .poll = OUT},
+    [LX_IORING_OP_SENDMSG] = {.run = uring_sendmsg, .file = NEEDS_FILE, .poll = OUT},
     [LX_IORING_OP_RECVMSG] =
-        {.run = op_recvmsg, .file = NEEDS_FILE, .poll = IN, .buf_index = true, .select = true},
+        {.run = uring_recvmsg, .file = NEEDS_FILE, .poll = IN, .buf_index = true, .select = true},
     [LX_IORING_OP_TIMEOUT] = {.run = uring_timeout_run},
     [LX_IORING_OP_TIMEOUT_REMOVE] = {.run = uring_timeout_remove},
     [LX_IORING_OP_ACCEPT] =
-        {.run = op_accept, .file = NEEDS_FILE, .poll = IN, .ioprio = true, .file_index = true},
+        {.run = uring_accept, .file = NEEDS_FILE, .poll = IN, .ioprio = true, .file_index = true},
     [LX_IORING_OP_ASYNC_CANCEL] = {.run = uring_async_cancel},
     [LX_IORING_OP_LINK_TIMEOUT] = {.run = uring_timeout_run},
-    [LX_IORING_OP_CONNECT] = {.run = op_connect, .file = NEEDS_FILE, .poll = OUT},
+    [LX_IORING_OP_CONNECT] = {.run = uring_connect, .file = NEEDS_FILE, .poll = OUT},
     [LX_IORING_OP_FALLOCATE] = {.run = op_fallocate, .file = NEEDS_FILE},
     [LX_IORING_OP_OPENAT] = {.run = op_openat, .file_index = true},
     [LX_IORING_OP_CLOSE] = {.run = op_close, .file_index = true, .buf_index = true},
@@ -508,8 +331,8 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
                             .short_is_failure = is_short},
     [LX_IORING_OP_FADVISE] = {.run = op_fadvise, .file = NEEDS_FILE},
     [LX_IORING_OP_MADVISE] = {.run = op_madvise},
-    [LX_IORING_OP_SEND] = {.run = op_send, .file = NEEDS_FILE, .poll = OUT, .ioprio = true},
-    [LX_IORING_OP_RECV] = {.run = op_recv,
+    [LX_IORING_OP_SEND] = {.run = uring_send, .file = NEEDS_FILE, .poll = OUT, .ioprio = true},
+    [LX_IORING_OP_RECV] = {.run = uring_recv,
                            .file = NEEDS_FILE,
                            .poll = IN,
                            .ioprio = true,
@@ -519,20 +342,20 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_EPOLL_CTL] = {.run = op_epoll_ctl},
     [LX_IORING_OP_SPLICE] = {.run = op_splice, .file = NEEDS_FILE, .file_index = true},
     [LX_IORING_OP_TEE] = {.run = op_tee, .file = NEEDS_FILE, .file_index = true},
-    [LX_IORING_OP_SHUTDOWN] = {.run = op_shutdown, .file = NEEDS_FILE},
+    [LX_IORING_OP_SHUTDOWN] = {.run = uring_shutdown, .file = NEEDS_FILE},
     [LX_IORING_OP_RENAMEAT] = {.run = op_renameat},
     [LX_IORING_OP_UNLINKAT] = {.run = op_unlinkat},
     [LX_IORING_OP_MKDIRAT] = {.run = op_mkdirat},
     [LX_IORING_OP_SYMLINKAT] = {.run = op_symlinkat},
     [LX_IORING_OP_LINKAT] = {.run = op_linkat},
-    [LX_IORING_OP_SOCKET] = {.run = op_socket, .file_index = true},
+    [LX_IORING_OP_SOCKET] = {.run = uring_socket, .file_index = true},
     [LX_IORING_OP_PROVIDE_BUFFERS] = {.run = uring_provide_buffers,
                                       .buf_index = true,
                                       .iopoll = true},
     [LX_IORING_OP_REMOVE_BUFFERS] = {.run = uring_remove_buffers,
                                      .buf_index = true,
                                      .iopoll = true},
-    [LX_IORING_OP_MSG_RING] = {.run = op_msg_ring, .file = NEEDS_FILE, .iopoll = true},
+    [LX_IORING_OP_MSG_RING] = {.run = uring_msg_ring, .file = NEEDS_FILE, .iopoll = true},
 };
 
 bool uring_op_supported(uint32_t op)
@@ -631,9 +454,9 @@ long uring_op_run(struct ureq *q)
         !(q->file->flags & LX_O_DIRECT))
         return -EOPNOTSUPP;
     if (!(q->sqe.flags & LX_IOSQE_BUFFER_SELECT) ||
-        (fn == op_recv && (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)))
+        (fn == uring_recv && (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)))
         return fn(q);
-    return with_picked_buffer(q, fn, &q->cqe_flags);
+    return uring_with_picked_buffer(q, fn, &q->cqe_flags);
 }
 
 uint32_t uring_op_poll_mask(const struct ureq *q)

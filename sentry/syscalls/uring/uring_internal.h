@@ -199,6 +199,20 @@ uint32_t uring_op_poll_mask(const struct ureq *q); /* 0: cannot be waited for */
 bool uring_op_nonblock(const struct ureq *q);      /* EAGAIN is the guest's answer */
 bool uring_op_breaks_link(const struct ureq *q, int32_t res);
 
+/* A descriptor that was just made becomes a fixed file, if the request asks for that: the result then. */
+long uring_to_slot(struct ureq *q, long fd);
+
+/* ops_net.c: operations on sockets and rings */
+long uring_accept(struct ureq *q);
+long uring_connect(struct ureq *q);
+long uring_sendmsg(struct ureq *q);
+long uring_recvmsg(struct ureq *q);
+long uring_send(struct ureq *q);
+long uring_recv(struct ureq *q);
+long uring_msg_ring(struct ureq *q);
+long uring_shutdown(struct ureq *q);
+long uring_socket(struct ureq *q);
+
 /* timeout.c: operations that act on time and on other requests */
 long uring_timeout_run(struct ureq *q);
 int uring_timeout_prepare(struct ureq *q);
@@ -221,6 +235,20 @@ int MUST_CHECK uring_pick_buffer(struct ureq *q);
 /* Nothing came into it: the group has it again, if it can. */
 void uring_return_buffer(struct ureq *q);
 void uring_groups_free(struct uring *r);
+/* Runs fn with a buffer of the request's group. *flags: what the completion says of it. */
+long uring_with_picked_buffer(struct ureq *q, long (*fn)(struct ureq *q), uint32_t *flags);
+/* Where the bytes go: the buffer that was picked, or the request's own. */
+static inline uaddr_t uring_buffer_addr(const struct ureq *q)
+{
+    return q->pick.picked ? q->pick.addr : q->sqe.addr;
+}
+
+static inline uint32_t uring_buffer_len(const struct ureq *q)
+{
+    if (!q->pick.picked)
+        return q->sqe.len;
+    return q->sqe.len ? MIN(q->sqe.len, q->pick.len) : q->pick.len;
+}
 
 /* Is the ring somebody else's alone (SINGLE_ISSUER)? */
 bool uring_is_foreign(struct uring *r);

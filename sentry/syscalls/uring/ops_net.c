@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations on sockets and, for MSG_RING, on other rings; see ops.c. */
+#include <errno.h>
+
+#include "gen/syscall_protos.h"
+#include "sentry/abi/fcntl.h"
+#include "sentry/abi/socket.h"
+#include "sentry/net/sock.h"
+#include "sentry/syscalls/socket_internal.h"
+#include "sentry/syscalls/uring/uring_internal.h"
+
+long uring_accept(struct ureq *q)
+{
+    long ret;
+
+    if (q->sqe.len || (q->sqe.ioprio & ~LX_IORING_ACCEPT_MULTISHOT))
+        return -EINVAL;
+    if (q->sqe.splice_fd_in &&
+        ((q->sqe.op_flags & LX_O_CLOEXEC) ||
+         (q->sqe.ioprio && (uint32_t)q->sqe.splice_fd_in != LX_IORING_FILE_INDEX_ALLOC)))
+        return -EINVAL;
+    for (;;) {
+        ret = sys_accept4(q->task, FD_OF_REQUEST, q->sqe.addr, q->sqe.off, (int)q->sqe.op_flags);
+        ret = uring_to_slot(q, ret);
+        if (ret < 0 || !q->sqe.ioprio || atomic_load(&q->cancel))
+            return ret;
+        ureq_post_more(q, (int32_t)ret, 0);
+    }
+}
+
+long uring_connect(struct ureq *q)
+{
+    struct sock *sk;
+    long ret;
+
+    if (q->sqe.len || q->sqe.op_flags)
+        return -EINVAL;
+    ret = socket_from_file(q->file, &sk);
+    if (ret < 0)
+        return ret;
+    if (q->in_progress)
+        return file_poll(q->file) & (WAKE_OUT | WAKE_ERR | WAKE_HUP) ? sock_take_error(sk)
+                                                                     : -EAGAIN;
+    ret = sys_connect(q->task, FD_OF_REQUEST, q->sqe.addr, (int)q->sqe.off);
+    if (ret == -EINPROGRESS && !uring_op_nonblock(q)) {
+        q->in_progress = true;
+        ret = -EAGAIN;
+    }
+    return ret;
+}
+
+long uring_sendmsg(struct ureq *q)
+{
+    return sys_sendmsg(q->task, FD_OF_REQUEST, q->sqe.addr, q->sqe.op_flags);
+}
+
+long uring_recvmsg(struct ureq *q)
+{
+    const struct lx_iovec picked = {.base = q->pick.addr, .len = q->pick.len};
+
+    return socket_recvmsg(FD_OF_REQUEST, q->sqe.addr, q->sqe.op_flags,
+                          q->pick.picked ? &picked : NULL);
+}
+
+/* MSG_WAITALL on a stream: what was not transferred yet waits for its turn. ret: this turn's result. */
+static long go_on(struct ureq *q, long ret)
+{
+    struct sock *sk;
+
+    if (ret > 0)
+        q->done += (uint32_t)ret;
+    if (ret > 0 && (q->sqe.op_flags & LX_MSG_WAITALL) && q->done < q->sqe.len &&
+        socket_from_file(q->file, &sk) == 0 && sk->type == LX_SOCK_STREAM) {
+        q->tries = 0;
+        return -EAGAIN;
+    }
+    return q->done && ret != -EAGAIN ? (long)q->done : ret;
+}
+
+long uring_send(struct ureq *q)
+{
+    return go_on(q, sys_sendto(q->task, FD_OF_REQUEST, q->sqe.addr + q->done, q->sqe.len - q->done,
+                               q->sqe.op_flags, 0, 0));
+}
+
+static long recv_once(struct ureq *q)
+{
+    return sys_recvfrom(q->task, FD_OF_REQUEST, uring_buffer_addr(q), uring_buffer_len(q),
+                        q->sqe.op_flags, 0, 0);
+}
+
+enum { MULTISHOT_AT_ONCE = 32 };
+
+/* Until there is nothing to read, no buffer, or an end. */
+static long recv_multishot(struct ureq *q)
+{
+    uint32_t flags;
+    long ret;
+
+    for (int i = 0; i < MULTISHOT_AT_ONCE; i++) {
+        ret = uring_with_picked_buffer(q, recv_once, &flags);
+        if (ret <= 0)
+            return ret;
+        if (atomic_load(&q->cancel)) {
+            q->cqe_flags = flags;
+            return ret;
+        }
+        ureq_post_more(q, (int32_t)ret, flags);
+        q->tries = 0;
+    }
+    return -EAGAIN; /* others' turn; it is ready and goes on at once */
+}
+
+long uring_recv(struct ureq *q)
+{
+    if (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)
+        return recv_multishot(q);
+    if (q->pick.picked)
+        return recv_once(q);
+    return go_on(q, sys_recvfrom(q->task, FD_OF_REQUEST, q->sqe.addr + q->done,
+                                 q->sqe.len - q->done, q->sqe.op_flags, 0, 0));
+}
+
+/* DEVIATION: IORING_MSG_SEND_FD and flags are not known. */
+long uring_msg_ring(struct ureq *q)
+{
+    struct uring *target = uring_from_file(q->file);
+
+    if (!target)
+        return -EBADFD;
+    if (q->sqe.addr || q->sqe.op_flags)
+        return -EINVAL;
+    mutex_lock(&target->lock);
+    uring_post_locked(target, q->sqe.off, (int32_t)q->sqe.len, 0);
+    mutex_unlock(&target->lock);
+    uring_signal(target, /*inline_post=*/false);
+    return 0;
+}
+
+long uring_shutdown(struct ureq *q)
+{
+    if (q->sqe.off || q->sqe.addr || q->sqe.op_flags)
+        return -EINVAL;
+    return sys_shutdown(q->task, FD_OF_REQUEST, (int)q->sqe.len);
+}
+
+long uring_socket(struct ureq *q)
+{
+    if (q->sqe.addr || q->sqe.op_flags)
+        return -EINVAL;
+    if (q->sqe.splice_fd_in && (q->sqe.off & LX_O_CLOEXEC))
+        return -EINVAL;
+    return uring_to_slot(q, sys_socket(q->task, q->sqe.fd, (int)q->sqe.off, (int)q->sqe.len));
+}
