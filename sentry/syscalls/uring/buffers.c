@@ -79,18 +79,24 @@ static bool ring_is_there(uaddr_t addr, size_t size)
     return true;
 }
 
+/* DEVIATION: no ring that the kernel allocates, none that is used up bit by bit. */
+static int reg_in(struct lx_io_uring_buf_reg *reg, uaddr_t arg, uint32_t count)
+{
+    if (count != 1)
+        return -EINVAL;
+    if (copy_in(reg, arg, sizeof(*reg)) < 0)
+        return -EFAULT;
+    return reg->resv[0] | reg->resv[1] | reg->resv[2] || reg->flags ? -EINVAL : 0;
+}
+
 int uring_register_pbuf_ring(struct uring *r, uaddr_t arg, uint32_t count)
 {
     struct lx_io_uring_buf_reg reg;
     struct uring_group *g;
-    int ret = 0;
+    int ret = reg_in(&reg, arg, count);
 
-    if (count != 1)
-        return -EINVAL;
-    if (get_user(&reg, arg) < 0)
-        return -EFAULT;
-    if (reg.resv[0] | reg.resv[1] | reg.resv[2] || reg.flags)
-        return -EINVAL; /* DEVIATION: no ring that the kernel allocates, none that is used up bit by bit */
+    if (ret < 0)
+        return ret;
     if (!reg.ring_entries || (reg.ring_entries & (reg.ring_entries - 1)) ||
         reg.ring_entries > RING_ENTRIES_MAX)
         return -EINVAL;
@@ -119,14 +125,10 @@ int uring_unregister_pbuf_ring(struct uring *r, uaddr_t arg, uint32_t count)
 {
     struct lx_io_uring_buf_reg reg;
     struct uring_group *g;
-    int ret = 0;
+    int ret = reg_in(&reg, arg, count);
 
-    if (count != 1)
-        return -EINVAL;
-    if (get_user(&reg, arg) < 0)
-        return -EFAULT;
-    if (reg.resv[0] | reg.resv[1] | reg.resv[2] || reg.flags)
-        return -EINVAL;
+    if (ret < 0)
+        return ret;
     mutex_lock(&r->submit);
     g = find_group_locked(r, reg.bgid);
     if (!g)
