@@ -16,14 +16,22 @@
  *   before g_lane_published   r11 is the number, rcx the address: the call has not happened
  *   before g_lane_closed      the request is in the slot: not happened if it is there still
  *   g_lane_closed, g_lane_jump    r11 is the number, rcx the address, at g_lane_jump two bytes before it
+ *   from g_lane_any on        rax is the number, rcx the address
+ *   g_lane_answered           rax is the result
+ *
+ * Sites that make calls of any number (syscall(3), Go) come in at g_lane_any, which finds the answers that other
+ * entries have in themselves (site_code.c).
  */
 #include "platform/seccomp/layout.h"
 
     .section .rodata.stub, "a"
     .balign 16
-    .globl g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump, g_lane_code_end
-    .hidden g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump, g_lane_code_end
+    .globl g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump
+    .globl g_lane_any, g_lane_answered, g_lane_indices, g_lane_code_end
+    .hidden g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump
+    .hidden g_lane_any, g_lane_answered, g_lane_indices, g_lane_code_end
 g_lane_code:
+.Lcode:                                  /* a local name needs no relocation */
     movl %eax, %r11d
 g_lane_number:
     cmpl $LANE_MAGIC, %gs:SLOT_MAGIC
@@ -61,6 +69,25 @@ g_lane_closed:
     subq $2, %rcx
 g_lane_jump:
     jmp *%rcx
+
+    .balign 16
+g_lane_any:
+    cmpl $LANE_MAGIC, %gs:SLOT_MAGIC
+    jne .Lcode
+    cmpq $ANSWER_NUMBERS, %rax          /* a number with more in its upper half asks */
+    jae .Lcode
+    leaq .Lindices(%rip), %r11
+    movzbl (%r11,%rax), %r11d
+    movq %gs:SLOT_ANSWERS(,%r11,8), %r11
+    testq %r11, %r11
+    jns .Lcode
+    notq %r11
+    movq %r11, %rax
+g_lane_answered:
+    jmp *%rcx
+.Lindices:
+g_lane_indices:                         /* filled in by sites.c */
+    .fill ANSWER_NUMBERS, 1, ANSWER_NONE
 g_lane_code_end:
 
     .section .note.GNU-stack, "", @progbits

@@ -82,7 +82,9 @@
 #define LANE_REQUEST 2 /* the stub looks for the result */
 #define LANE_SLEEP   4 /* the stub rings for it */
 
-#define ANSWER_COUNT 8
+#define ANSWER_COUNT   8
+#define ANSWER_NONE    7   /* is never told */
+#define ANSWER_NUMBERS 187 /* calls with greater numbers have none */
 
 /* What a space has for its changed call sites ("room"): a page of lane code, then one of entries. */
 #define ROOM_ENTRIES_OFF 0x1000

@@ -312,7 +312,8 @@ int MUST_CHECK seccomp_sites_clone_locked(struct platform_space *to, struct plat
 void seccomp_sites_free(struct platform_space *s);
 /* The part of platform.code that every room shows first. */
 extern const uint8_t g_lane_code[], g_lane_number[], g_lane_published[], g_lane_bell[],
-    g_lane_closed[], g_lane_jump[], g_lane_code_end[];
+    g_lane_closed[], g_lane_jump[], g_lane_any[], g_lane_answered[], g_lane_indices[],
+    g_lane_code_end[];
 
 /* --- settle.c --- */
 

@@ -75,6 +75,10 @@ static void settle_lane(struct platform_ctx *c, uaddr_t at, struct lx_regs *r)
     uint64_t ip = 0, result;
     uint32_t nr;
 
+    if (at >= lane_at(g_lane_any)) { /* none of it has to do with the slot's state */
+        r->rip = r->rcx - (at == lane_at(g_lane_answered) ? 0 : SITE_SYSCALL_SIZE);
+        return;
+    }
     if (at < lane_at(g_lane_published) || at >= lane_at(g_lane_closed)) {
         if (at >= lane_at(g_lane_number))
             r->rax = (uint32_t)r->r11;

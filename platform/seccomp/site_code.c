@@ -183,7 +183,7 @@ int site_answer_index(uint32_t nr)
     static const uint16_t numbers[] = {39,  186, 102,
                                        104, 107, 108}; /* getpid, gettid, get[e][ug]id */
 
-    static_assert(ARRAY_COUNT(numbers) <= ANSWER_COUNT, "room in the slot");
+    static_assert(ARRAY_COUNT(numbers) <= ANSWER_NONE && ANSWER_NONE < ANSWER_COUNT, "in the slot");
     for (unsigned i = 0; i < ARRAY_COUNT(numbers); i++) {
         if (numbers[i] == nr)
             return (int)i;

@@ -112,6 +112,7 @@ static void page_put(struct platform *p, uint32_t page)
 int seccomp_sites_init(struct platform *p)
 {
     int ret = slots_init(&p->code, "stub-code", STUB_PAGE);
+    uint8_t *code;
 
     if (ret < 0)
         return ret;
@@ -120,7 +121,13 @@ int seccomp_sites_init(struct platform *p)
         return -ENOMEM;
     mutex_init(&p->pages->lock, RANK_LEAF);
     p->pages->lane = page_new(p);
-    memcpy(page_memory(p, p->pages->lane), g_lane_code, (size_t)(g_lane_code_end - g_lane_code));
+    code = page_memory(p, p->pages->lane);
+    memcpy(code, g_lane_code, (size_t)(g_lane_code_end - g_lane_code));
+    for (uint32_t nr = 0; nr < ANSWER_NUMBERS; nr++) {
+        int answer = site_answer_index(nr);
+
+        code[g_lane_indices - g_lane_code + nr] = (uint8_t)(answer < 0 ? ANSWER_NONE : answer);
+    }
     return 0;
 }
 
@@ -445,7 +452,7 @@ static int get_entry_locked(struct platform_space *s, const struct platform_site
         if (ret < 0)
             break;
         entry.at = *out_entry = r->addr + ROOM_ENTRIES_OFF + at;
-        entry.lane = r->addr;
+        entry.lane = r->addr + (form->sets_nr ? 0 : (uaddr_t)(g_lane_any - g_lane_code));
         ret = -ENOSPC; /* another room may be near enough */
         if (site_write_entry((uint8_t *)page_memory(s->platform, r->entries) + at, &entry)) {
             st->all[k * ENTRY_COUNT + r->count++] = new;

@@ -168,6 +168,47 @@ TEST(arguments_arrive)
     }
 }
 
+static long any(long nr)
+{
+    return call3(site_any, nr, 0, 0);
+}
+
+/* One place for calls of any number: identities among others. */
+TEST(any_number)
+{
+    pid_t pid;
+
+    for (int i = 0; i < HOT; i++) {
+        REQUIRE(any(SYS_getpid) == getpid());
+        REQUIRE(any(SYS_gettid) == gettid());
+        REQUIRE(any(SYS_getppid) == getppid());
+        REQUIRE(any(SYS_getuid) == (long)getuid());
+        REQUIRE(any(SYS_getegid) == (long)getegid());
+        REQUIRE(any(187) == -EAGAIN || any(187) == -EINVAL || any(187) == -EBADF); /* readahead */
+        REQUIRE(any(1ul << 31 | SYS_getpid) == -ENOSYS);
+        REQUIRE(any(5000) == -ENOSYS);
+        /* Only the lower half counts. */
+        REQUIRE(any((long)(1ul << 40 | SYS_getpid)) == getpid());
+    }
+    pid = fork();
+    if (pid == 0) {
+        struct regs r = {1, SYS_getpid, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
+
+        if (any(SYS_getpid) != getpid() || any(SYS_getppid) != getppid())
+            _exit(1);
+        if (setresuid(1234, 1235, 1236) == 0 &&
+            (any(SYS_getuid) != 1234 || any(SYS_geteuid) != 1235))
+            _exit(2);
+        call(site_any, &r);
+        /* What the form itself moves, and nothing else. */
+        if (r.rax != (uint64_t)getpid() || r.rbx != 8 || r.rbp != 9 || r.r12 != 10 || r.r13 != 11 ||
+            r.r14 != 12 || r.r15 != 13)
+            _exit(3);
+        _exit(0);
+    }
+    CHECK_EQ(wait_code(pid), 0);
+}
+
 TEST(moves_before_the_call)
 {
     int p[2];
@@ -296,6 +337,7 @@ TEST(signals_see_the_program)
     for (int i = 0; g_hits < 300 && i < 20000000; i++) {
         struct regs r = {1, (uint64_t)-7, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}, was = r;
 
+        bad += any(SYS_getpid) != (long)g_test_main_pid;
         call(i & 1 ? site_fcntl : site_mov, &r);
         bad += (long)r.rax != (i & 1 ? -EBADF : (long)g_test_main_pid);
         r.rax = was.rax;
