@@ -235,7 +235,7 @@ static uint32_t alu(uint16_t code, uint32_t a, uint32_t v)
     case BPF_XOR_:
         return a ^ v;
     default:
-        return (uint32_t) - (int32_t)a;
+        return 0u - a;
     }
 }
 
