@@ -42,7 +42,16 @@ python_file() { # RUNTIME BINARY FILE
     while [ "$3" = test_exec ] && [ "$(sh -c 'echo $$')" -lt 10000 ]; do :; done
     suite_file "$1" "$3" script -qec "/usr/bin/python3 tests/$3.py 2>>$work/stderr" /dev/null
     [ ! -d /sys/fs/cgroup/freezer/frozen ] || thaw # test_delete's, where nothing frozen can be killed
-    rmdir /sys/fs/cgroup/*/test-tmp* 2>/dev/null # of containers that a test that fails leaves to nobody: its state directory is gone
+    end_left
+}
+# A test that fails leaves its containers to nobody: their state directory is gone, only their control groups still name them.
+end_left() {
+    for _ in $(seq 200); do
+        ls -d /sys/fs/cgroup/*/test-tmp* >/dev/null 2>&1 || return
+        cat /sys/fs/cgroup/*/test-tmp*/cgroup.procs 2>/dev/null | sort -u | xargs -r kill -KILL 2>/dev/null
+        rmdir /sys/fs/cgroup/*/test-tmp* 2>/dev/null
+        sleep 0.05
+    done
 }
 thaw() {
     echo THAWED >/sys/fs/cgroup/freezer/frozen/freezer.state
