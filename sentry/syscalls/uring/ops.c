@@ -12,6 +12,7 @@
 #include "gen/syscall_protos.h"
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/socket.h"
+#include "sentry/core/cred.h"
 #include "sentry/syscalls/fs_rw.h"
 #include "sentry/syscalls/uring/uring_internal.h"
 
@@ -399,12 +400,41 @@ static int prepare_recv(const struct lx_io_uring_sqe *s)
                : 0;
 }
 
+/* Reads and writes have an I/O priority there (ioprio_set(2)): a class in the upper bits. */
+static int check_ioprio(uint16_t ioprio)
+{
+    enum { CLASS_NONE, CLASS_RT, CLASS_BE, CLASS_IDLE };
+
+    switch (ioprio >> 13) {
+    case CLASS_NONE:
+        return ioprio ? -EINVAL : 0;
+    case CLASS_RT:
+        return cred_capable(curr()->cred, LX_CAP_SYS_NICE) ||
+                       cred_capable(curr()->cred, LX_CAP_SYS_ADMIN)
+                   ? 0
+                   : -EPERM;
+    case CLASS_BE:
+    case CLASS_IDLE:
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
 static int prepare_special(struct ureq *q)
 {
     switch (q->sqe.opcode) {
+    case LX_IORING_OP_READV:
+    case LX_IORING_OP_WRITEV:
+    case LX_IORING_OP_READ:
+    case LX_IORING_OP_WRITE:
+        return check_ioprio(q->sqe.ioprio);
     case LX_IORING_OP_READ_FIXED:
-    case LX_IORING_OP_WRITE_FIXED:
-        return check_fixed_buffer(q);
+    case LX_IORING_OP_WRITE_FIXED: {
+        int ret = check_ioprio(q->sqe.ioprio);
+
+        return ret < 0 ? ret : check_fixed_buffer(q);
+    }
     case LX_IORING_OP_TIMEOUT:
     case LX_IORING_OP_LINK_TIMEOUT:
         return uring_timeout_prepare(q);

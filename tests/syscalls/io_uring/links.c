@@ -82,6 +82,21 @@ TEST(a_chain_uses_what_it_opened)
     ring_end(&r);
 }
 
+/* What is wrong at submission ends it there, and the chain before it began. */
+TEST(a_bad_priority_stops_the_submission)
+{
+    struct test_cqe c;
+    char buf[4];
+    RING(0);
+
+    ring_sqe(&r, IORING_OP_READ, -1, buf, 1, 0, 1)->ioprio = 0xffff;
+    ring_sqe(&r, IORING_OP_NOP, -1, NULL, 0, 0, 2);
+    CHECK_EQ(ring_submit(&r, 0), 1);
+    CHECK_EQ(ring_wait(&r).res, -EINVAL);
+    CHECK(!ring_take(&r, &c));
+    ring_end(&r);
+}
+
 TEST(a_drain_within_drains_the_whole_chain)
 {
     int p[2];
