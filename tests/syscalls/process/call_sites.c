@@ -549,6 +549,7 @@ TEST(code_that_is_rewritten)
         uint8_t *page = (uint8_t *)(uintptr_t)site_mov;
         const uint32_t ppid = SYS_getppid, self = SYS_getpid;
 
+        __asm__("" : "+r"(page)); /* clang drops writes to what it knows to be a function */
         for (int round = 0; round < 4; round++) {
             heat(site_mov, 0, 0, 0);
             heat(site_gettid, 0, 0, 0);
