@@ -114,9 +114,8 @@ struct sites {
         uint32_t copy;                    /* page of platform.code */
     } * versions;                         /* s: changed pages that are mapped */
     unsigned version_count, version_room; /* s */
-    uint16_t
-        *dead; /* s: pages of platform.code that the host may have mapped until the next drain */
-    unsigned dead_count, dead_room; /* s */
+    /* s: pages of platform.code that the host may have mapped until the next drain */
+    struct slot_stack dead;
 };
 
 /*

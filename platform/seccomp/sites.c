@@ -143,24 +143,14 @@ void seccomp_sites_destroy(struct platform *p)
 /* The host may still have it mapped in s. */
 static void page_dies_locked(struct platform_space *s, uint32_t page) REQUIRES(s->base.lock)
 {
-    struct sites *st = &s->sites;
-
-    if (st->dead_count == st->dead_room) {
-        unsigned room = st->dead_room ? st->dead_room * 2 : 16;
-        uint16_t *more = realloc(st->dead, room * sizeof(*more));
-
-        if (!more)
-            return; /* lost until the sandbox ends: 4 KiB */
-        st->dead = more;
-        st->dead_room = room;
-    }
-    st->dead[st->dead_count++] = (uint16_t)page;
+    /* Without memory it is lost until the sandbox ends: 4 KiB. */
+    IGNORE_RESULT(slot_stack_push(&s->sites.dead, page));
 }
 
 void seccomp_sites_drained_locked(struct platform_space *s)
 {
-    while (s->sites.dead_count)
-        page_put(s->platform, s->sites.dead[--s->sites.dead_count]);
+    while (s->sites.dead.count)
+        page_put(s->platform, slot_stack_pop(&s->sites.dead));
 }
 
 /* --- versions come and go --- */
@@ -284,7 +274,7 @@ void seccomp_sites_free(struct platform_space *s)
     mutex_unlock(&s->base.lock);
     free(s->sites.all);
     free(s->sites.versions);
-    free(s->sites.dead);
+    slot_stack_free(&s->sites.dead);
 }
 
 void seccomp_space_sites_off(struct platform_space *s)

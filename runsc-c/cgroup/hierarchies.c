@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runsc-c/cgroup/cgroup_internal.h"
+#include "runsc-c/support/mountinfo.h"
 
 bool cgroup_has_controller(const char *list, const char *name)
 {
@@ -57,22 +58,6 @@ static int read_own(struct cgroup_hierarchy *out, size_t *count, struct err *e)
     free(line);
     fclose(f);
     return 0;
-}
-
-/* Undoes mountinfo's \ooo. */
-static void unescape(char *s)
-{
-    char *to = s;
-
-    for (; *s; s++, to++) {
-        if (s[0] == '\\' && s[1] && s[2] && s[3]) {
-            *to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-            s += 3;
-        } else {
-            *to = *s;
-        }
-    }
-    *to = '\0';
 }
 
 static bool same_controllers(const char *list, const char *options)
@@ -131,8 +116,8 @@ static int read_mounts(struct cgroup_hierarchy *h, size_t count, struct err *e)
         options = strtok_r(NULL, " ", &save) ? strtok_r(NULL, " \n", &save) : NULL;
         if (!field[4] || !type || !options)
             continue;
-        unescape(field[3]);
-        unescape(field[4]);
+        mountinfo_unescape(field[3]);
+        mountinfo_unescape(field[4]);
         place_mount(h, count, type, field[3], field[4], options);
     }
     free(line);

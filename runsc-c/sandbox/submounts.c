@@ -10,6 +10,7 @@
 #include "platform/base/compiler.h"
 #include "platform/base/log.h"
 #include "runsc-c/support/json.h"
+#include "runsc-c/support/mountinfo.h"
 
 struct found {
     char *path[SUBMOUNTS_MAX];
@@ -43,22 +44,6 @@ static bool is_kernel_view(const char *type)
             return true;
     }
     return false;
-}
-
-/* mountinfo's \ooo, in place. */
-static void unescape(char *s)
-{
-    char *to = s;
-
-    for (; *s; s++, to++) {
-        if (s[0] == '\\' && s[1] && s[2] && s[3]) {
-            *to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-            s += 3;
-        } else {
-            *to = *s;
-        }
-    }
-    *to = '\0';
 }
 
 static void add_found(struct found *f, const char *path)
@@ -117,7 +102,7 @@ static int read_points(struct mount_points *m, struct err *e)
         type = strtok_r(dash + 3, " ", &save);
         if (!path || !type || is_kernel_view(type))
             continue;
-        unescape(path);
+        mountinfo_unescape(path);
         add_point(m, path);
     }
     free(line);
