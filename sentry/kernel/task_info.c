@@ -188,17 +188,26 @@ static void fill_signals(struct task *t, struct task_info *out)
     mutex_unlock(&tg->lock);
 }
 
-static void fill_times(struct task *t, struct task_info *out)
+/* Each thread counts its own without a lock. */
+RACY_READER static void fill_io(struct task *t, struct task_info *out)
 {
-    struct cpu_times own = task_cpu_times(t), group = group_cpu_times_locked(t->tg);
     struct task *pos;
 
     out->io = t->curr.io;
     out->tg_io = t->tg->dead_io;
     for_each_thread_locked(pos, t->tg)
     {
-        io_counts_add(&out->tg_io, &pos->curr.io);
+        struct io_counts one = pos->curr.io;
+
+        io_counts_add(&out->tg_io, &one);
     }
+}
+
+static void fill_times(struct task *t, struct task_info *out)
+{
+    struct cpu_times own = task_cpu_times(t), group = group_cpu_times_locked(t->tg);
+
+    fill_io(t, out);
     out->utime = own.utime;
     out->stime = own.stime;
     out->tg_utime = group.utime;
