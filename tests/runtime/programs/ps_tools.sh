@@ -52,7 +52,9 @@ ip -o link show lo | grep -oE '<LOOPBACK,UP'
 ss -H -x -l -n >/dev/null; echo "ss $?"
 ss -s | grep -oE '^Transport|^TCP:'
 echo "== namespaces"
-lsns -n -o TYPE -p $$ | sort | tr '\n' ' '; echo
+# It gives up without a word when a process of the machine ends while it reads /proc.
+for _ in $(seq 50); do types=$(lsns -n -o TYPE -p $$ | sort | tr '\n' ' '); [ -n "$types" ] && break; done
+echo "$types"
 kill $top ${kids/,/ }
 wait 2>/dev/null
 rm -f napper
