@@ -182,28 +182,24 @@ static bool should_move(const struct placement *p, const struct cpu_load *load, 
  */
 static struct placement *one_of_a_crowd(uint64_t wall_ns, int *out_to)
 {
-    struct placement *p, *best = NULL;
+    struct placement *p;
+    int to = -1;
 
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &g.allowed) && (to < 0 || g.awake[i] < g.awake[to]))
+            to = i;
+    }
     list_for_each_entry(p, &g.pairs, node) {
-        const unsigned sleeps = atomic_load(p->sleeps);
-
-        if (p->cpu < 0 || p->parted || p->hold || (sleeps & 1) || sleeps != p->last_sleeps ||
-            g.awake[p->cpu] < CROWD || g.load[p->cpu].ns < wall_ns / 4 * 3)
+        if (p->cpu < 0 || p->parted || p->hold || (atomic_load(p->sleeps) & 1) || !may_use(p, to) ||
+            g.awake[p->cpu] < g.awake[to] + CROWD || g.load[p->cpu].ns < wall_ns / 4 * 3)
             continue;
-        for (int to = 0; to < CPU_SETSIZE; to++) {
-            if (may_use(p, to) && g.awake[to] + CROWD <= g.awake[p->cpu] &&
-                (!best || g.awake[to] < g.awake[*out_to])) {
-                best = p;
-                *out_to = to;
-            }
-        }
-    }
-    if (best) {
         /* Before the averages know. */
-        g.awake[best->cpu] -= AWAKE_UNIT;
-        g.awake[*out_to] += AWAKE_UNIT;
+        g.awake[p->cpu] -= AWAKE_UNIT;
+        g.awake[to] += AWAKE_UNIT;
+        *out_to = to;
+        return p;
     }
-    return best;
+    return NULL;
 }
 
 /* Caller holds g.lock. */
@@ -353,6 +349,7 @@ static int least_awake(const struct placement *p, int cpu)
 
 void placement_new_program(struct placement *p)
 {
+    pthread_once(&g_once, init);
     mutex_lock(&g.lock);
     p->next_cpu = p->cpu >= 0 ? least_awake(p, p->cpu) : -1;
     mutex_unlock(&g.lock);

@@ -15,7 +15,6 @@
 #include "sentry/core/sleep.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <time.h>
 
 #include "platform/base/placement.h"
@@ -62,7 +61,7 @@ static int sleep_until(struct sleeper *s, uint64_t deadline_ns, uint32_t interru
         atomic_store(&s->word, SLEEP_RUN); /* consumed the token */
         return 0;
     }
-    atomic_store_explicit(&g_curr->cpu, sched_getcpu(), memory_order_relaxed); /* statistics */
+    atomic_store_explicit(&g_curr->cpu, placement_cpu(), memory_order_relaxed); /* statistics */
     placement_note_sleep();
     ret = host_futex_wait(&s->word, SLEEP_ASLEEP, deadline_ns == NO_DEADLINE ? NULL : &ts);
     placement_note_sleep();

@@ -47,7 +47,7 @@ static uint64_t cycles_to_ns(uint64_t cycles)
 /* What is left of a clock's time without that in which somebody only looked. */
 static uint64_t worked(uint64_t ns, const atomic_ulong *looked)
 {
-    uint64_t vain = cycles_to_ns(atomic_load(looked));
+    uint64_t cycles = atomic_load(looked), vain = cycles ? cycles_to_ns(cycles) : 0;
 
     return ns > vain ? ns - vain : 0;
 }

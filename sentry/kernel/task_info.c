@@ -3,12 +3,12 @@
 #include "sentry/kernel/task_info.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sentry/fs/devpts/tty.h"
 #include "sentry/fs/security.h"
+#include "sentry/kernel/cpus.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/mm/memfile.h"
@@ -247,7 +247,7 @@ void task_info_get(struct task *t, struct pidns *ns, struct task_info *out)
     fill_times(t, out);
     out->state = state_letter(t);
     /* DEVIATION: of others, where they last slept; the host may have moved them since. */
-    out->cpu = MAX(t == current_task() ? sched_getcpu() : atomic_load(&t->curr.cpu), 0);
+    out->cpu = t == current_task() ? (int)kernel_cpu_now() : MAX(atomic_load(&t->curr.cpu), 0);
     out->zombie = k->exit_state != TASK_LIVE;
     out->leader = task_is_leader(t);
     out->thread_count = t->tg->thread_count;
@@ -351,16 +351,27 @@ static struct {
     uint64_t load[3];    /* under lock: fixed point */
 } g_load = {.lock = {.rank = RANK_LEAF}};
 
-static void load_get(uint64_t cpu_ns, uint32_t out[3])
+static bool load_step_due(void)
+{
+    uint64_t now = clock_monotonic();
+    bool due;
+
+    mutex_lock(&g_load.lock);
+    if (!g_load.at)
+        g_load.at = now;
+    due = now - g_load.at >= LOAD_STEP_S * NSEC_PER_SEC;
+    mutex_unlock(&g_load.lock);
+    return due;
+}
+
+static void load_step(uint64_t cpu_ns)
 {
     static const uint64_t decay[3] = {1884, 2014, 2037}; /* e^(-5s/1m), /5m, /15m of 2048 */
     uint64_t now = clock_monotonic(), steps, active;
 
     mutex_lock(&g_load.lock);
-    if (!g_load.at)
-        g_load.at = now;
     steps = (now - g_load.at) / (LOAD_STEP_S * NSEC_PER_SEC);
-    if (steps) {
+    if (steps) { /* nobody else was faster */
         active = cpu_ns > g_load.cpu_ns
                      ? ((cpu_ns - g_load.cpu_ns) << LOAD_SHIFT) / (now - g_load.at)
                      : 0;
@@ -372,9 +383,39 @@ static void load_get(uint64_t cpu_ns, uint32_t out[3])
         g_load.at = now;
         g_load.cpu_ns = cpu_ns;
     }
+    mutex_unlock(&g_load.lock);
+}
+
+static void load_get(uint32_t out[3])
+{
+    uint64_t user, system;
+
+    if (load_step_due()) {
+        kernel_cpu_used(&user, &system);
+        load_step(user + system);
+    }
+    mutex_lock(&g_load.lock);
     for (int i = 0; i < 3; i++)
         out[i] = (uint32_t)((g_load.load[i] * 100) >> LOAD_SHIFT);
     mutex_unlock(&g_load.lock);
+}
+
+void kernel_cpu_used(uint64_t *out_user_ns, uint64_t *out_system_ns)
+{
+    struct thread_group *tg;
+    struct cpu_times sum;
+
+    mutex_lock(&g_taskset.lock);
+    sum = g_reaped_times;
+    list_for_each_entry(tg, &g_processes, all_node) {
+        struct cpu_times times = group_cpu_times_locked(tg);
+
+        sum.utime += times.utime;
+        sum.stime += times.stime;
+    }
+    mutex_unlock(&g_taskset.lock);
+    *out_user_ns = sum.utime;
+    *out_system_ns = sum.stime;
 }
 
 void kernel_stats_get(struct kernel_stats *out)
@@ -387,13 +428,7 @@ void kernel_stats_get(struct kernel_stats *out)
     out->boot_realtime = (clock_realtime() - clock_boottime()) / NSEC_PER_SEC;
     out->forks = atomic_load(&g_fork_count);
     mutex_lock(&g_taskset.lock);
-    out->user_ns = g_reaped_times.utime;
-    out->system_ns = g_reaped_times.stime;
     list_for_each_entry(tg, &g_processes, all_node) {
-        struct cpu_times times = group_cpu_times_locked(tg);
-
-        out->user_ns += times.utime;
-        out->system_ns += times.stime;
         out->total_threads += tg->thread_count;
         for_each_thread_locked(t, tg)
         {
@@ -401,7 +436,7 @@ void kernel_stats_get(struct kernel_stats *out)
         }
     }
     mutex_unlock(&g_taskset.lock);
-    load_get(out->user_ns + out->system_ns, out->load);
+    load_get(out->load);
     memfile_stats(&mem);
     kernel_memory(&out->mem_total, &out->mem_free);
 }

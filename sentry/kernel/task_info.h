@@ -84,12 +84,13 @@ struct kernel_stats {
     uint64_t boot_realtime; /* seconds */
     uint64_t forks, switches;
     uint32_t running, blocked, total_threads;
-    uint64_t user_ns, system_ns; /* CPU time used by guests, all tasks ever */
-    uint32_t load[3];            /* load averages times 100 */
+    uint32_t load[3]; /* load averages times 100 */
     uint64_t mem_total,
         mem_free; /* bytes: the sandbox's limit or the host's memory; sysinfo(2) agrees */
 };
 void kernel_stats_get(struct kernel_stats *out);
+/* CPU time that guests have used, all tasks ever. Asks the host about every thread. */
+void kernel_cpu_used(uint64_t *out_user_ns, uint64_t *out_system_ns);
 /* Copies of the caller's uts strings; buf has 65 bytes. */
 void utsns_hostname(struct utsns *ns, char *buf);
 void utsns_domainname(struct utsns *ns, char *buf);

@@ -38,11 +38,10 @@ static int thread_self_readlink(struct pseudo_node *n, char **out)
 
 static int show_uptime(struct pseudo_node *n, struct pbuf *b)
 {
-    struct kernel_stats ks;
-    uint64_t up = clock_boottime() / 10000000, idle, busy;
+    uint64_t up = clock_boottime() / 10000000, idle, busy, user, system;
 
-    kernel_stats_get(&ks);
-    busy = (ks.user_ns + ks.system_ns) / 10000000;
+    kernel_cpu_used(&user, &system);
+    busy = (user + system) / 10000000;
     idle = up * kernel_cpu_count();
     idle = idle > busy ? idle - busy : 0;
     pbuf_printf(b, "%llu.%02llu %llu.%02llu\n", (unsigned long long)(up / 100),
@@ -69,8 +68,9 @@ static int show_stat(struct pseudo_node *n, struct pbuf *b)
     uint64_t user, system, idle, up = proc_ticks(clock_boottime());
 
     kernel_stats_get(&ks);
-    user = proc_ticks(ks.user_ns);
-    system = proc_ticks(ks.system_ns);
+    kernel_cpu_used(&user, &system);
+    user = proc_ticks(user);
+    system = proc_ticks(system);
     idle = up * cpus > user + system ? up * cpus - user - system : 0;
     pbuf_printf(b, "cpu  %llu 0 %llu %llu 0 0 0 0 0 0\n", (unsigned long long)user,
                 (unsigned long long)system, (unsigned long long)idle);

@@ -12,7 +12,8 @@
 #include "sentry/syscalls/uring/uring_internal.h"
 
 #define RING_ENTRIES_MAX 32768u
-#define PROVIDED_MAX     65536u /* buffer numbers have 16 bits */
+#define PROVIDED_MAX     65536u             /* of a group: buffer numbers have 16 bits */
+#define RING_ROOM_MAX    (4 * PROVIDED_MAX) /* of all groups of a ring: 6 MiB of ours */
 
 /* Lifetime: unique, on ring->groups. Keys: I immutable; s ring->submit */
 struct uring_group {
@@ -48,9 +49,10 @@ static struct uring_group *new_group_locked(struct uring *r, uint16_t id)
     return g;
 }
 
-static void free_group_locked(struct uring_group *g)
+static void free_group_locked(struct uring *r, struct uring_group *g)
 {
     list_del(&g->node);
+    r->provided_room -= g->room;
     free(g->provided);
     free(g);
 }
@@ -59,7 +61,7 @@ void uring_groups_free(struct uring *r)
 {
     mutex_lock(&r->submit);
     while (!list_empty(&r->groups))
-        free_group_locked(list_first_entry(&r->groups, struct uring_group, node));
+        free_group_locked(r, list_first_entry(&r->groups, struct uring_group, node));
     mutex_unlock(&r->submit);
 }
 
@@ -136,7 +138,7 @@ int uring_unregister_pbuf_ring(struct uring *r, uaddr_t arg, uint32_t count)
     else if (!g->ring)
         ret = -EINVAL;
     else
-        free_group_locked(g);
+        free_group_locked(r, g);
     mutex_unlock(&r->submit);
     return ret;
 }
@@ -184,20 +186,33 @@ int uring_provide_prepare(const struct ureq *q)
     return s->off + (uint32_t)s->fd > PROVIDED_MAX ? -EINVAL : 0;
 }
 
-static int add_provided_locked(struct uring_group *g, const struct lx_io_uring_sqe *s)
+static int make_room_locked(struct uring *r, struct uring_group *g, uint32_t want)
 {
-    uint32_t more = (uint32_t)s->fd;
+    const uint32_t most = MIN(PROVIDED_MAX, RING_ROOM_MAX - r->provided_room + g->room);
+    const uint32_t room = MIN(MAX(want, g->room * 2), most);
     struct uring_pick *p;
 
-    if (g->count + more > PROVIDED_MAX)
+    if (want <= g->room)
+        return 0;
+    if (want > most)
+        return -ENOMEM; /* DEVIATION: Linux charges the memory cgroup */
+    p = realloc(g->provided, room * sizeof(*p));
+    if (!p)
         return -ENOMEM;
-    if (g->count + more > g->room) {
-        p = realloc(g->provided, (g->count + more) * sizeof(*p));
-        if (!p)
-            return -ENOMEM;
-        g->provided = p;
-        g->room = g->count + more;
-    }
+    r->provided_room += room - g->room;
+    g->provided = p;
+    g->room = room;
+    return 0;
+}
+
+static int add_provided_locked(struct uring *r, struct uring_group *g,
+                               const struct lx_io_uring_sqe *s)
+{
+    uint32_t more = (uint32_t)s->fd;
+    int ret = make_room_locked(r, g, g->count + more);
+
+    if (ret < 0)
+        return ret;
     /* What came first is picked first: the new ones go below. */
     memmove(g->provided + more, g->provided, g->count * sizeof(*g->provided));
     for (uint32_t i = 0; i < more; i++)
@@ -224,7 +239,7 @@ long uring_provide_buffers(struct ureq *q)
     else if (g->ring)
         ret = -EINVAL;
     else
-        ret = add_provided_locked(g, &q->sqe);
+        ret = add_provided_locked(r, g, &q->sqe);
     mutex_unlock(&r->submit);
     return ret;
 }

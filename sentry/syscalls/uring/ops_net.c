@@ -9,6 +9,8 @@
 #include "sentry/syscalls/socket_internal.h"
 #include "sentry/syscalls/uring/uring_internal.h"
 
+enum { MULTISHOT_AT_ONCE = 32 };
+
 long uring_accept(struct ureq *q)
 {
     long ret;
@@ -19,13 +21,15 @@ long uring_accept(struct ureq *q)
         ((q->sqe.op_flags & LX_O_CLOEXEC) ||
          (q->sqe.ioprio && (uint32_t)q->sqe.splice_fd_in != LX_IORING_FILE_INDEX_ALLOC)))
         return -EINVAL;
-    for (;;) {
+    for (int i = 0; i < MULTISHOT_AT_ONCE; i++) {
         ret = sys_accept4(q->task, FD_OF_REQUEST, q->sqe.addr, q->sqe.off, (int)q->sqe.op_flags);
         ret = uring_to_slot(q, ret);
         if (ret < 0 || !q->sqe.ioprio || atomic_load(&q->cancel))
             return ret;
         ureq_post_more(q, (int32_t)ret, 0);
+        q->tries = 0;
     }
+    return -EAGAIN; /* others' turn; it is ready and goes on at once */
 }
 
 long uring_connect(struct ureq *q)
@@ -88,8 +92,6 @@ static long recv_once(struct ureq *q)
     return sys_recvfrom(q->task, FD_OF_REQUEST, uring_buffer_addr(q), uring_buffer_len(q),
                         q->sqe.op_flags, 0, 0);
 }
-
-enum { MULTISHOT_AT_ONCE = 32 };
 
 /* Until there is nothing to read, no buffer, or an end. */
 static long recv_multishot(struct ureq *q)

@@ -111,6 +111,7 @@ struct uring {
     struct uring_buffer *buffers;                    /* s */
     uint32_t buffer_count;                           /* s */
     struct list groups;                              /* s: struct uring_group */
+    uint32_t provided_room;                          /* s: buffers that they have memory for */
     struct file *eventfd;                            /* l, +1 or NULL */
     bool eventfd_async;                              /* l */
     struct cred *personality[URING_MAX_PERSONALITY]; /* s, +1 or NULL; id is index + 1 */

@@ -25,7 +25,7 @@ TEST(pages_of_a_file)
 
     REQUIRE(fd >= 0);
     if (cachestat(fd, 0, 0, &s) == -ENOSYS)
-        SKIP("before Linux 6.5");
+        SKIP_ON_HOST("before Linux 6.5");
     memset(page, 1, sizeof(page));
     for (int i = 0; i < 4; i++)
         CHECK_EQ(pwrite(fd, page, sizeof(page), i * 4096), 4096);
@@ -50,7 +50,7 @@ TEST(order_of_errors)
     int fd = (int)syscall(SYS_memfd_create, "x", 0);
 
     if (cachestat(fd, 0, 0, &s) == -ENOSYS)
-        SKIP("before Linux 6.5");
+        SKIP_ON_HOST("before Linux 6.5");
     CHECK_ERR(sysp(CACHESTAT, -1, BAD_PTR, &s, 1u), EBADF);
     CHECK_ERR(sysp(CACHESTAT, fd, BAD_PTR, &s, 1u), EFAULT);
     CHECK_ERR(sysp(CACHESTAT, fd, range, BAD_PTR, 1u), EINVAL);
@@ -63,7 +63,7 @@ TEST(file_attributes)
     uint64_t attr[3] = {0};
 
     if (sysp(FILE_GETATTR, -1, "", NULL, (size_t)0, 0u) == -ENOSYS)
-        SKIP("before Linux 6.17");
+        SKIP_ON_HOST("before Linux 6.17");
     CHECK_ERR(sysp(FILE_GETATTR, -1, "x", attr, (size_t)24, 1u), EINVAL);
     CHECK_ERR(sysp(FILE_GETATTR, -1, "x", attr, (size_t)5000, 0u), E2BIG);
     CHECK_ERR(sysp(FILE_GETATTR, -1, "x", attr, (size_t)23, 0u), EINVAL);

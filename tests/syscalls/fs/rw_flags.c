@@ -51,7 +51,7 @@ TEST(no_append)
 
     if (n < 0 && errno == EOPNOTSUPP) {
         close(fd);
-        SKIP("before Linux 6.9");
+        SKIP_ON_HOST("RWF_NOAPPEND is Linux 6.9's");
     }
     CHECK_EQ(n, 4);
     CHECK_EQ(fstat(fd, &st), 0);

@@ -53,7 +53,7 @@ TEST(wakes_by_mask_and_count)
     pthread_t t[4];
 
     if (missing())
-        SKIP("before Linux 6.7");
+        SKIP_ON_HOST("before Linux 6.7");
     for (int i = 0; i < 4; i++)
         pthread_create(&t[i], NULL, sleeper, (void *)(i < 2 ? 1UL : 2UL));
     wait_for_sleepers();
@@ -74,7 +74,7 @@ TEST(requeue)
     pthread_t t[3];
 
     if (missing())
-        SKIP("before Linux 6.7");
+        SKIP_ON_HOST("before Linux 6.7");
     g_woken = 0;
     for (int i = 0; i < 3; i++)
         pthread_create(&t[i], NULL, sleeper, (void *)ANY);
@@ -107,7 +107,7 @@ TEST(waits_and_deadlines)
     long long t0;
 
     if (missing())
-        SKIP("before Linux 6.7");
+        SKIP_ON_HOST("before Linux 6.7");
     CHECK_ERR(wait_on(&g_word, 1, ANY, SIZE_U32, NULL, 0), EAGAIN);
     clock_gettime(CLOCK_MONOTONIC, &ts);
     ts.tv_nsec += 30000000;
@@ -127,7 +127,7 @@ TEST(waits_and_deadlines)
 TEST(order_of_errors)
 {
     if (missing())
-        SKIP("before Linux 6.7");
+        SKIP_ON_HOST("before Linux 6.7");
     CHECK_ERR(wake(&g_word, ANY, 1, 0), EINVAL);
     CHECK_ERR(wake(&g_word, ANY, 1, 3), EINVAL);
     CHECK_ERR(wake(&g_word, ANY, 1, SIZE_U32 | 0x10), EINVAL);

@@ -12,7 +12,7 @@
     struct test_ring r;                                                                            \
     const char *why = ring_init(&r, (entries), 0);                                                 \
     if (why)                                                                                       \
-    SKIP(why)
+    SKIP_ON_HOST(why)
 
 TEST(read_of_an_empty_pipe_waits)
 {
@@ -312,7 +312,7 @@ TEST(skipped_completions)
     RING(8);
 
     if (!(r.p.features & IORING_FEAT_CQE_SKIP))
-        SKIP("no IOSQE_CQE_SKIP_SUCCESS");
+        SKIP_ON_HOST("no IOSQE_CQE_SKIP_SUCCESS");
     ring_sqe(&r, IORING_OP_NOP, -1, NULL, 0, 0, 1)->flags = IOSQE_CQE_SKIP_SUCCESS;
     ring_sqe(&r, IORING_OP_NOP, -1, NULL, 0, 0, 2);
     CHECK_EQ(ring_submit(&r, 1), 2);
@@ -475,7 +475,7 @@ TEST(stress_threads)
     void *ret;
     const char *why = ring_init(&g_shared, 4, 0);
     if (why)
-        SKIP(why);
+        SKIP_ON_HOST(why);
     ring_end(&g_shared);
     for (long i = 0; i < 6; i++)
         pthread_create(&t[i], NULL, stress_thread, (void *)i);

@@ -10,7 +10,7 @@
     struct test_ring r;                                                                            \
     const char *why = ring_init(&r, (entries), 0);                                                 \
     if (why)                                                                                       \
-    SKIP(why)
+    SKIP_ON_HOST(why)
 
 TEST(setup_errors)
 {
@@ -45,7 +45,7 @@ TEST(odd_sizes_are_rounded_and_clamped)
     struct test_ring r;
     const char *why = ring_init(&r, 5, 0);
     if (why)
-        SKIP(why);
+        SKIP_ON_HOST(why);
     CHECK_EQ(r.p.sq_entries, 8);
     CHECK_EQ(r.p.cq_entries, 16);
     ring_end(&r);
@@ -283,7 +283,7 @@ TEST(restrictions)
     struct test_ring r;
     const char *why = ring_init(&r, 4, IORING_SETUP_R_DISABLED);
     if (why)
-        SKIP(why);
+        SKIP_ON_HOST(why);
     CHECK_ERR(ring_enter(&r, 0, 0, 0), EBADFD);
     CHECK_EQ(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_RESTRICTIONS, res, 2L), 0);
     CHECK_EQ(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_ENABLE_RINGS, 0L, 0L), 0);

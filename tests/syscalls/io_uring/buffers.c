@@ -2,6 +2,7 @@
 /* io_uring: buffers that are provided, multishot receive, fixed files that are made by requests, messages
  * between rings. */
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "tests/support/uring_test.h"
 
@@ -9,7 +10,7 @@
     struct test_ring r;                                                                            \
     const char *why = ring_init(&r, (entries), 0);                                                 \
     if (why)                                                                                       \
-    SKIP(why)
+    SKIP_ON_HOST(why)
 
 enum { COUNT = 4, SIZE = 64, GROUP = 7 };
 
@@ -123,7 +124,7 @@ TEST(ring_refuses)
     RING(8);
 
     if (!new_ring(&r))
-        SKIP("no rings of buffers");
+        SKIP_ON_HOST("rings of buffers are Linux 5.19's");
     CHECK_ERR(register_ring(&r, COUNT), EEXIST);
     CHECK_ERR(sys(SYS_io_uring_register, r.fd, IORING_UNREGISTER_PBUF_RING, &reg, 1), ENOENT);
     CHECK_ERR(sys(SYS_io_uring_register, r.fd, IORING_REGISTER_PBUF_RING, &reg, 2), EINVAL);
@@ -154,7 +155,7 @@ TEST(receive_into_a_ring)
     RING(8);
 
     if (!new_ring(&r))
-        SKIP("no rings of buffers");
+        SKIP_ON_HOST("rings of buffers are Linux 5.19's");
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
     add_to_ring(2);
     add_to_ring(1);
@@ -206,6 +207,16 @@ TEST(messages_into_provided_buffers)
     ring_end(&r);
 }
 
+/* A full ring of buffers, and sockets. */
+static bool new_pair(struct test_ring *r, int type, int s[2])
+{
+    if (!new_ring(r))
+        return false;
+    for (int i = 0; i < COUNT; i++)
+        add_to_ring(i);
+    return CHECK(socketpair(AF_UNIX, type, 0, s) == 0);
+}
+
 static struct io_uring_sqe *multishot(struct test_ring *r, int fd, uint64_t user_data)
 {
     struct io_uring_sqe *s = select_buffer(ring_sqe(r, IORING_OP_RECV, fd, NULL, 0, 0, user_data));
@@ -220,11 +231,8 @@ TEST(multishot_receive)
     int s[2];
     RING(8);
 
-    if (!new_ring(&r))
-        SKIP("no rings of buffers");
-    REQUIRE(socketpair(AF_UNIX, SOCK_DGRAM, 0, s) == 0);
-    for (int i = 0; i < COUNT; i++)
-        add_to_ring(i);
+    if (!new_pair(&r, SOCK_DGRAM, s))
+        SKIP_ON_HOST("rings of buffers are Linux 5.19's");
     multishot(&r, s[0], 1);
     CHECK_EQ(ring_submit(&r, 0), 1);
     for (int i = 0; i < COUNT; i++) {
@@ -265,11 +273,8 @@ TEST(multishot_ends_with_the_stream)
     int s[2];
     RING(8);
 
-    if (!new_ring(&r))
-        SKIP("no rings of buffers");
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
-    for (int i = 0; i < COUNT; i++)
-        add_to_ring(i);
+    if (!new_pair(&r, SOCK_STREAM, s))
+        SKIP_ON_HOST("rings of buffers are Linux 5.19's");
     multishot(&r, s[0], 1);
     CHECK_EQ(ring_submit(&r, 0), 1);
     close(s[1]);
@@ -287,7 +292,7 @@ TEST(multishot_refuses)
     RING(8);
 
     if (!new_ring(&r))
-        SKIP("no rings of buffers");
+        SKIP_ON_HOST("rings of buffers are Linux 5.19's");
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
     ring_sqe(&r, IORING_OP_RECV, s[0], g_memory, SIZE, 0, 1)->ioprio = IORING_RECV_MULTISHOT;
     CHECK_EQ(ring_run(&r, 1), -EINVAL);
@@ -298,6 +303,62 @@ TEST(multishot_refuses)
     close(s[0]);
     close(s[1]);
     munmap(g_ring, 4096);
+    ring_end(&r);
+}
+
+/* More connections than one turn takes. */
+TEST(multishot_accept)
+{
+    enum { CONNECTIONS = 70 };
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int srv = socket(AF_UNIX, SOCK_STREAM, 0), cli[CONNECTIONS], made[CONNECTIONS];
+    struct test_cqe c;
+    RING(128);
+
+    snprintf(a.sun_path, sizeof(a.sun_path), "%s/accept", test_tmpdir());
+    REQUIRE(bind(srv, (void *)&a, sizeof(a)) == 0 && listen(srv, CONNECTIONS) == 0);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        cli[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+        REQUIRE(connect(cli[i], (void *)&a, sizeof(a)) == 0);
+    }
+    ring_sqe(&r, IORING_OP_ACCEPT, srv, NULL, 0, 0, 1)->ioprio = IORING_ACCEPT_MULTISHOT;
+    CHECK_EQ(ring_submit(&r, 0), 1);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        c = ring_wait(&r);
+        made[i] = c.res;
+        REQUIRE(c.user_data == 1 && c.res >= 0 && (c.flags & IORING_CQE_F_MORE));
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        CHECK_EQ(write(cli[i], "x", 1), 1);
+        close(cli[i]);
+        close(made[i]);
+    }
+    close(srv);
+    unlink(a.sun_path);
+    ring_end(&r);
+}
+
+/* Whatever is provided, the sandbox has its limits; Linux's is memory. */
+TEST(many_provided)
+{
+    enum { GROUPS = 40, EACH = 65535 };
+    int refused = 0;
+    RING(8);
+
+    for (int i = 0; i < GROUPS; i++) {
+        long ret;
+
+        ring_sqe(&r, IORING_OP_PROVIDE_BUFFERS, EACH, g_memory, 1, 0, 1)->buf_group = (uint16_t)i;
+        ret = ring_run(&r, 1);
+        CHECK(ret == 0 || ret == -ENOMEM);
+        refused += ret != 0;
+    }
+    CHECK(refused < GROUPS);
+    CHECK(!test_in_sandbox() || refused);
+    for (int i = 0; i < GROUPS; i++) {
+        ring_sqe(&r, IORING_OP_REMOVE_BUFFERS, EACH, NULL, 0, 0, 2)->buf_group = (uint16_t)i;
+        CHECK(ring_run(&r, 2) == (i < GROUPS - refused ? EACH : 0));
+    }
     ring_end(&r);
 }
 
@@ -318,7 +379,7 @@ TEST(fixed_files_made_by_requests)
     ring_sqe(&r, IORING_OP_OPENAT, AT_FDCWD, "/dev/zero", 0, 0, 1)->file_index = 1;
     CHECK_EQ(ring_run(&r, 1), -ENXIO);
     if (sparse(&r, 2) < 0)
-        SKIP("no sparse tables");
+        SKIP_ON_HOST("sparse tables of files are Linux 5.19's");
     CHECK_ERR(sparse(&r, 2), EBUSY);
     ring_sqe(&r, IORING_OP_OPENAT, AT_FDCWD, "/dev/zero", 0, 0, 1)->file_index = 1;
     CHECK_EQ(ring_run(&r, 1), 0);

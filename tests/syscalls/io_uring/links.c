@@ -10,7 +10,7 @@
     struct test_ring r;                                                                            \
     const char *why = ring_init(&r, 16, (flags_));                                                 \
     if (why)                                                                                       \
-    SKIP(why)
+    SKIP_ON_HOST(why)
 
 static void link_to_next(struct io_uring_sqe *s)
 {
@@ -67,7 +67,7 @@ TEST(a_chain_uses_what_it_opened)
 
     if (sys(SYS_io_uring_register, r.fd, IORING_REGISTER_FILES, none, 1L) < 0 ||
         !(r.p.features & IORING_FEAT_LINKED_FILE))
-        SKIP("before Linux 5.19");
+        SKIP_ON_HOST("before Linux 5.19");
     {
         struct io_uring_sqe *s = ring_sqe(&r, IORING_OP_OPENAT, AT_FDCWD, "/dev/zero", 0, 0, 1);
 
@@ -125,7 +125,7 @@ TEST(a_failed_chain_without_completions_tells_once)
     RING(0);
 
     if (!(r.p.features & IORING_FEAT_CQE_SKIP))
-        SKIP("before Linux 5.17");
+        SKIP_ON_HOST("before Linux 5.17");
     ring_sqe(&r, IORING_OP_NOP, -1, NULL, 0, 0, 1)->flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
     ring_sqe(&r, IORING_OP_READ, -1, &c, 1, 0, 2)->flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
     ring_sqe(&r, IORING_OP_NOP, -1, NULL, 0, 0, 3);
@@ -157,7 +157,7 @@ TEST(a_wait_that_ends_early_tells_what_is_there)
     RING(0);
 
     if (!(r.p.features & IORING_FEAT_EXT_ARG))
-        SKIP("before Linux 5.11");
+        SKIP_ON_HOST("before Linux 5.11");
     CHECK_ERR(sys(SYS_io_uring_enter, r.fd, 0, 2, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
                   &arg, sizeof(arg)),
               ETIME);

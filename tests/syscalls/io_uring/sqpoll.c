@@ -6,7 +6,7 @@
     struct test_ring r;                                                                            \
     const char *why = ring_init(&r, 8, (flags_));                                                  \
     if (why)                                                                                       \
-    SKIP(why)
+    SKIP_ON_HOST(why)
 
 static void submit(struct test_ring *r)
 {
@@ -69,7 +69,7 @@ TEST(refusals)
     struct io_uring_params p = {.flags = IORING_SETUP_SQ_AFF};
 
     if (sys(SYS_io_uring_setup, 8, &p) == -EPERM || sys(SYS_io_uring_setup, 8, &p) == -ENOSYS)
-        SKIP("io_uring is off here");
+        SKIP_ON_HOST("io_uring is off here");
     CHECK_ERR(sys(SYS_io_uring_setup, 8, &p), EINVAL);
     p = (struct io_uring_params){.flags = IORING_SETUP_SQ_AFF | IORING_SETUP_SQPOLL,
                                  .sq_thread_cpu = 100000};

@@ -57,7 +57,7 @@ TEST(root)
     long n;
 
     if (missing())
-        SKIP("before Linux 6.8");
+        SKIP_ON_HOST("before Linux 6.8");
     r.id = unique_id("/");
     CHECK(r.id > 1UL << 31);
     memset(&sm, 0xaa, sizeof(sm));
@@ -154,7 +154,7 @@ TEST(mounts_below)
     if (geteuid())
         SKIP("needs root");
     if (missing())
-        SKIP("before Linux 6.8");
+        SKIP_ON_HOST("before Linux 6.8");
     test_tmpdir();
     CHECK_EQ(test_in_child(in_namespace), 0);
 }
@@ -165,7 +165,7 @@ TEST(order_of_errors)
     uint64_t ids[4];
 
     if (missing())
-        SKIP("before Linux 6.8");
+        SKIP_ON_HOST("before Linux 6.8");
     CHECK_ERR(sysp(STATMOUNT, BAD_PTR, ids, (size_t)8, 1u), EINVAL);
     CHECK_ERR(sysp(STATMOUNT, BAD_PTR, ids, (size_t)8, 0u), EFAULT);
     CHECK_ERR(sysp(STATMOUNT, &r, ids, (size_t)8, 0u), EINVAL);

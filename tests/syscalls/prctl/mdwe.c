@@ -19,7 +19,7 @@ static bool supported(void)
 TEST(refusals)
 {
     if (!supported())
-        SKIP("before Linux 6.3");
+        SKIP_ON_HOST("before Linux 6.3");
     CHECK_EQ(sys(SYS_prctl, GET_MDWE, 0L, 0L, 0L, 0L), 0);
     CHECK_ERR(sys(SYS_prctl, GET_MDWE, 1L, 0L, 0L, 0L), EINVAL);
     CHECK_ERR(sys(SYS_prctl, SET_MDWE, 4L, 0L, 0L, 0L), EINVAL);
@@ -66,7 +66,7 @@ static void set_and_fork(void)
 TEST(exec_gain_is_refused)
 {
     if (!supported())
-        SKIP("before Linux 6.3");
+        SKIP_ON_HOST("before Linux 6.3");
     CHECK_EQ(test_in_child(set_and_fork), 0);
 }
 
@@ -88,7 +88,7 @@ static void set_alone(void)
 TEST(children_are_left_out)
 {
     if (!supported())
-        SKIP("before Linux 6.3");
+        SKIP_ON_HOST("before Linux 6.3");
     CHECK_EQ(test_in_child(set_alone), 0);
 }
 
@@ -105,7 +105,7 @@ static void set_and_exec(void)
 TEST(inherited_by_exec)
 {
     if (!supported())
-        SKIP("before Linux 6.3");
+        SKIP_ON_HOST("before Linux 6.3");
     if (getenv("MDWE_INSIDE")) {
         CHECK_EQ(sys(SYS_prctl, GET_MDWE, 0L, 0L, 0L, 0L), 1);
         denied();

@@ -25,7 +25,7 @@ TEST(signal_scopes)
     CHECK_ERR(sysp(PIDFD_SEND_SIGNAL, -1, SIGUSR1, NULL, 8u), EINVAL);
     CHECK_ERR(sysp(PIDFD_SEND_SIGNAL, -1, SIGUSR1, NULL, 3u), EINVAL);
     if (sysp(PIDFD_SEND_SIGNAL, fd, 0, NULL, 1u) == -EINVAL)
-        SKIP("before Linux 6.9");
+        SKIP_ON_HOST("before Linux 6.9");
     CHECK_EQ(sysp(PIDFD_SEND_SIGNAL, fd, SIGUSR1, NULL, 1u), 0);
     CHECK_EQ(sigtimedwait(&set, &info, &second), SIGUSR1);
     CHECK_EQ(info.si_code, SI_USER); /* and not SI_TKILL */
@@ -72,7 +72,7 @@ static void barriers(void)
 TEST(membarrier_registrations)
 {
     if (sysp(SYS_membarrier, 512, 0u, 0) == -EINVAL)
-        SKIP("before Linux 6.3");
+        SKIP_ON_HOST("before Linux 6.3");
     CHECK_EQ(test_in_child(barriers), 0);
 }
 
@@ -85,7 +85,7 @@ TEST(advice_to_oneself)
     REQUIRE(m != MAP_FAILED && fd >= 0);
     m[0] = m[4096] = 'x';
     if (sysp(PROCESS_MADVISE, fd, &v, 1UL, MADV_DONTNEED, 0u) == -EINVAL)
-        SKIP("before Linux 6.13");
+        SKIP_ON_HOST("before Linux 6.13");
     CHECK_EQ(m[0], 0);
     CHECK_EQ(m[4096], 'x');
     CHECK_ERR(sysp(PROCESS_MADVISE, fd, &v, 1UL, 99, 0u), EINVAL);
@@ -99,7 +99,7 @@ TEST(same_description)
     int fd = open("/dev/null", O_RDONLY), dup_of = dup(fd), other = open("/dev/null", O_RDONLY);
 
     if (fcntl(fd, 1027, dup_of) < 0 && errno == EINVAL) /* F_DUPFD_QUERY */
-        SKIP("before Linux 6.10");
+        SKIP_ON_HOST("before Linux 6.10");
     CHECK_EQ(fcntl(fd, 1027, dup_of), 1);
     CHECK_EQ(fcntl(fd, 1027, other), 0);
     CHECK_ERR(fcntl(fd, 1027, 9999), EBADF);
@@ -139,7 +139,7 @@ TEST(unique_mount_of_a_handle)
     uint64_t sx[32] = {0}, id = 0, want;
 
     if (sysp(SYS_name_to_handle_at, AT_FDCWD, "/tmp", &h, &id, 1) == -EINVAL)
-        SKIP("before Linux 6.12");
+        SKIP_ON_HOST("before Linux 6.12");
     REQUIRE(sysp(SYS_statx, AT_FDCWD, "/tmp", 0, 0x4000u, sx) == 0);
     memcpy(&want, (char *)sx + 0x90, sizeof(want));
     CHECK_EQ(id, want);

@@ -69,7 +69,7 @@ TEST(the_end_of_one_thread)
     int fd;
 
     if (!supported())
-        SKIP("before Linux 6.9");
+        SKIP_ON_HOST("pidfds of threads are Linux 6.9's");
     start(&o);
     fd = open_thread(o.tid, PIDFD_THREAD);
     CHECK(fd >= 0);
@@ -104,7 +104,7 @@ TEST(signals_go_to_the_thread)
     int fd;
 
     if (!supported())
-        SKIP("before Linux 6.9");
+        SKIP_ON_HOST("pidfds of threads are Linux 6.9's");
     g_caught_by = 0;
     signal(SIGUSR1, caught);
     CHECK_EQ(pthread_create(&o.thread, NULL, wait_for_signal, &o), 0);
@@ -173,7 +173,7 @@ static void leader_ends_first(void)
 TEST(a_leader_ends_before_its_process)
 {
     if (!supported())
-        SKIP("before Linux 6.9");
+        SKIP_ON_HOST("pidfds of threads are Linux 6.9's");
     leader_ends_first();
 }
 
@@ -182,7 +182,7 @@ TEST(refusals)
     struct other o;
 
     if (!supported())
-        SKIP("before Linux 6.9");
+        SKIP_ON_HOST("pidfds of threads are Linux 6.9's");
     start(&o);
     CHECK(open_thread(o.tid, 0) < 0);
     CHECK_ERR(open_thread(o.tid, PIDFD_THREAD | O_CLOEXEC), EINVAL);
@@ -207,7 +207,7 @@ TEST(clone_gives_one)
     int fd = -1;
 
     if (!supported())
-        SKIP("before Linux 6.9");
+        SKIP_ON_HOST("pidfds of threads are Linux 6.9's");
     g_stop = 0;
     CHECK(clone(sleeper, g_stack + sizeof(g_stack),
                 CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |

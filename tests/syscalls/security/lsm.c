@@ -14,7 +14,7 @@ TEST(list)
     long n;
 
     if (sysp(LIST, ids, &size, 1u) == -ENOSYS)
-        SKIP("before Linux 6.8");
+        SKIP_ON_HOST("before Linux 6.8");
     CHECK_ERR(sysp(LIST, ids, &size, 1u), EINVAL);
     CHECK_ERR(sysp(LIST, ids, BAD_PTR, 0u), EFAULT);
     CHECK_ERR(sysp(LIST, ids, &size, 0u), E2BIG);
@@ -37,7 +37,7 @@ TEST(self_attributes)
     uint32_t size = sizeof(ctx);
 
     if (sysp(GET_SELF, 0u, ctx, &size, 0u) == -ENOSYS)
-        SKIP("before Linux 6.8");
+        SKIP_ON_HOST("before Linux 6.8");
     CHECK_ERR(sysp(GET_SELF, 0u, ctx, &size, 0u), EINVAL);
     CHECK_ERR(sysp(GET_SELF, 100u, ctx, NULL, 0u), EINVAL);
     CHECK_ERR(sysp(GET_SELF, 100u, ctx, BAD_PTR, 2u), EFAULT);

@@ -6,20 +6,11 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-#include "tests/support/guest_test.h"
+#include "tests/support/seccomp_filter.h"
 
 static bool install(int nr, uint32_t action)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog prog = {4, code};
-
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           sysp(SYS_seccomp, (unsigned)SECCOMP_SET_MODE_FILTER, 0u, &prog) == 0;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && filter_one_call(nr, action, 0) == 0;
 }
 
 static void errno_filter(void)

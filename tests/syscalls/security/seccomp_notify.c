@@ -12,23 +12,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "tests/support/guest_test.h"
+#include "tests/support/seccomp_filter.h"
 
 #define WAIT_KILLABLE_RECV 0x20u
 
 /* Call nr gets action, all others are allowed. */
 static long install(int nr, uint32_t action, unsigned flags)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog prog = {4, code};
-
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    return sysp(SYS_seccomp, (unsigned)SECCOMP_SET_MODE_FILTER, flags, &prog);
+    return filter_one_call(nr, action, flags);
 }
 
 static int listen_to(int nr)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-#include "tests/support/guest_test.h"
+#include "tests/support/seccomp_filter.h"
 
 enum { ROUNDS = 40, MAKERS = 3 };
 
@@ -16,16 +16,7 @@ static atomic_int g_made, g_escaped;
 
 static long sync_filter(int nr, uint32_t action, unsigned more)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog prog = {4, code};
-
-    return sysp(SYS_seccomp, (unsigned)SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | more,
-                &prog);
+    return filter_one_call(nr, action, SECCOMP_FILTER_FLAG_TSYNC | more);
 }
 
 static void *made(void *arg)

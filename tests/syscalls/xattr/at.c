@@ -29,7 +29,7 @@ TEST(set_get_list_remove)
     CHECK_EQ(symlink("d/f", "link"), 0);
     CHECK((dir = open("d", O_RDONLY | O_DIRECTORY)) >= 0);
     if (set_at(dir, "f", 0, "user.x", &a) == -ENOSYS)
-        SKIP("before Linux 6.13");
+        SKIP_ON_HOST("before Linux 6.13");
     CHECK_EQ(set_at(dir, "f", 0, "user.x", &a), 0);
     CHECK_EQ(sysp(GETXATTRAT, AT_FDCWD, "link", 0u, "user.x", &g, sizeof(g)), 3);
     CHECK_STR(got, "one");
@@ -54,7 +54,7 @@ TEST(order_of_errors)
 
     test_tmpdir();
     if (sysp(LISTXATTRAT, AT_FDCWD, "none", 0u, NULL, (size_t)0) == -ENOSYS)
-        SKIP("before Linux 6.13");
+        SKIP_ON_HOST("before Linux 6.13");
     CHECK_ERR(sysp(SETXATTRAT, -1, "f", 0xffffu, "user.x", BAD_PTR, (size_t)15), EINVAL);
     CHECK_ERR(sysp(SETXATTRAT, -1, "f", 0xffffu, "user.x", BAD_PTR, (size_t)4097), E2BIG);
     CHECK_ERR(sysp(SETXATTRAT, -1, "f", 0xffffu, "user.x", BAD_PTR, (size_t)16), EFAULT);
