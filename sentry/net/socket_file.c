@@ -85,7 +85,8 @@ static void socket_release(struct file *f)
     mutex_unlock(&sk->lock);
     file_destroy_generic(f);
     free(s);
-    sk->ops->close(sk, /*linger=*/curr()->task != NULL);
+    /* Who exits does not linger (and has no mm any more): nothing could interrupt it. */
+    sk->ops->close(sk, /*linger=*/curr()->mm != NULL);
     sock_put(sk);
 }
 

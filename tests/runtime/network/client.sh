@@ -99,6 +99,16 @@ r = fcntl.ioctl(u, 0x8915, struct.pack("16s24x", b"eth0")); assert socket.inet_n
 assert "eth0:" in open("/proc/net/dev").read() and "eth0" in open("/proc/net/route").read()
 l = socket.socket(); l.bind(("10.77.0.2", 7777)); l.listen()
 assert "02004D0A:1E61 00000000:0000 0A" in open("/proc/net/tcp").read()
+# the exit of a process does not wait for SO_LINGER
+pid = os.fork()
+if not pid:
+    a = socket.create_connection(l.getsockname())
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600)); a.setblocking(False)
+    try:
+        while True: a.send(bytes(65536))
+    except BlockingIOError: pass
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
 # icmp, where the namespace lets everybody
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
 s.settimeout(10); s.sendto(b"\x08\0\0\0\0\0\0\1hello", ("10.77.0.1", 0)); assert s.recv(100)[8:] == b"hello"

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static struct sockaddr_in listen_addr;
 
@@ -162,6 +163,30 @@ TEST(linger_zero_resets)
     CHECK_EQ(events(s[0]) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
     CHECK_ERR(read(s[0], &c, 1), ECONNRESET);
     close(s[0]);
+}
+
+/* SO_LINGER holds up close, not the exit of a process. */
+TEST(exit_does_not_linger)
+{
+    struct linger li = {1, 36000};
+    char block[65536] = {0};
+    int s[2], status;
+    pid_t pid;
+
+    pair(s);
+    pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        close(s[1]);
+        setsockopt(s[0], SOL_SOCKET, SO_LINGER, &li, sizeof(li));
+        while (send(s[0], block, sizeof(block), MSG_DONTWAIT) > 0)
+            continue;
+        _exit(7);
+    }
+    close(s[0]);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    close(s[1]);
 }
 
 TEST(write_after_peer_closed)
