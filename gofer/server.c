@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "gofer/gofer_internal.h"
 #include "gofer/hostfs.h"
@@ -22,16 +21,8 @@ _Static_assert(OP_BUFFER >= GP_MSG_MAX && OP_BUFFER % 4096 == 0, "buffers are pa
 /* Descriptors that fids may take: most of the limit, shared evenly by the sessions. */
 static uint32_t fid_limit(size_t sessions)
 {
-    struct rlimit rl = {.rlim_cur = 1024, .rlim_max = 1024};
-    rlim_t limit;
+    uint64_t limit = MIN(host_fds_prepare(), 262144) / 4 * 3 / sessions;
 
-    if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
-        rl.rlim_cur = rl.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &rl) < 0)
-            (void)getrlimit(RLIMIT_NOFILE, &rl);
-    }
-    limit = rl.rlim_cur > 262144 ? 262144 : rl.rlim_cur;
-    limit = limit / 4 * 3 / sessions;
     return limit < 64 ? 64 : (uint32_t)limit;
 }
 

@@ -3,6 +3,7 @@
 #include "platform/host/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
 
 #include "platform/host/host_internal.h"
@@ -50,6 +51,21 @@ int host_sched_yield(void)
 int host_prlimit(pid_t pid, int resource, const struct rlimit *set, struct rlimit *out)
 {
     return (int)raw4(SYS_prlimit64, pid, resource, set, out);
+}
+
+uint64_t host_fds_prepare(void)
+{
+    struct rlimit rl = {.rlim_cur = 1024, .rlim_max = 1024}, all;
+    long fd;
+
+    (void)host_prlimit(0, RLIMIT_NOFILE, NULL, &rl);
+    all = (struct rlimit){.rlim_cur = rl.rlim_max, .rlim_max = rl.rlim_max};
+    if (rl.rlim_cur < rl.rlim_max && host_prlimit(0, RLIMIT_NOFILE, &all, NULL) == 0)
+        rl = all;
+    fd = raw3(SYS_fcntl, 0, F_DUPFD_CLOEXEC, MIN(HOST_FDS_ROOM, rl.rlim_cur) - 1);
+    if (fd >= 0) /* else it grows when it must */
+        (void)raw1(SYS_close, fd);
+    return rl.rlim_cur;
 }
 
 int64_t host_getrandom(void *buf, size_t size, unsigned flags)

@@ -25,5 +25,13 @@ int host_cpu_clock(pid_t id, bool thread);
 /* What it shows in ns, 0 when whom it counts is gone. */
 uint64_t host_cpu_clock_ns(int clock);
 int host_prlimit(pid_t pid, int resource, const struct rlimit *set, struct rlimit *out);
+/*
+ * While the process has one thread: raises the soft limit of descriptors to the hard one, and makes
+ * the descriptor table long enough for HOST_FDS_ROOM of them. A table that threads share grows only after
+ * an RCU grace period, 8 to 16 ms in the middle of somebody's open (expand_fdtable in fs/file.c of
+ * Linux). Returns the limit.
+ */
+#define HOST_FDS_ROOM 1024u
+uint64_t host_fds_prepare(void);
 int64_t host_getrandom(void *buf, size_t size, unsigned flags);
 NORETURN void host_exit_group(int code);

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "platform/base/compiler.h"
+#include "platform/host/proc.h"
 #include "platform/host/seccomp.h"
 
 static int enter_empty_root(void)
@@ -58,16 +59,14 @@ static int enter_empty_root(void)
 
 int isolate_root(void)
 {
-    struct rlimit core = {0, 0}, nofile;
+    struct rlimit core = {0, 0};
     int ret = enter_empty_root();
 
     if (ret < 0)
         return ret;
-    if (setrlimit(RLIMIT_CORE, &core) < 0 || getrlimit(RLIMIT_NOFILE, &nofile) < 0)
+    if (setrlimit(RLIMIT_CORE, &core) < 0)
         return -errno;
-    nofile.rlim_cur = nofile.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
-        return -errno;
+    (void)host_fds_prepare();
     /* A guest that writes to a closed host pipe gets its own SIGPIPE from the kernel layer. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
