@@ -277,56 +277,14 @@ static int apply_hugetlb(struct cgroup *cg, const json_t *limits, struct err *e)
     return 0;
 }
 
-/* What every container may have, as runc adds it behind the configured rules. */
-static const char *const g_default_devices[] = {
-    "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm",   "c 1:7 rwm", "c 1:8 rwm",
-    "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 136:* rwm", "c 5:2 rwm", "c 10:200 rwm",
-};
-
-/* As runc: what is not r, w or m is nothing. */
-static const char *access_letters(const char *in, char out[4])
-{
-    size_t n = 0;
-
-    for (const char *known = "rwm"; *known; known++) {
-        if (strchr(in, *known))
-            out[n++] = *known;
-    }
-    out[n] = '\0';
-    return out;
-}
-
-/* The guest's devices are the sentry's own; the rules hold for the processes of the sandbox. */
+/* A host without this hierarchy may have a v2 tree beside the others. */
 static int apply_devices(struct cgroup *cg, const json_t *rules, struct err *e)
 {
-    const char *dir = cgroup_dir(cg, "devices");
-    const json_t *v;
-    size_t i;
+    const char *v1 = cgroup_dir(cg, "devices"), *v2 = cgroup_dir(cg, "");
 
-    if (!json_array_size(rules) || !dir)
-        return 0;
-    json_array_foreach(rules, i, v)
-    {
-        const char *type = json_get_string(v, "type", "a");
-        int64_t major = -1, minor = -1;
-        char text[96], letters[4], major_text[24] = "*", minor_text[24] = "*";
-        int ret;
-
-        if (number(v, "major", &major) && major >= 0)
-            snprintf(major_text, sizeof(major_text), "%lld", (long long)major);
-        if (number(v, "minor", &minor) && minor >= 0)
-            snprintf(minor_text, sizeof(minor_text), "%lld", (long long)minor);
-        snprintf(text, sizeof(text), "%s %s:%s %s", type, major_text, minor_text,
-                 access_letters(json_get_string(v, "access", "rwm"), letters));
-        ret = cgroup_write(
-            dir, json_is_true(json_object_get(v, "allow")) ? "devices.allow" : "devices.deny",
-            text);
-        if (ret < 0 && !cg->rootless)
-            return err_errno(e, -ret, "failed to write \"%s\": write %s/devices", text, dir);
-    }
-    for (i = 0; i < sizeof(g_default_devices) / sizeof(g_default_devices[0]); i++)
-        (void)cgroup_write(dir, "devices.allow", g_default_devices[i]); /* the parent may forbid */
-    return 0;
+    if (v1)
+        return cgroup_apply_devices_v1(cg, v1, rules, e);
+    return v2 ? cgroup_apply_devices_v2(cg, v2, rules, e) : 0;
 }
 
 static int apply_network(struct cgroup *cg, const json_t *n, struct err *e)

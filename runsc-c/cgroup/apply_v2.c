@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Resources in a v2 tree. The configuration speaks v1: numbers are converted as the OCI specification and
- * runc do. Device rules would need a BPF program in the tree; the processes of a sandbox open no
- * devices (their filters say so), so none is loaded.
+ * runc do.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -182,8 +181,8 @@ int cgroup_apply_v2(struct cgroup *cg, const char *dir, const json_t *r, struct 
         }
         return 0;
     }
-    (void)cg;
-    if (apply_memory(dir, json_object_get(r, "memory"), e) < 0 ||
+    if (cgroup_apply_devices_v2(cg, dir, json_object_get(r, "devices"), e) < 0 ||
+        apply_memory(dir, json_object_get(r, "memory"), e) < 0 ||
         apply_cpu(dir, json_object_get(r, "cpu"), e) < 0 ||
         (number(pids, "limit", &limit) && set_max(dir, "pids.max", limit, e) < 0) ||
         apply_io(dir, json_object_get(r, "blockIO"), e) < 0 ||

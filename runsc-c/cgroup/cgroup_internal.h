@@ -56,6 +56,31 @@ bool cgroup_file_exists(const char *dir, const char *file);
 int cgroup_set(const char *dir, const char *file, const char *text, struct err *e);
 int cgroup_set_int(const char *dir, const char *file, int64_t value, struct err *e);
 
+/* ---- devices.c, devices_bpf.c ---- */
+#define CGROUP_DEVICE_MKNOD 1u
+#define CGROUP_DEVICE_READ  2u
+#define CGROUP_DEVICE_WRITE 4u
+#define CGROUP_DEVICE_ALL   7u
+struct cgroup_device_rule {
+    bool allow;
+    bool by_default;      /* not configured */
+    char type;            /* 'b', 'c' or 'a': both */
+    int64_t major, minor; /* -1: any */
+    uint32_t access;      /* CGROUP_DEVICE_* that it is about */
+};
+/* linux.resources.devices and the default rules; *out is allocated. */
+int cgroup_device_rules(const json_t *configured, struct cgroup_device_rule **out,
+                        size_t *out_count, struct err *e);
+/* Both do nothing where nothing is configured. */
+int cgroup_apply_devices_v1(const struct cgroup *cg, const char *dir, const json_t *configured,
+                            struct err *e);
+int cgroup_apply_devices_v2(const struct cgroup *cg, const char *dir, const json_t *configured,
+                            struct err *e);
+/* The program that asks the rules; *out is allocated. 0 or -ENOMEM. */
+struct bpf_insn;
+int cgroup_device_program(const struct cgroup_device_rule *rules, size_t count,
+                          struct bpf_insn **out, size_t *out_count);
+
 /* ---- apply_v1.c, apply_v2.c, systemd.c, stats.c ---- */
 int cgroup_apply_v1(struct cgroup *cg, const json_t *resources, struct err *e);
 int cgroup_apply_v2(struct cgroup *cg, const char *dir, const json_t *resources, struct err *e);

@@ -141,11 +141,11 @@ int boot_devices(const json_t *list, struct dev_rules **out)
         return -ENOMEM;
     json_array_foreach(list, i, v)
     {
-        const char *access = boot_string(v, "access", "rwm");
+        const char *access = boot_string(v, "access", "rwm"), *type = boot_string(v, "type", "");
 
         rules[i] = (struct dev_rule){
             .allow = json_is_true(json_object_get(v, "allow")),
-            .type = boot_string(v, "type", "a")[0],
+            .type = *type ? *type : 'a',
             .major = boot_int(v, "major", -1),
             .minor = boot_int(v, "minor", -1),
             .access = (strchr(access, 'r') ? DEV_MAY_READ : 0) |

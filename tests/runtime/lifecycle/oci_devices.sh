@@ -24,6 +24,6 @@ out=$(as "[$deny,{allow:true,type:\"c\",major:1,minor:11,access:\"rwa\"}]" \
     'echo "runsc-c-test-line" >/dev/kmsg && dd if=/dev/kmsg bs=8192 count=1 2>/dev/null | grep -c ";"; cat /dev/nothing')
 grep -q '^1$' <<<"$out" || fail "the log, allowed: $out"
 grep -q "nothing'\?: Operation not permitted" <<<"$out" || fail "another device than the allowed one: $out"
-out=$(as "[$deny,{allow:true,type:\"c\",major:1,minor:11,access:\"r\"}]" 'cat </dev/kmsg >/dev/null & sleep 0.1; kill $! 2>/dev/null; echo x >/dev/kmsg')
+out=$(as "[{allow:false,type:\"\",access:\"rwm\"},{allow:true,type:\"c\",major:1,minor:11,access:\"r\"}]" 'cat </dev/kmsg >/dev/null & sleep 0.1; kill $! 2>/dev/null; echo x >/dev/kmsg')
 grep -q "kmsg: Operation not permitted" <<<"$out" || fail "allowed for reading alone: $out"
 echo ok
