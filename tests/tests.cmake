@@ -22,7 +22,7 @@ function(add_our_test name timeout label)
     # Under ThreadSanitizer, which is slow, the unit tests run and the guest tests of families in which threads meet.
     # The back ends' unit tests let a process of the test's own, with the runtime in it, become a guest.
     if(RUNSC_SANITIZE MATCHES thread)
-        if(NOT (label STREQUAL unit OR name MATCHES "^(ptrace|seccomp|lanes)/(process|signal|futex|ptrace|mm|security|epoll|unix|pipe|event)/[a-z_0-9]+$")
+        if(NOT (label STREQUAL unit OR name MATCHES "^(ptrace|seccomp|lanes)/(process|signal|futex|ptrace|mm|security|epoll|unix|pipe|event|io_uring|aio)/[a-z_0-9]+$")
            OR name MATCHES "^unit/platform/(ptrace|seccomp|kvm)/")
             return()
         endif()

@@ -40,6 +40,7 @@
 #include "sentry/mm/mm.h"
 #include "sentry/mm/safecopy.h"
 #include "sentry/syscalls/strace.h"
+#include "sentry/syscalls/uring/uring.h"
 
 /* Keys: l ->lock */
 static struct {
@@ -110,6 +111,7 @@ static int step_subsystems(const struct boot_config *c)
         (ret = shmem_init()) < 0)
         return ret;
     signalfd_init();
+    uring_init();
     if (c->strace_fd >= 0)
         return strace_init(c->strace_fd, c->strace_json);
     return 0;

@@ -22,6 +22,7 @@
 #include "sentry/mm/safecopy.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/event.h"
+#include "sentry/syscalls/uring/uring.h"
 #include "sentry/syscalls/uring/uring_internal.h"
 
 static struct mutex g_rings_lock = {.rank = RANK_LEAF};
@@ -376,6 +377,11 @@ static int check_params(uint32_t entries, struct lx_io_uring_params *p)
 static void cancel_all_of(struct task *t);
 static const struct task_request_ops g_uring_task_ops = {.cancel_all = cancel_all_of};
 
+void uring_init(void)
+{
+    g_task_request_ops = &g_uring_task_ops;
+}
+
 static int ring_new(struct lx_io_uring_params *p, struct uring **out)
 {
     struct uring *r = calloc(1, sizeof(*r));
@@ -447,7 +453,6 @@ long sys_io_uring_setup(struct task *t, uint32_t entries, uaddr_t params)
     ret = taskwork_start();
     if (ret < 0)
         return ret;
-    g_task_request_ops = &g_uring_task_ops;
     ret = ring_new(&p, &r);
     if (ret < 0)
         return ret;

@@ -91,24 +91,28 @@ static void check_robust(int protocol)
 {
     pthread_mutex_t *m =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int status;
+    int status, locked[2];
+    char c;
     pid_t pid;
 
-    REQUIRE(m != MAP_FAILED);
+    REQUIRE(m != MAP_FAILED && pipe(locked) == 0);
     init_mutex(m, protocol, PTHREAD_MUTEX_ROBUST, PTHREAD_PROCESS_SHARED);
     pid = fork();
     if (!pid) {
         pthread_mutex_lock(m);
+        (void)!write(locked[1], "x", 1);
         usleep(30000);
         _exit(0); /* dies as the owner */
     }
-    usleep(10000);
+    CHECK_EQ(read(locked[0], &c, 1), 1);
     CHECK_EQ(pthread_mutex_lock(m), EOWNERDEAD);
     CHECK_EQ(pthread_mutex_consistent(m), 0);
     CHECK_EQ(pthread_mutex_unlock(m), 0);
     CHECK_EQ(pthread_mutex_lock(m), 0);
     CHECK_EQ(pthread_mutex_unlock(m), 0);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
+    close(locked[0]);
+    close(locked[1]);
     munmap(m, 4096);
 }
 
