@@ -158,7 +158,7 @@ static int load(const struct bpf_insn *insns, size_t count)
 /* The program of these rules that is attached already, or -1. */
 static int attached(int dir)
 {
-    uint32_t ids[FOREIGN_MAX];
+    uint32_t ids[FOREIGN_MAX] = {0};
     union bpf_attr query = {.query = {.target_fd = (uint32_t)dir,
                                       .attach_type = BPF_CGROUP_DEVICE,
                                       .prog_ids = address(ids),
