@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """cycles.py COUNT: COUNT lives of a container, every other one by "run", and nothing is left after each: no process, mount,
-cgroup, file or descriptor. At the end the host's counts that a leak would drive up are near where they were."""
+cgroup, file or descriptor. At the end the host's counts that a leak would drive up are near where they were; where
+others on the host drive them up meanwhile, it is tried again."""
 
 import os
 import sys
@@ -47,17 +48,21 @@ def main():
     life(watch, 0)
     life(watch, 1)
     watch.nothing_left("the first lives")
-    before, started = counts(), time.monotonic()
-    for number in range(count):
-        life(watch, number)
-        watch.nothing_left(f"life {number}")
-    after, seconds = counts(), time.monotonic() - started
+    for _ in range(3):
+        before, started = counts(), time.monotonic()
+        for number in range(count):
+            life(watch, number)
+            watch.nothing_left(f"life {number}")
+        after, seconds = counts(), time.monotonic() - started
+        print(f"{count} lives, {1000 * seconds / count:.0f} ms each; " +
+              ", ".join(f"{name} {before[name]} -> {after[name]}" for name in before), flush=True)
+        # The kernel frees control groups and files in batches.
+        risen = [name for name in before if after[name] - before[name] >= count]
+        if count < 1000 or not risen:
+            break
+    else:
+        watch.fail(f"rose by one for every life, three times: {', '.join(risen)}")
     watch.end()
-    print(f"{count} lives, {1000 * seconds / count:.0f} ms each; " +
-          ", ".join(f"{name} {before[name]} -> {after[name]}" for name in before))
-    # The kernel frees control groups and files in batches; others work on this host, too.
-    if count >= 1000 and any(after[name] - before[name] >= count for name in before):
-        watch.fail("a count of the host rose by one for every life")
 
 
 main()
