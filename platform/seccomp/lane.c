@@ -42,6 +42,7 @@
 enum {
     HOT_CALLS =
         200, /* changing a site costs as much as some twenty calls; starting programs make fewer */
+    WARM_CALLS = 24, /* for the next sites, since a call from any other place closes the lane */
     STREAK = 32,
     SOON_US = 25,
     LOOK_US = 20,
@@ -105,10 +106,11 @@ void seccomp_lane_init(enum platform_lanes lanes)
     pthread_once(&once, calibrate);
 }
 
-unsigned seccomp_lane_hot_calls(void)
+unsigned seccomp_lane_hot_calls(bool warm)
 {
     return g_lanes == PLATFORM_LANES_OFF     ? UINT_MAX
            : g_lanes == PLATFORM_LANES_EAGER ? 2
+           : warm                            ? WARM_CALLS
                                              : HOT_CALLS;
 }
 

@@ -146,10 +146,12 @@ struct watch {
 /* How often calls came from where, lately. */
 struct hot_calls {
     unsigned generation; /* of the space's sites: later than that, all are cold again */
+    bool warm;           /* a site was hot before */
     struct {
         uaddr_t ip;
-        uint32_t count;
+        uint32_t count; /* SITE_IS_HOT: that many, which count no more */
     } at[64];
+#define SITE_IS_HOT UINT32_MAX
 };
 
 /* See lane.c. Times in cycles of the CPU's counter. Key: O owner thread of the ctx */
@@ -329,7 +331,7 @@ bool seccomp_site_settle(struct platform_ctx *c, struct lx_regs *regs);
 /* Finds out how fast this machine looks. Once. */
 void seccomp_lane_init(enum platform_lanes lanes);
 /* How many calls make a site hot. */
-unsigned seccomp_lane_hot_calls(void);
+unsigned seccomp_lane_hot_calls(bool warm);
 /* For SLOT_SPINS: how often lane code looks before it rings. */
 uint32_t seccomp_lane_spins(void);
 /* A call came by notification. */

@@ -561,7 +561,6 @@ enum site_heat seccomp_site_heat(struct platform_ctx *c, uaddr_t ip)
     const unsigned generation =
         atomic_load_explicit(&c->space->sites.generation, memory_order_relaxed);
     const unsigned i = (unsigned)(ip ^ ip >> 7) % ARRAY_COUNT(h->at);
-    const unsigned hot = seccomp_lane_hot_calls();
 
     if (unlikely(h->generation != generation))
         *h = (struct hot_calls){.generation = generation};
@@ -569,7 +568,11 @@ enum site_heat seccomp_site_heat(struct platform_ctx *c, uaddr_t ip)
         h->at[i].ip = ip;
         h->at[i].count = 0;
     }
-    if (h->at[i].count == hot)
+    if (h->at[i].count == SITE_IS_HOT)
         return SITE_DONE;
-    return ++h->at[i].count == hot ? SITE_HOT : SITE_COLD;
+    if (++h->at[i].count < seccomp_lane_hot_calls(h->warm))
+        return SITE_COLD;
+    h->at[i].count = SITE_IS_HOT;
+    h->warm = true;
+    return SITE_HOT;
 }
