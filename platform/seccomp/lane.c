@@ -25,7 +25,7 @@
  *     most SOON_US between them: a program in a loop of quick calls;
  *   - when a CPU is free for it: placement_part knows how many pairs do anything;
  *   - when the last opening is long enough ago: the time doubles with each that served few.
- * It closes, and the pair comes together on one CPU again, when the guest is silent for LOOK_US, when
+ * It closes, and the pair comes together on one CPU again, when the guest is silent for STAY_US, when
  * it rings for anything else (a fault, a call from a place that was not changed), when a call sleeps
  * or its result takes too long, when the owner lost its CPU while it looked (somebody else needs
  * it), and when pairs begin to need the CPUs. An idle sandbox looks for nothing. --lanes=eager opens
@@ -43,9 +43,10 @@ enum {
     HOT_CALLS =
         200, /* changing a site costs as much as some twenty calls; starting programs make fewer */
     WARM_CALLS = 24, /* for the next sites, since a call from any other place closes the lane */
-    STREAK = 32,
+    STREAK = 16,
     SOON_US = 25,
-    LOOK_US = 20,
+    LOOK_US = 20,        /* of the guest, for a result */
+    STAY_US = 60,        /* of the owner, for the next request: about what opening costs */
     FIRST_LOOK_US = 250, /* the stub is woken on another CPU, which may have to be woken first */
     LOST_US = 60,        /* a gap between two looks that was no look */
     FEW_SERVED = 64,
@@ -269,7 +270,7 @@ static bool look_elsewhere(struct platform_ctx *c)
 bool seccomp_lane_wait(struct platform_ctx *c)
 {
     atomic_uint *state = state_of(c);
-    const uint64_t patience = us(c->lane.served ? LOOK_US : FIRST_LOOK_US);
+    const uint64_t patience = us(c->lane.served ? STAY_US : FIRST_LOOK_US);
     uint64_t last = c->lane.answered, now = last;
 
     for (unsigned i = 1;; i++) {
