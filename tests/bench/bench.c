@@ -6,6 +6,8 @@
  *                            the difference between two such runs
  *   bench --list
  *   bench --exit        does nothing (what fork+exec starts)
+ *   bench --again N COMMAND...  prints the median time of N runs of a program, in ms; one run before
+ *                            them is not counted
  * Every benchmark is a function that does n operations. A batch takes about BATCH_NS, so slow
  * sandboxes do fewer operations, not longer runs.
  */
@@ -15,6 +17,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -518,6 +521,29 @@ static void exactly(long n, const char *name)
     }
 }
 
+static int again(int n, char **command)
+{
+    double *ms = calloc((size_t)n, sizeof(*ms));
+
+    NEED(ms);
+    for (int i = -1; i < n; i++) {
+        uint64_t start = now_ns();
+        int status;
+        pid_t pid;
+
+        NEED(posix_spawnp(&pid, command[0], NULL, NULL, command, environ) == 0);
+        NEED(waitpid(pid, &status, 0) == pid);
+        if (status != 0)
+            return 1;
+        if (i >= 0)
+            ms[i] = (double)(now_ns() - start) / 1e6;
+    }
+    qsort(ms, (size_t)n, sizeof(*ms), compare);
+    printf("%.3f\n", ms[n / 2]);
+    free(ms);
+    return 0;
+}
+
 static void tear_down(void)
 {
     unlink(g_path);
@@ -534,6 +560,8 @@ int main(int argc, char **argv)
             puts(g_benches[i].name);
         return 0;
     }
+    if (argc >= 4 && strcmp(argv[1], "--again") == 0 && atoi(argv[2]) > 0)
+        return again(atoi(argv[2]), argv + 3);
     set_up();
     if (argc == 4 && strcmp(argv[1], "--exactly") == 0) {
         exactly(atol(argv[2]), argv[3]);
