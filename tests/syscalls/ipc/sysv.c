@@ -74,7 +74,8 @@ TEST(semaphores)
     pid = fork();
     if (pid == 0)
         _exit(semop(id, &down, 1) == 0 ? 0 : 1);
-    test_sleep_ms(30);
+    while (semctl(id, 0, GETNCNT) == 0)
+        test_sleep_ms(5);
     CHECK_EQ(semctl(id, 0, GETNCNT), 1);
     CHECK_EQ(sysp(SYS_semop, id, &up, 1u), 0);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
@@ -92,7 +93,8 @@ TEST(semaphores)
     pid = fork();
     if (pid == 0)
         _exit(semop(id, &down, 1) < 0 && errno == EIDRM ? 0 : 1);
-    test_sleep_ms(30);
+    while (semctl(id, 0, GETNCNT) == 0)
+        test_sleep_ms(5);
     CHECK_EQ(semctl(id, 0, IPC_RMID), 0);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(status, 0);
