@@ -30,10 +30,10 @@ const struct platform_ops *platform_find(const char *name, struct platform_probe
     return NULL;
 }
 
-int platform_start(const char *name, enum platform_lanes lanes, const struct platform_ops **out_ops,
-                   struct platform **out)
+int platform_start(const char *name, const struct platform_config *wanted,
+                   const struct platform_ops **out_ops, struct platform **out)
 {
-    struct platform_config config = {.lanes = lanes};
+    struct platform_config config = *wanted;
     struct platform_probe probe;
     int ret = -ENOENT;
 

@@ -109,6 +109,7 @@ enum platform_lanes {
 
 struct platform_config {
     enum platform_lanes lanes;
+    bool rseq;     /* ctx_rseq may be used; stubs may make the host's call */
     bool fallback; /* another back end is tried if this one does not start: that is no error */
 };
 
@@ -169,6 +170,16 @@ struct platform_ops {
      * soon. Never lost, idempotent until delivered. May hold locks up to TASK. */
     void (*ctx_interrupt)(struct platform_ctx *c);
 
+    /* Restartable sequences: from the next run on the host's rseq(2) of whatever runs guest code
+     * for c has the 32 bytes at offset of fd, aligned to 32, as its area, with signature sig; so
+     * cpu_id is kept there, and critical sections abort. fd < 0: no more. What the guest has mapped
+     * does not matter. The page of an earlier call, of ctx_free or ctx_switch_space (which end it)
+     * counts as unmapped: see "Deferred mappings". Guest code that is brought out for an event may
+     * have left its section without an abort: the caller moves rip then. Owner only, outside
+     * ctx_run. -EOPNOTSUPP: the host has none, or the
+     * configuration; -ENOMEM, -EAGAIN: all is as before. */
+    int (*ctx_rseq)(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig);
+
     /* Where guest code of c may run from its next run on; empty intersections with what the host
      * allows are ignored. From any thread that knows c to live; may hold locks up to TASK. NULL:
      * the back end runs guest code where the host puts it. */
@@ -211,5 +222,5 @@ const struct platform_ops *platform_find(const char *name, struct platform_probe
 /* Starts the platform of that name, or for auto the first that starts: the order of g_platforms is
  * that of their costs wherever both were measured, and doctor measures them. -ENOENT: no such name;
  * otherwise what start returned. */
-int platform_start(const char *name, enum platform_lanes lanes, const struct platform_ops **out_ops,
-                   struct platform **out);
+int platform_start(const char *name, const struct platform_config *config,
+                   const struct platform_ops **out_ops, struct platform **out);

@@ -99,6 +99,8 @@ static const struct option_def g_global_options[] = {
      "root:memory or none (writes go to the host; the default for OCI containers)"},
     {"file-access", 0, OPTION_STRING, &g_options.file_access,
      "shared (others may change a container's root) or exclusive"},
+    {"rseq", 0, OPTION_FLAG, &g_options.rseq,
+     "offer restartable sequences; processes and threads start a little slower"},
     {"strace", 0, OPTION_OPTIONAL, &g_options.strace,
      "trace system calls to stderr or --strace=FILE"},
     {"strace-format", 0, OPTION_STRING, &g_options.strace_format, "text or json"},

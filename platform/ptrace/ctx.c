@@ -14,7 +14,10 @@
 #include <linux/audit.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "platform/base/log.h"
@@ -46,6 +49,14 @@ void ctx_kick(struct platform_ctx *c)
         (void)host_tgkill(pid, pid, STUB_KICK_SIGNAL); /* gone is fine */
 }
 
+void ctx_kill(struct platform_ctx *c)
+{
+    pid_t pid = atomic_load(&c->host_pid);
+
+    if (pid)
+        (void)host_kill(pid, SIGKILL); /* gone is fine */
+}
+
 void ptrace_ctx_interrupt(struct platform_ctx *c)
 {
     if (atomic_exchange(&c->interrupt, 1) == 0 && (atomic_load(&c->seq) & 1))
@@ -59,6 +70,7 @@ static struct platform_ctx *ctx_alloc(struct platform_space *s)
     if (!c)
         return NULL;
     c->space = s;
+    c->rseq_slot = SLOT_NONE;
     list_init(&c->node);
     placement_init(&c->place);
     return c;
@@ -139,6 +151,100 @@ int ptrace_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     return 0;
 }
 
+/* Its alias and the host's registration, in one go: nothing else is queued, nothing registered. */
+static int rseq_begin_locked(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig)
+    REQUIRES(c->space->base.lock)
+{
+    struct stub_rseq *r = &c->rseq;
+    const uaddr_t area = r->alias + (offset & (LX_PAGE_SIZE - 1));
+    int error, ret = rangeset_add(&c->space->base.mapped, r->alias, r->alias + LX_PAGE_SIZE);
+
+    if (ret < 0)
+        return ret;
+    c->space->base.dirty = true;
+    c->hw_valid = false;
+    ret = stub_syscall_pair(
+        &c->stub,
+        (const struct stub_args[2]){
+            {SYS_mmap,
+             {r->alias, LX_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+              (uint64_t)fd, align_down(offset, LX_PAGE_SIZE)}},
+            {SYS_rseq, {area, RSEQ_AREA_SIZE, 0, sig}}},
+        &error);
+    if (ret < 0)
+        return ret == -ESRCH ? 0 : ret; /* the next run says DEAD */
+    stub_rseq_set(r, /*guest=*/true, offset, sig);
+    if (ret == 2)
+        r->host = r->wanted;
+    return ret == 2 ? 0 : -ENOMEM;
+}
+
+/* The alias shows its own page. */
+static int rseq_end(struct platform_ctx *c)
+{
+    const struct stub_rseq_area *old = &c->rseq.host;
+    int ret;
+
+    ASSERT(!c->rseq.guest); /* the kernel registers another area after it ended the first */
+    c->hw_valid = false;
+    ret = (int)stub_syscall(
+        &c->stub, SYS_rseq,
+        (const uint64_t[6]){old->addr, RSEQ_AREA_SIZE, RSEQ_UNREGISTER, old->sig});
+    c->rseq.host.addr = 0;
+    return ret;
+}
+
+int ptrace_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig)
+{
+    struct platform *p = c->space->platform;
+    struct stub_space *s = &c->space->base;
+    int ret;
+
+    if (!p->base.has_rseq)
+        return -EOPNOTSUPP;
+    ret = ctx_bind(c);
+    if (ret < 0)
+        return ret == -ESRCH ? 0 : ret; /* the next run says DEAD */
+    if (c->rseq_slot == SLOT_NONE) {
+        c->rseq_slot = slots_get(&p->aliases);
+        if (c->rseq_slot == SLOT_NONE)
+            return -EAGAIN;
+        memset(slots_at(&p->aliases, c->rseq_slot), 0, STUB_PAGE);
+        c->rseq =
+            (struct stub_rseq){.alias = p->base.high + (uaddr_t)(c->rseq_slot + 1) * STUB_PAGE,
+                               .own = &p->aliases,
+                               .own_off = (uint64_t)c->rseq_slot * STUB_PAGE};
+    }
+    if (fd >= 0 && stub_rseq_differs(&c->rseq, offset, sig)) {
+        ret = rseq_end(c);
+        if (ret < 0)
+            return ret == -ESRCH ? 0 : ret; /* the next run says DEAD */
+    }
+    mutex_lock(&s->lock);
+    if (fd >= 0 && s->queue.count == 0 && !c->rseq.host.addr)
+        ret = rseq_begin_locked(c, fd, offset, sig);
+    else
+        ret = stub_rseq_point_locked(s, c, &c->rseq, fd, offset, sig);
+    mutex_unlock(&s->lock);
+    return ret;
+}
+
+/* The area that the stub shall have, after its alias is there. */
+static int rseq_commit(struct platform_ctx *c)
+{
+    const struct stub_rseq_area *new = &c->rseq.wanted;
+    int ret;
+
+    ret = stub_space_drain(&c->space->base, c);
+    if (ret < 0)
+        return ret;
+    c->hw_valid = false;
+    ret = (int)stub_syscall(&c->stub, SYS_rseq,
+                            (const uint64_t[6]){new->addr, RSEQ_AREA_SIZE, 0, new->sig});
+    c->rseq.host = *new;
+    return MIN(ret, 0);
+}
+
 void ptrace_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus)
 {
     placement_limit(&c->place, cpus);
@@ -197,6 +303,11 @@ static int enter_guest(struct platform_ctx *c, const struct lx_regs *regs)
             if (ret < 0)
                 return ret;
             c->lazy.runs = 0;
+        }
+        if (unlikely(stub_rseq_due(&c->rseq))) {
+            ret = rseq_commit(c);
+            if (ret < 0)
+                return ret;
         }
         ret = ctx_regs_commit(c, regs);
         if (ret < 0)
@@ -322,7 +433,9 @@ int ptrace_ctx_run(struct platform_ctx *c, struct lx_regs *regs, struct platform
         if (ret <= 0)
             break;
         ret = run_once(c, regs, ev);
-    } while (ret == 0);
+        /* It may have left a critical section, of which the host knows nothing more once the stub
+         * made calls of its own: the caller must see it. */
+    } while (ret == 0 && !c->rseq.guest);
     if (likely(ret > 0)) {
         if (HIDE_REGS && ev->kind == PLATFORM_SYSCALL)
             partial_hide(&c->partial, regs);

@@ -101,7 +101,7 @@ static int choose_base(struct platform *p)
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0,
                       &at) == 0) {
             p->stub_base = g_stub_slots[i];
-            p->base.high = p->stub_base;
+            p->base.high = p->stub_base - ALIASES_SIZE;
             return 0;
         }
     }

@@ -17,6 +17,7 @@ extern const struct platform_ops g_platform_ptrace_ops;
 static void platform_release(struct platform *p)
 {
     slots_destroy(&p->requests);
+    slots_destroy(&p->aliases);
     if (p->stub_base)
         (void)host_munmap((void *)p->stub_base, STUB_SIZE); /* SAFETY: our own reservation */
     free(p);
@@ -35,6 +36,8 @@ static int start(struct platform **out, const char **out_why)
     ret = stub_platform_init(&p->base);
     if (ret == 0)
         ret = slots_init(&p->requests, "stub-requests", STUB_PAGE);
+    if (ret == 0)
+        ret = slots_init(&p->aliases, "stub-rseq", STUB_PAGE);
     if (ret < 0)
         goto fail;
     p->report_slot = slots_get(&p->requests);
@@ -50,6 +53,7 @@ fail:
 
 int ptrace_start(const struct platform_config *config, struct platform **out)
 {
+    stub_rseq_enable(config && config->rseq);
     return stub_platform_start(config, out, "ptrace", start, MAYBE_FORBIDDEN);
 }
 
@@ -91,6 +95,7 @@ const struct platform_ops g_platform_ptrace_ops = {
     .ctx_xstate_get = ptrace_ctx_xstate_get,
     .ctx_xstate_set = ptrace_ctx_xstate_set,
     .ctx_set_cpus = ptrace_ctx_set_cpus,
+    .ctx_rseq = ptrace_ctx_rseq,
     .ctx_cpu_clock = ptrace_ctx_cpu_clock,
     .ctx_xstate_copy = ptrace_ctx_xstate_copy,
 };

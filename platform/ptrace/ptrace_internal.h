@@ -11,6 +11,7 @@
 #include "platform/partial.h"
 #include "platform/platform.h"
 #include "platform/ptrace/layout.h"
+#include "platform/stub/rseq.h"
 #include "platform/stub/slots.h"
 #include "platform/stub/space.h"
 
@@ -36,6 +37,7 @@ struct platform {
     struct stub_platform base;
     uaddr_t stub_base;     /* I */
     struct slots requests; /* request pages */
+    struct slots aliases;  /* what aliases of stub/rseq.h show without a guest's area */
     uint32_t report_slot;  /* I: where the master reports its start */
     struct mutex master_lock;
     struct stub master; /* M: never runs guest code; empty address spaces are cloned from it */
@@ -73,6 +75,8 @@ struct platform_ctx {
     bool hw_valid;                   /* O */
     enum ctx_fpu fpu;                /* O */
     void *xs_pending;                /* O: xstate image */
+    struct stub_rseq rseq;           /* O */
+    uint32_t rseq_slot;              /* O: of platform.aliases, SLOT_NONE: none yet */
     struct platform_ctx *fpu_parent; /* O: compared only, never followed */
     unsigned fpu_parent_seq;         /* O */
     atomic_uint seq;                 /* a: odd while the stub may run guest code */
@@ -83,6 +87,10 @@ struct platform_ctx {
 };
 
 /* --- stub.c: one stub process --- */
+
+/* Below the stub base, above what guests may use: where stubs have their aliases. The first page stays
+ * free, so that changes there and of the guest's memory never become one. */
+#define ALIASES_SIZE ((uaddr_t)(SLOT_COUNT + 1) * STUB_PAGE)
 
 /* The signal that brings a stub out of guest code. Ignored by default, so a parked stub survives.
  */
@@ -123,6 +131,9 @@ struct stub_args {
 int MUST_CHECK stub_syscall_pair(struct stub *s, const struct stub_args calls[2], int *out_error);
 /* A child of the stub: a process that shares its memory, or has a copy. */
 int MUST_CHECK stub_clone(struct stub *s, bool share_memory, struct stub *out);
+/* One with a copy, of a stub whose rseq area is unregistered first: the child would inherit it. */
+int MUST_CHECK stub_fork_unregistered(struct stub *s, const struct stub_rseq_area *area,
+                                      struct stub *out);
 
 /* --- master.c --- */
 
@@ -157,6 +168,8 @@ struct platform_ctx *ctx_current(void);
 int MUST_CHECK ctx_bind(struct platform_ctx *c);
 /* Brings it out of guest code if it is there. */
 void ctx_kick(struct platform_ctx *c);
+/* Ends its stub: its owner's next run says DEAD. */
+void ctx_kill(struct platform_ctx *c);
 
 int ptrace_ctx_new(struct platform_space *s, struct platform_ctx *creator,
                    struct platform_ctx **out);
@@ -174,6 +187,7 @@ int ptrace_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
 int ptrace_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
 int ptrace_ctx_cpu_clock(struct platform_ctx *c);
 void ptrace_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus);
+int ptrace_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig);
 int ptrace_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
 int MUST_CHECK ctx_xstate_load(struct platform_ctx *c);
 

@@ -80,6 +80,16 @@ int ptrace_space_new(struct platform *p, struct platform_space **out)
     return 0;
 }
 
+static int clone_stub(struct platform_ctx *caller, struct stub *out)
+{
+    const struct stub_rseq_area area = caller->rseq.host;
+
+    if (!area.addr)
+        return stub_clone(&caller->stub, /*share_memory=*/false, out);
+    caller->rseq.host.addr = 0; /* it comes back before the caller's next guest code */
+    return stub_fork_unregistered(&caller->stub, &area, out);
+}
+
 int ptrace_space_clone(struct platform_space *from, struct platform_ctx *caller,
                        struct platform_space **out)
 {
@@ -98,8 +108,14 @@ int ptrace_space_clone(struct platform_space *from, struct platform_ctx *caller,
     if (ret == 0)
         ret = rangeset_copy(&to->base.mapped, &from->base.mapped);
     if (ret == 0)
-        ret = stub_clone(&caller->stub, /*share_memory=*/false, &to->spare);
+        ret = clone_stub(caller, &to->spare);
     caller->hw_valid = false;
+    /* The threads' aliases were copied too: they show pages that are not the child's. */
+    if (ret == 0 && from->platform->base.has_rseq) {
+        ret = queue_unmap(&to->base.queue, &to->base.mapped, to->base.high, ALIASES_SIZE);
+        if (to->base.queue.forced)
+            atomic_store(&to->base.pending, PENDING_FORCED);
+    }
     to->base.bad_start = from->base.bad_start;
     to->base.bad_end = from->base.bad_end;
     mutex_unlock(&from->base.lock);
@@ -159,16 +175,47 @@ int space_take_stub_locked(struct platform_space *s, struct platform_ctx *c)
 }
 
 /* Unmaps all, so that the stub can serve another program. */
-static bool space_clean_locked(struct platform_space *s, struct stub *stub) REQUIRES(s->base.lock)
+static bool space_clean_locked(struct platform_space *s, struct stub *stub,
+                               const struct stub_rseq_area *area) REQUIRES(s->base.lock)
 {
     const struct platform *p = s->platform;
-    const uint64_t args[6] = {0, p->stub_base};
+    const struct stub_args unmap = {SYS_munmap, {0, p->stub_base}};
+    int error;
 
-    if (s->base.dirty && stub_syscall(stub, SYS_munmap, args) != 0)
+    if (area->addr) {
+        if (stub_syscall_pair(
+                stub,
+                (const struct stub_args[2]){
+                    {SYS_rseq, {area->addr, RSEQ_AREA_SIZE, RSEQ_UNREGISTER, area->sig}}, unmap},
+                &error) != 2)
+            return false;
+    } else if (s->base.dirty && stub_syscall(stub, SYS_munmap, unmap.arg) != 0) {
         return false;
+    }
     s->base.dirty = false;
     stub_space_forget(&s->base);
     return true;
+}
+
+/* The alias goes with the ctx; what is left of the address space must not show the page. */
+static void drop_alias_locked(struct platform_space *s, struct platform_ctx *c, bool last)
+    REQUIRES(s->base.lock)
+{
+    if (c->rseq_slot == SLOT_NONE)
+        return;
+    if (!last) {
+        if (queue_unmap(&s->base.queue, &s->base.mapped, c->rseq.alias, LX_PAGE_SIZE) < 0) {
+            log_warn(LOG_PLATFORM, "ptrace: out of memory: a guest process is lost");
+            list_for_each_entry(c, &s->base.ctxs, node)
+                ctx_kill(c);
+            return;
+        }
+        if (s->base.queue.forced)
+            atomic_store(&s->base.pending, PENDING_FORCED);
+    }
+    slots_put(&s->platform->aliases, c->rseq_slot);
+    c->rseq_slot = SLOT_NONE;
+    c->rseq = (struct stub_rseq){0};
 }
 
 void space_leave(struct platform_space *s, struct platform_ctx *c)
@@ -182,12 +229,14 @@ void space_leave(struct platform_space *s, struct platform_ctx *c)
         stub_kill(&c->stub);
     } else if (!c->stub.seized) {
         s->spare = c->stub; /* it never ran */
-    } else if (stub_pool_has_room(&s->platform->base) && space_clean_locked(s, &c->stub)) {
+    } else if (stub_pool_has_room(&s->platform->base) &&
+               space_clean_locked(s, &c->stub, &c->rseq.host)) {
         stub_park(&c->stub);
         s->spare = c->stub;
     } else {
         stub_kill(&c->stub);
     }
+    drop_alias_locked(s, c, last);
     if (last && !s->spare.pid) {
         stub_space_forget(&s->base);
         s->base.dirty = s->slot_mapped = false;

@@ -239,6 +239,28 @@ int stub_syscall_pair(struct stub *s, const struct stub_args calls[2], int *out_
     return r.rip == g_stub_entry.pair_end ? 1 : 0;
 }
 
+int stub_fork_unregistered(struct stub *s, const struct stub_rseq_area *area, struct stub *out)
+{
+    struct lx_regs r;
+    int ret;
+
+    stub_regs_init(&r, g_stub_entry.pair);
+    r.rax = SYS_rseq;
+    r.rdi = area->addr;
+    r.rsi = RSEQ_AREA_SIZE;
+    r.rdx = RSEQ_UNREGISTER;
+    r.r10 = area->sig;
+    r.rbx = SYS_clone;
+    r.r12 = CLONE_FILES | CLONE_FS | CLONE_PARENT | SIGCHLD;
+    ret = stub_run(s, &r);
+    if (ret < 0)
+        return ret;
+    if ((int64_t)r.rax <= 0)
+        return r.rax ? (int)r.rax : -EPROTO;
+    *out = (struct stub){.pid = (pid_t)r.rax};
+    return 0;
+}
+
 int stub_clone(struct stub *s, bool share_memory, struct stub *out)
 {
     struct lx_regs r;

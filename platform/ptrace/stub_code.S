@@ -85,6 +85,11 @@ g_stub_pair:
     movq %rbp, %r8
     movq %rsp, %r9
     syscall
+    testq %rax, %rax
+    jnz 2f
+    cmpl $__NR_clone, %ebx
+    je .Lpark_enter             /* the child */
+2:
     int3
 g_stub_pair_end:
 1:

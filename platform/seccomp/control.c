@@ -156,7 +156,7 @@ int seccomp_control_prepare(struct platform *p, struct control *k)
     memset(page, 0, STUB_PAGE); /* guests can read it: nothing of an earlier owner */
     page->report_fd = k->report_fd;
     page->slots = p->stub_base + STUB_SLOTS_OFF;
-    page->slots_size = SLOT_COUNT * p->stacks.size;
+    page->slots_size = seccomp_slots_size(p);
     return 0;
 }
 

@@ -150,6 +150,21 @@ int seccomp_ctx_switch_space(struct platform_ctx *c, struct platform_space *s)
     return 0;
 }
 
+int seccomp_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig)
+{
+    struct platform_space *s = c->space;
+    int ret;
+
+    if (!s->platform->base.has_rseq)
+        return -EOPNOTSUPP;
+    if (c->thread.state == THREAD_NONE)
+        return 0; /* the next run says DEAD */
+    mutex_lock(&s->base.lock);
+    ret = stub_rseq_point_locked(&s->base, NULL, &c->thread.rseq, fd, offset, sig);
+    mutex_unlock(&s->base.lock);
+    return ret;
+}
+
 void seccomp_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus)
 {
     placement_limit(&c->place, cpus);
@@ -184,6 +199,7 @@ static void lose(struct platform_ctx *c, int error)
         log_info(LOG_PLATFORM, "seccomp: guest thread lost: error %d", -error);
     seccomp_watch_end(&c->watch);
     mutex_lock(&c->space->base.lock);
+    seccomp_space_drop_alias_locked(c->space, &c->thread.rseq);
     seccomp_thread_kill_locked(c->space, &c->thread);
     mutex_unlock(&c->space->base.lock);
 }
@@ -339,7 +355,7 @@ static int prepare(struct platform_ctx *c, struct lx_regs *regs)
     if (t->state == THREAD_NONE)
         return -ESRCH;
     if (likely(waits_with_call(c) && !c->all_regs && c->fpu == CTX_FPU_OWN &&
-               !restart_code(regs->rax)))
+               !restart_code(regs->rax) && !stub_rseq_due(&t->rseq)))
         return 0;
     if (waits_with_call(c)) {
         int ret = pull_frame(c);
@@ -561,7 +577,11 @@ static int answer(struct platform_ctx *c, uint64_t rax)
             return was == THREAD_CALL ? take_call_frame(c, &n, &c->held) : -EPROTO;
         c->thread.id = n.id;
     }
-    return ret < 0 ? ret : 1;
+    if (ret < 0)
+        return ret;
+    if (was == THREAD_FRAME && unlikely(stub_rseq_due(&c->thread.rseq)))
+        c->thread.rseq.host = c->thread.rseq.wanted; /* its way back has the calls */
+    return 1;
 }
 
 /* Lets guest code run until it asks or rings; seq is odd on entry, even afterwards. 1: *ev is an

@@ -8,7 +8,7 @@
  *             the master, inherited by every stub. A control stub has no listener, so what is not
  *             listed does nothing there.
  *   thread    with a listener, installed by each guest thread's process. Allows host.tbl's role
- *             thread at the three instructions on the way back to guest code, and the setup range;
+ *             thread at the five instructions on the way back to guest code, and the setup range;
  *             notify for all others, so every call of guest code reaches the sentry, from whatever
  *             address, in whatever entry mode (a filter sees 32-bit entries and legacy vsyscalls).
  *   lock      refuses the setup range. Installed last: it makes "thread" strict.
@@ -40,9 +40,12 @@ static unsigned build_thread(const struct platform *p, struct sock_filter *code)
 {
     const struct stub_address *at = &p->at;
     const struct host_filter *allowed = host_filter(HOST_ROLE_THREAD);
+    const uaddr_t rseq = p->base.has_rseq ? at->rseq : at->sigreturn;
+    const uaddr_t unrseq = p->base.has_rseq ? at->unrseq : at->sigreturn;
     const struct sock_filter prefix[] = {
-        LOAD_HI(instruction_pointer),    JUMP(BPF_JEQ, p->stub_base >> 32, 0, 7),
-        LOAD(instruction_pointer),       JUMP(BPF_JEQ, at->sigreturn, 6, 0),
+        LOAD_HI(instruction_pointer),    JUMP(BPF_JEQ, p->stub_base >> 32, 0, 9),
+        LOAD(instruction_pointer),       JUMP(BPF_JEQ, at->sigreturn, 8, 0),
+        JUMP(BPF_JEQ, rseq, 7, 0),       JUMP(BPF_JEQ, unrseq, 6, 0),
         JUMP(BPF_JEQ, at->set_fs, 5, 0), JUMP(BPF_JEQ, at->set_gs, 4, 0),
         JUMP(BPF_JGT, at->setup, 0, 2),  JUMP(BPF_JGT, at->setup_end, 1, 0),
         RETURN(SECCOMP_RET_ALLOW),       RETURN(SECCOMP_RET_USER_NOTIF),

@@ -40,7 +40,12 @@ enum {
 
 uaddr_t seccomp_slot_addr(const struct platform *p, uint32_t slot)
 {
-    return p->stub_base + STUB_SLOTS_OFF + (uaddr_t)slot * p->stacks.size;
+    return p->stub_base + STUB_SLOTS_OFF + slot * seccomp_slots_size(p) / SLOT_COUNT;
+}
+
+uint64_t seccomp_slots_size(const struct platform *p)
+{
+    return SLOT_COUNT * (uint64_t)(p->stacks.size + (p->base.has_rseq ? STUB_PAGE : 0));
 }
 
 static uint8_t *slot_memory(const struct platform *p, const struct thread *t)
@@ -54,7 +59,7 @@ static uint32_t offset_in_slot(const struct platform *p, const struct thread *t,
 {
     uaddr_t start = seccomp_slot_addr(p, t->slot);
 
-    if (addr < start + SLOT_STACK || addr > start + p->stacks.size - size)
+    if (addr < start + SLOT_STACK || addr > start + p->stack_size - size)
         return 0;
     return (uint32_t)(addr - start);
 }
@@ -165,14 +170,33 @@ static void put_image(const struct platform *p, uint8_t *to, const uint8_t *imag
     }
 }
 
+/* Has the stub register the area that it shall have, when it goes on. Returns SLOT_HOW_*. */
+static uint32_t put_rseq(const struct thread *t, uint8_t *memory)
+{
+    const struct stub_rseq *r = &t->rseq;
+    uint32_t how = 0;
+
+    if (!stub_rseq_due(r))
+        return 0;
+    if (r->host.addr) {
+        memcpy(memory + SLOT_OLD, &r->host.addr, sizeof(r->host.addr));
+        memcpy(memory + SLOT_OLD_SIG, &r->host.sig, sizeof(r->host.sig));
+        how = SLOT_HOW_UNRSEQ;
+    }
+    memcpy(memory + SLOT_RSEQ, &r->wanted.addr, sizeof(r->wanted.addr));
+    memcpy(memory + SLOT_RSEQ_SIG, &r->wanted.sig, sizeof(r->wanted.sig));
+    return how | SLOT_HOW_RSEQ;
+}
+
 void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
                           const struct lx_regs *regs)
 {
     struct thread *t = &c->thread;
     uint8_t *memory = slot_memory(p, t);
     const uaddr_t slot = seccomp_slot_addr(p, t->slot);
-    const uint32_t how = p->slot_how, magic = LANE_MAGIC, spins = seccomp_lane_spins();
+    const uint32_t magic = LANE_MAGIC, spins = seccomp_lane_spins();
     struct lx_rt_sigframe frame = {0};
+    uint32_t how = p->slot_how;
     uint64_t sp, gs;
 
     if (c->fpu == CTX_FPU_RESET) {
@@ -183,7 +207,7 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
     if (t->frame == 0 || (c->fpu == CTX_FPU_PENDING && t->fpstate == 0)) {
         /* Where the host would put them on an empty stack. */
         t->fpstate =
-            (uint32_t)align_down(p->stacks.size - p->xstate_size - sizeof(uint32_t), FPSTATE_ALIGN);
+            (uint32_t)align_down(p->stack_size - p->xstate_size - sizeof(uint32_t), FPSTATE_ALIGN);
         t->frame = (uint32_t)align_down(t->fpstate - sizeof(frame), 16) - 8;
         if (c->fpu == CTX_FPU_OWN)
             t->fpstate = 0; /* it never had any */
@@ -194,8 +218,7 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
         t->fpstate = 0; /* the host loads initial state */
     frame.uc.flags = LX_UC_SIGCONTEXT_SS | LX_UC_STRICT_RESTORE_SS |
                      (p->xstate_size >= XSAVE_LEGACY_SIZE ? LX_UC_FP_XSTATE : 0);
-    frame.uc.stack =
-        (struct lx_stack){.sp = slot + SLOT_STACK, .size = p->stacks.size - SLOT_STACK};
+    frame.uc.stack = (struct lx_stack){.sp = slot + SLOT_STACK, .size = p->stack_size - SLOT_STACK};
     fill_context(&frame.uc.mcontext, regs);
     frame.uc.mcontext.fpstate = t->fpstate ? slot + t->fpstate : 0;
     memcpy(memory + t->frame, &frame, offsetof(struct lx_rt_sigframe, info));
@@ -206,6 +229,7 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
     memcpy(memory + SLOT_GS, &gs, sizeof(gs));
     memcpy(memory + SLOT_MAGIC, &magic, sizeof(magic));
     memcpy(memory + SLOT_SPINS, &spins, sizeof(spins));
+    how |= put_rseq(t, memory);
     sp = slot + t->frame + sizeof(frame.pretcode);
     memcpy(memory + SLOT_SP, &sp, sizeof(sp));
     memcpy(memory + SLOT_HOW, &how, sizeof(how));

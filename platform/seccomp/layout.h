@@ -62,19 +62,24 @@
 
 /* First words of a slot, read by the stub when it goes back to guest code. Then what the lanes use
  * (lane_code.S), a cache line each for requests and for answers. The rest of the slot is the
- * alternate signal stack. */
-#define SLOT_FS      0   /* u64: segment bases */
-#define SLOT_GS      8   /* u64 */
-#define SLOT_SP      16  /* u64: where rt_sigreturn finds its frame */
-#define SLOT_HOW     24  /* u32: SLOT_HOW_* */
-#define SLOT_MAGIC   32  /* u32: LANE_MAGIC; tells that gs is a slot */
-#define SLOT_SPINS   36  /* u32: how often the stub looks before it sleeps */
-#define SLOT_LANE    64  /* u32: LANE_* */
-#define SLOT_NR      68  /* u32 */
-#define SLOT_ARGS    72  /* u64[6]; the first becomes the result */
-#define SLOT_RIP     120 /* u64: after the system call instruction */
-#define SLOT_ANSWERS 128 /* u64[ANSWER_COUNT]: complements of results; 0: ask */
-#define SLOT_STACK   192
+ * alternate signal stack, but for the last page: what the host's rseq uses while no guest's area is
+ * mapped over it (stub/rseq.h). Behind each slot a page of addresses is left for its other alias. */
+#define SLOT_FS       0   /* u64: segment bases */
+#define SLOT_GS       8   /* u64 */
+#define SLOT_SP       16  /* u64: where rt_sigreturn finds its frame */
+#define SLOT_HOW      24  /* u32: SLOT_HOW_* */
+#define SLOT_MAGIC    32  /* u32: LANE_MAGIC; tells that gs is a slot */
+#define SLOT_SPINS    36  /* u32: how often the stub looks before it sleeps */
+#define SLOT_RSEQ     40  /* u64: area to register with the host */
+#define SLOT_OLD      48  /* u64: the one that was registered before */
+#define SLOT_RSEQ_SIG 56  /* u32: their signatures */
+#define SLOT_OLD_SIG  60  /* u32 */
+#define SLOT_LANE     64  /* u32: LANE_* */
+#define SLOT_NR       68  /* u32 */
+#define SLOT_ARGS     72  /* u64[6]; the first becomes the result */
+#define SLOT_RIP      120 /* u64: after the system call instruction */
+#define SLOT_ANSWERS  128 /* u64[ANSWER_COUNT]: complements of results; 0: ask */
+#define SLOT_STACK    192
 
 #define LANE_MAGIC   0x656e616c
 #define LANE_CLOSED  0 /* also: a request is being written */
@@ -93,6 +98,8 @@
 
 #define SLOT_HOW_WRBASE 1 /* bases by instruction */
 #define SLOT_HOW_PRCTL  2 /* bases by arch_prctl */
+#define SLOT_HOW_UNRSEQ 4 /* the old area goes */
+#define SLOT_HOW_RSEQ   8 /* the new one comes */
 
 /* Call numbers of the two places that ring the bell: any that Linux does not have. */
 #define BELL_NR 0x7fff

@@ -46,7 +46,8 @@ enum {
 
 extern const uint8_t g_seccomp_code[], g_seccomp_code_end[], g_seccomp_first[], g_seccomp_setup[],
     g_seccomp_setup_end[], g_seccomp_handler[], g_seccomp_handler_bases[], g_seccomp_bell[],
-    g_seccomp_start[], g_seccomp_set_fs[], g_seccomp_set_gs[], g_seccomp_sigreturn[];
+    g_seccomp_start[], g_seccomp_set_fs[], g_seccomp_set_gs[], g_seccomp_sigreturn[],
+    g_seccomp_rseq[], g_seccomp_unrseq[];
 
 /* What parent and child share until the child lets go of its memory. */
 struct master_report {
@@ -69,6 +70,8 @@ static void find_addresses(struct platform *p)
         .set_fs = base + (uaddr_t)(g_seccomp_set_fs - g_seccomp_code),
         .set_gs = base + (uaddr_t)(g_seccomp_set_gs - g_seccomp_code),
         .sigreturn = base + (uaddr_t)(g_seccomp_sigreturn - g_seccomp_code),
+        .rseq = base + (uaddr_t)(g_seccomp_rseq - g_seccomp_code),
+        .unrseq = base + (uaddr_t)(g_seccomp_unrseq - g_seccomp_code),
     };
 }
 
@@ -168,7 +171,7 @@ NO_SANITIZER static NORETURN void master_child(struct platform *p, int image_fd,
 static int choose_base(struct platform *p)
 {
     const uint64_t places =
-        (LX_TASK_SIZE - GUEST_HIGH - STUB_SLOTS_OFF - SLOT_COUNT * p->stacks.size) / STUB_PAGE;
+        (LX_TASK_SIZE - GUEST_HIGH - STUB_SLOTS_OFF - seccomp_slots_size(p)) / STUB_PAGE;
 
     for (int i = 0; i < BASE_TRIES; i++) {
         uint64_t random;

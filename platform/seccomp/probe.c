@@ -78,9 +78,9 @@ static int start(struct platform **out, const char **out_why)
     ret = slots_init(&p->requests, "stub-requests", STUB_PAGE);
     if (ret < 0)
         goto fail;
-    ret = slots_init(&p->stacks, "stub-stacks",
-                     MAX((size_t)STACK_SIZE_MIN,
-                         align_up(MAX(frame, (size_t)FRAME_MIN) + FRAME_EXTRA, STUB_PAGE)));
+    p->stack_size = MAX((size_t)STACK_SIZE_MIN,
+                        align_up(MAX(frame, (size_t)FRAME_MIN) + FRAME_EXTRA, STUB_PAGE));
+    ret = slots_init(&p->stacks, "stub-stacks", p->stack_size + (p->base.has_rseq ? STUB_PAGE : 0));
     if (ret < 0)
         goto fail;
     *out_why = "make the file of call sites";
@@ -106,6 +106,7 @@ fail:
 int seccomp_start(const struct platform_config *config, struct platform **out)
 {
     seccomp_lane_init(config ? config->lanes : PLATFORM_LANES_AUTO);
+    stub_rseq_enable(config && config->rseq);
     return stub_platform_start(config, out, "seccomp", start, MAYBE_FORBIDDEN);
 }
 
@@ -147,6 +148,7 @@ const struct platform_ops g_platform_seccomp_ops = {
     .ctx_xstate_get = seccomp_ctx_xstate_get,
     .ctx_xstate_set = seccomp_ctx_xstate_set,
     .ctx_set_cpus = seccomp_ctx_set_cpus,
+    .ctx_rseq = seccomp_ctx_rseq,
     .ctx_cpu_clock = seccomp_ctx_cpu_clock,
     .ctx_xstate_copy = seccomp_ctx_xstate_copy,
 };

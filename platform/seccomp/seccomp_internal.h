@@ -12,6 +12,7 @@
 #include "platform/platform.h"
 #include "platform/seccomp/layout.h"
 #include "platform/stub/call.h"
+#include "platform/stub/rseq.h"
 #include "platform/stub/slots.h"
 #include "platform/stub/space.h"
 #include "sentry/abi/signal.h"
@@ -36,9 +37,10 @@ struct thread {
     uint32_t slot; /* of platform.stacks: alternate signal stack, shared with the sentry */
     uint64_t id;   /* CALL, FRAME, LANE that rang: the notification that waits */
     bool rang;     /* LANE: the notification is here */
-    struct seccomp_data call;  /* CALL, LANE */
-    uint32_t frame;            /* FRAME: offset in the slot of a struct lx_rt_sigframe; 0: none */
-    uint32_t fpstate;          /* FRAME: offset in the slot of its XSAVE image; 0: none */
+    struct seccomp_data call; /* CALL, LANE */
+    uint32_t frame;           /* FRAME: offset in the slot of a struct lx_rt_sigframe; 0: none */
+    uint32_t fpstate;         /* FRAME: offset in the slot of its XSAVE image; 0: none */
+    struct stub_rseq rseq;
     uint64_t fs_base, gs_base; /* what the thread has, as far as the sentry can know */
 };
 
@@ -60,7 +62,7 @@ enum ctx_fpu {
 
 /* Addresses in guest address spaces, after the instruction where it is one of a call. */
 struct stub_address {
-    uaddr_t first, setup, setup_end, handler, bell, start, set_fs, set_gs, sigreturn;
+    uaddr_t first, setup, setup_end, handler, bell, start, set_fs, set_gs, sigreturn, rseq, unrseq;
 };
 
 /* Keys: I immutable, M ->master_lock */
@@ -72,6 +74,7 @@ struct platform {
     struct slots stacks;       /* slots of guest threads */
     struct slots code;         /* pages of lane code, entries and changed guest code */
     struct pages *pages;       /* I: who uses them; sites.c */
+    size_t stack_size;         /* I: of a slot, what is signal stack; rseq: a page more */
     uint32_t slot_how;         /* I: SLOT_HOW_*: how segment bases are set */
     bool reads_bases;          /* I: the signal handler tells the segment bases */
     bool recv_ends;            /* I: receiving ends when the stub does (6.11) */
@@ -248,6 +251,8 @@ void seccomp_frame_commit(const struct platform *p, struct platform_ctx *c,
 /* The XSAVE image of a thread in state FRAME. */
 void seccomp_frame_xstate(const struct platform *p, const struct thread *t, void *buf, size_t size);
 uaddr_t seccomp_slot_addr(const struct platform *p, uint32_t slot);
+/* Of all slots, with their aliases. */
+uint64_t seccomp_slots_size(const struct platform *p);
 /* Finds out what signal frames of this host look like. */
 int MUST_CHECK seccomp_frame_init(struct platform *p);
 
@@ -255,6 +260,9 @@ int MUST_CHECK seccomp_frame_init(struct platform *p);
 
 /* A thread for a ctx of s, fresh or used. Caller holds s->base.lock. */
 int MUST_CHECK seccomp_space_take_thread_locked(struct platform_space *s, struct thread *out)
+    REQUIRES(s->base.lock);
+/* The alias of a thread that goes while its slot stays mapped in the memory of others. */
+void seccomp_space_drop_alias_locked(struct platform_space *s, struct stub_rseq *r)
     REQUIRES(s->base.lock);
 /* c leaves s for good; its thread is kept or killed. */
 void seccomp_space_leave(struct platform_space *s, struct platform_ctx *c);
@@ -280,6 +288,7 @@ int seccomp_ctx_xstate_get(struct platform_ctx *c, void *buf, size_t size);
 int seccomp_ctx_xstate_set(struct platform_ctx *c, const void *buf, size_t size);
 int seccomp_ctx_cpu_clock(struct platform_ctx *c);
 void seccomp_ctx_set_cpus(struct platform_ctx *c, const cpu_set_t *cpus);
+int seccomp_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig);
 int seccomp_ctx_xstate_copy(struct platform_ctx *dst, struct platform_ctx *src);
 
 /* --- sites.c --- */

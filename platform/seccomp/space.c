@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "platform/base/log.h"
 #include "platform/host/proc.h"
 #include "platform/seccomp/seccomp_internal.h"
 
@@ -230,21 +231,75 @@ int seccomp_space_take_thread_locked(struct platform_space *s, struct thread *ou
     return seccomp_thread_new_locked(s, out);
 }
 
+/* One more call of the control stub, which makes those that were added when there is no room. */
+static bool add_call_locked(struct platform_space *s, uint32_t *count, const struct change *ch)
+    REQUIRES(s->base.lock)
+{
+    uint32_t done;
+
+    if (*count == CALL_MAX) {
+        if (seccomp_control_run(s->platform, &s->control, COMMAND_CALLS, *count, &done) < 0)
+            return false;
+        *count = 0;
+    }
+    stub_call_fill(&seccomp_control_calls(s->platform, &s->control)[(*count)++], ch);
+    return true;
+}
+
 /* Unmaps all, so that the space can serve another program. That one must not find another thread's
  * registers in a slot: only the leaving thread may stay, whose slot is cleared before the first code
  * of the next program runs (frame.c). */
-static bool clean_locked(struct platform_space *s) REQUIRES(s->base.lock)
+static bool clean_locked(struct platform_space *s, struct stub_rseq *last) REQUIRES(s->base.lock)
 {
     struct platform *p = s->platform;
+    uint32_t count = 0, done;
 
     while (s->spare_count)
         seccomp_thread_kill_locked(s, &s->spares[--s->spare_count]);
-    if (s->base.dirty && seccomp_control_unmap(p, &s->control, 0, p->base.high) < 0)
+    if (s->base.dirty)
+        seccomp_control_calls(p, &s->control)[count++] =
+            (struct stub_call){.nr = SYS_munmap, .size = p->base.high, .fd = -1};
+    /* Aliases outlive it: those of threads that left before, which are still queued, and the last
+     * one's. */
+    for (uint32_t i = 0; i < s->base.queue.count; i++) {
+        if (s->base.queue.items[i].addr >= p->base.high &&
+            !add_call_locked(s, &count, &s->base.queue.items[i]))
+            return false;
+    }
+    if (last->shown) {
+        const struct change own = stub_rseq_own(last);
+
+        if (!add_call_locked(s, &count, &own))
+            return false;
+    }
+    if (count && seccomp_control_run(p, &s->control, COMMAND_CALLS, count, &done) < 0)
         return false;
     s->base.dirty = false;
     seccomp_sites_reset_locked(s);
     stub_space_forget(&s->base);
     return true;
+}
+
+void seccomp_space_drop_alias_locked(struct platform_space *s, struct stub_rseq *r)
+{
+    ASSERT_HELD(&s->base.lock);
+    if (r->guest && stub_rseq_park_locked(&s->base, r) < 0) {
+        log_warn(LOG_PLATFORM, "seccomp: out of memory: a guest process is lost");
+        seccomp_control_kill(s->platform, &s->control);
+    }
+}
+
+/* May another ctx have the thread? With rseq none that could serve another program: guest code may have
+ * made the host's call, with an area that is gone then. And where the host found a critical section
+ * that is none, SIGSEGV waits behind the handler's mask, maybe without a handler, and ends the thread when
+ * it goes on: a call that came straight from guest code shows that there is nothing of the kind. */
+static bool may_keep(const struct platform_space *s, const struct thread *t)
+{
+    if (s->spare_count == SPARE_MAX || !s->control.pid)
+        return false;
+    if (unlikely(s->platform->base.has_rseq))
+        return t->state == THREAD_CALL && s->base.ctx_count > 0;
+    return t->state == THREAD_CALL || t->state == THREAD_FRAME;
 }
 
 void seccomp_space_leave(struct platform_space *s, struct platform_ctx *c)
@@ -255,11 +310,13 @@ void seccomp_space_leave(struct platform_space *s, struct platform_ctx *c)
     mutex_lock(&s->base.lock);
     list_del(&c->node);
     s->base.ctx_count--;
-    keep = s->spare_count < SPARE_MAX && s->control.pid &&
-           (c->thread.state == THREAD_CALL || c->thread.state == THREAD_FRAME);
+    keep = may_keep(s, &c->thread);
     /* The last one: what is mapped must go before anybody else gets the space, and it goes with the
      * processes when it cannot be kept. */
-    if (s->base.ctx_count == 0 && !(stub_pool_has_room(&s->platform->base) && clean_locked(s))) {
+    if (s->base.ctx_count)
+        seccomp_space_drop_alias_locked(s, &c->thread.rseq);
+    else if (!(stub_pool_has_room(&s->platform->base) && s->control.pid &&
+               clean_locked(s, &c->thread.rseq))) {
         keep = false;
         seccomp_thread_kill_locked(s, &c->thread);
         kill_processes_locked(s);
@@ -297,7 +354,8 @@ void seccomp_space_barrier(struct platform_space *s)
         return;
     mutex_lock(&s->base.lock);
     /* Without a control stub the old mappings go with the threads that use them. */
-    while (atomic_load(&s->base.pending) == PENDING_FORCED && anybody_inside_locked(s, false) &&
+    while (atomic_load(&s->base.pending) == PENDING_FORCED &&
+           (s->base.own || anybody_inside_locked(s, false)) &&
            stub_space_drain_locked(&s->base, NULL) < 0 && anybody_inside_locked(s, true)) {
         mutex_unlock(&s->base.lock);
         (void)host_sched_yield();

@@ -28,15 +28,17 @@
 #define NEW_LISTENER       8
 #define ARCH_SET_GS        0x1001
 #define ARCH_SET_FS        0x1002
+#define RSEQ_AREA          32
+#define RSEQ_UNREGISTER    1
 
     .section .rodata.stub, "a"
     .balign 16
     .globl g_seccomp_code, g_seccomp_code_end, g_seccomp_first, g_seccomp_setup, g_seccomp_setup_end
     .globl g_seccomp_handler, g_seccomp_handler_bases, g_seccomp_bell, g_seccomp_start, g_seccomp_set_fs, g_seccomp_set_gs
-    .globl g_seccomp_sigreturn
+    .globl g_seccomp_sigreturn, g_seccomp_rseq, g_seccomp_unrseq
     .hidden g_seccomp_code, g_seccomp_code_end, g_seccomp_first, g_seccomp_setup, g_seccomp_setup_end
     .hidden g_seccomp_handler, g_seccomp_handler_bases, g_seccomp_bell, g_seccomp_start, g_seccomp_set_fs, g_seccomp_set_gs
-    .hidden g_seccomp_sigreturn
+    .hidden g_seccomp_sigreturn, g_seccomp_rseq, g_seccomp_unrseq
 g_seccomp_code:
 .Lbase:
 
@@ -284,7 +286,24 @@ g_seccomp_set_fs:
     movl $__NR_arch_prctl, %eax
     syscall
 g_seccomp_set_gs:
-2:  movq SLOT_SP(%rbx), %rsp
+2:  movl $RSEQ_AREA, %esi
+    testl $SLOT_HOW_UNRSEQ, SLOT_HOW(%rbx)
+    jz 3f
+    movq SLOT_OLD(%rbx), %rdi
+    movl $RSEQ_UNREGISTER, %edx
+    movl SLOT_OLD_SIG(%rbx), %r10d
+    movl $__NR_rseq, %eax
+    syscall
+g_seccomp_unrseq:
+3:  testl $SLOT_HOW_RSEQ, SLOT_HOW(%rbx)
+    jz 4f
+    movq SLOT_RSEQ(%rbx), %rdi
+    xorl %edx, %edx
+    movl SLOT_RSEQ_SIG(%rbx), %r10d
+    movl $__NR_rseq, %eax
+    syscall
+g_seccomp_rseq:
+4:  movq SLOT_SP(%rbx), %rsp
     movl $__NR_rt_sigreturn, %eax
     syscall
 g_seccomp_sigreturn:

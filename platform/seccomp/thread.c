@@ -14,6 +14,9 @@
  *     watchdog ends that thread (watch.c). An alternate stack elsewhere makes the host write frames
  *     to memory the guest may write anyway, and the next ring carries a frame outside of the slot:
  *     PLATFORM_DEAD.
+ *   - rseq at g_seccomp_rseq and g_seccomp_unrseq. The host then writes to memory of the guest's
+ *     choice what it could write itself, with the same rights, and moves the instruction pointer
+ *     where the guest could jump; where it cannot do that it kills the thread.
  *   - everything else rings or fails. A call in the setup range fails with EPERM; any other call is
  *     a notification, which the sentry reads as what it says: call number and arguments at an
  *     instruction. Nothing tells the sentry "this is the stub speaking" but the address of the
@@ -80,7 +83,7 @@ static void give_slot(struct platform_space *s, uint32_t slot)
 static void set_stack(struct platform *p, struct control *k, uint32_t slot)
 {
     const struct lx_stack ss = {.sp = seccomp_slot_addr(p, slot) + SLOT_STACK,
-                                .size = p->stacks.size - SLOT_STACK};
+                                .size = p->stack_size - SLOT_STACK};
 
     memcpy((uint8_t *)slots_at(&p->requests, k->page) + REQ_STACK, &ss, sizeof(ss));
 }
@@ -128,6 +131,10 @@ int seccomp_thread_new_locked(struct platform_space *s, struct thread *out)
     }
     t.pid = (pid_t)n.pid;
     t.id = n.id;
+    t.rseq = (struct stub_rseq){.alias = seccomp_slot_addr(p, t.slot) + p->stack_size,
+                                .other = seccomp_slot_addr(p, t.slot) + p->stacks.size,
+                                .own = &p->stacks,
+                                .own_off = (uint64_t)t.slot * p->stacks.size + p->stack_size};
     *out = t;
     return 0;
 }

@@ -382,6 +382,17 @@ void queue_applied(struct queue *q, struct rangeset *host)
     queue_reset(q);
 }
 
+void queue_reset_below(struct queue *q, uaddr_t end)
+{
+    uint32_t at = 0;
+
+    while (at < q->count && q->items[at].addr < end)
+        at++;
+    memmove(q->items, q->items + at, (q->count - at) * sizeof(q->items[0]));
+    q->count -= at;
+    q->forced = q->forced && q->count > 0;
+}
+
 void queue_reset(struct queue *q)
 {
     q->count = 0;

@@ -67,5 +67,7 @@ bool queue_maps(const struct queue *q, uaddr_t addr);
 void queue_applying(struct queue *q, struct rangeset *host);
 /* Everything was applied: host is what the host has. Empties the queue, keeps its memory. */
 void queue_applied(struct queue *q, struct rangeset *host);
+/* Takes changes below end back; none goes across it. */
+void queue_reset_below(struct queue *q, uaddr_t end);
 void queue_reset(struct queue *q);
 void queue_destroy(struct queue *q);

@@ -9,6 +9,7 @@
 
 #include "platform/base/log.h"
 #include "platform/stub/process.h"
+#include "platform/stub/rseq.h"
 
 enum { QUEUE_SOFT_MAX = 96 }; /* drain early above this */
 
@@ -19,6 +20,7 @@ int stub_platform_init(struct stub_platform *p)
     mutex_init(&p->pool_lock, RANK_LEAF);
     list_init(&p->pool);
     p->low = stub_guest_low();
+    p->has_rseq = stub_rseq_supported();
     /* Stubs that die untraced are reaped by the host kernel. */
     return signal(SIGCHLD, SIG_IGN) == SIG_ERR ? -errno : 0;
 }
@@ -116,6 +118,7 @@ void stub_space_destroy(struct stub_space *s)
 void stub_space_forget(struct stub_space *s)
 {
     queue_reset(&s->queue);
+    s->own = false;
     rangeset_reset(&s->mapped);
     s->bad_start = s->bad_end = 0;
     atomic_store(&s->pending, PENDING_NONE);
@@ -171,6 +174,16 @@ int stub_space_map(struct platform_space *space, uaddr_t addr, size_t size, int 
     return ret;
 }
 
+int stub_space_map_own_locked(struct stub_space *s, const struct change *map)
+{
+    int ret = queue_map(&s->queue, &s->mapped, map);
+
+    if (ret == 0)
+        s->queue.forced = s->own = true;
+    stub_space_queue_changed_locked(s);
+    return ret;
+}
+
 int stub_space_unmap(struct platform_space *space, uaddr_t addr, size_t size)
 {
     struct stub_space *s = stub_space_of(space);
@@ -206,15 +219,19 @@ int stub_space_protect(struct platform_space *space, uaddr_t addr, size_t size, 
 int stub_space_clear(struct platform_space *space)
 {
     struct stub_space *s = stub_space_of(space);
+    struct platform_ctx *by;
     int ret;
 
     mutex_lock(&s->lock);
-    queue_reset(&s->queue);
+    queue_reset_below(&s->queue, s->high);
     s->bad_start = s->bad_end = 0;
     ret = changing_locked(s, CHANGE_UNMAP, 0, 0, s->high);
     if (ret == 0)
         ret = queue_unmap(&s->queue, &s->mapped, s->low, s->high - s->low);
     stub_space_queue_changed_locked(s);
+    /* Nobody else is there to wait for, and nobody calls a barrier: see "own" in space.h. */
+    if (s->own && s->ops->at_hand(s, &by))
+        IGNORE_RESULT(stub_space_drain_locked(s, by)); /* is met again before the next run */
     mutex_unlock(&s->lock);
     return ret;
 }
@@ -291,6 +308,7 @@ int stub_space_drain_locked(struct stub_space *s, struct platform_ctx *by)
             return ret;
     }
     queue_applied(&s->queue, &s->mapped);
+    s->own = false;
     atomic_store(&s->pending, PENDING_NONE);
     if (s->ops->applied)
         s->ops->applied(s);

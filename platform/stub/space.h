@@ -28,6 +28,7 @@ enum { SPACE_POOL_MAX = 8 }; /* empty spaces kept for exec */
 /* A back end's struct platform begins with it. Keys: I immutable, p ->pool_lock */
 struct stub_platform {
     uaddr_t low, high; /* I: what guests may use */
+    bool has_rseq;     /* I: the host does, and it is wanted */
     struct mutex pool_lock;
     struct list pool;    /* p: clean spaces */
     unsigned pool_count; /* p */
@@ -69,6 +70,8 @@ struct stub_space {
     bool dirty;                       /* s: the host address space may hold mappings */
     struct queue queue;               /* s: changes the host has not seen */
     struct rangeset mapped;           /* s: what the host has mapped; may name too many */
+    bool own;                         /* s: the queue has mappings of stubs' own, which the host
+                                         may use without guest code: barriers drain */
     atomic_uint pending;              /* a: PENDING_*; written under s */
     uaddr_t bad_start, bad_end;       /* s: the host refused to map this: guest gets SIGBUS */
 };
@@ -111,6 +114,9 @@ int stub_space_unmap(struct platform_space *space, uaddr_t addr, size_t size);
 int stub_space_protect(struct platform_space *space, uaddr_t addr, size_t size, int prot);
 int stub_space_clear(struct platform_space *space);
 
+/* A mapping outside of what guests may use; guest code does not run without it. */
+int MUST_CHECK stub_space_map_own_locked(struct stub_space *s, const struct change *map)
+    REQUIRES(s->lock);
 /* Applies the queue. -ESRCH: there is no process any more that could. */
 int MUST_CHECK stub_space_drain(struct stub_space *s, struct platform_ctx *by);
 int MUST_CHECK stub_space_drain_locked(struct stub_space *s, struct platform_ctx *by)

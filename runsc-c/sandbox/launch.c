@@ -126,12 +126,12 @@ static json_t *sentry_config(struct launch *l, struct err *e)
 {
     const struct launch_request *rq = l->rq;
     json_t *config = container_config(l, e);
-    json_t *sandbox =
-        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:{s:o, s:s}}", "platform", g_options.platform,
-                  "lanes", g_options.lanes, "network", sandbox_network(rq->standalone), "control",
-                  fd_number(l, rq->sentry_control_fd, e), "listen", fd_number(l, rq->listen_fd, e),
-                  "log", log_config(&l->sentry_fds, l->log_fd, e), "strace", "fd",
-                  fd_number(l, rq->strace_fd, e), "format", g_options.strace_format);
+    json_t *sandbox = json_pack(
+        "{s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:{s:o, s:s}}", "platform", g_options.platform,
+        "lanes", g_options.lanes, "rseq", g_options.rseq, "network",
+        sandbox_network(rq->standalone), "control", fd_number(l, rq->sentry_control_fd, e),
+        "listen", fd_number(l, rq->listen_fd, e), "log", log_config(&l->sentry_fds, l->log_fd, e),
+        "strace", "fd", fd_number(l, rq->strace_fd, e), "format", g_options.strace_format);
 
     if (!config || !sandbox || json_object_update(config, sandbox) < 0) {
         if (!e->msg[0])

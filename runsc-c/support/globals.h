@@ -15,6 +15,7 @@ struct globals {
     const char *file_access; /* shared | exclusive: may others change a container's root */
     const char *strace;      /* NULL off, "" stderr, else file */
     const char *strace_format;
+    bool rseq;
     uint64_t started; /* log_phases_from's */
     bool debug, systemd_cgroup, rootless;
     int inherited_fds;    /* descriptors 3, 4, ... that the caller left open, up to the first gap */

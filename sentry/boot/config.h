@@ -27,6 +27,7 @@ struct boot_config {
     const json_t *spec;
     const char *id, *platform, *network;
     enum platform_lanes lanes;
+    bool rseq;
     enum boot_overlay overlay;
     struct boot_tree *trees; /* owned */
     size_t tree_count;

@@ -33,6 +33,7 @@
 #include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/rseq.h"
 #include "sentry/kernel/task.h"
 #include "sentry/loader/loader.h"
 #include "sentry/loader/vdso.h"
@@ -92,7 +93,8 @@ static void host_limits(struct lx_rlimit out[LX_RLIM_COUNT])
 static int start_platform(const struct boot_config *c, const struct platform_ops **out_ops,
                           struct platform **out)
 {
-    int ret = platform_start(c->platform, c->lanes, out_ops, out);
+    const struct platform_config config = {.lanes = c->lanes, .rseq = c->rseq};
+    int ret = platform_start(c->platform, &config, out_ops, out);
 
     if (ret == 0)
         log_info(LOG_BOOT, "platform %s", (*out_ops)->name);
@@ -112,6 +114,7 @@ static int step_subsystems(const struct boot_config *c)
         return ret;
     signalfd_init();
     uring_init();
+    rseq_enable(c->rseq);
     if (c->strace_fd >= 0)
         return strace_init(c->strace_fd, c->strace_json);
     return 0;

@@ -259,6 +259,7 @@ static int build(struct task *t, const struct clone_request *rq, struct kcgroup 
     ret = g_platform_ops->ctx_xstate_copy(child->ctx, t->ctx);
     if (ret < 0)
         goto fail;
+    rseq_fork(t, child);
     ret = task_thread_start(child);
     if (ret < 0)
         goto fail;

@@ -262,6 +262,9 @@ static int switch_mm(struct task *t)
     int ret;
 
     if (!mm_is_shared(old)) {
+        ret = rseq_exec(t);
+        if (ret < 0)
+            return ret;
         mm_clear(old);
         mm_renew_mdwe(old, mdwe);
         signal_xstate_reset(t);
@@ -278,6 +281,7 @@ static int switch_mm(struct task *t)
         return ret;
     }
     mm_renew_mdwe(fresh, mdwe);
+    rseq_drop(t, old);
     mutex_lock(&t->lock);
     t->curr.mm = fresh;
     mutex_unlock(&t->lock);

@@ -105,6 +105,7 @@ void task_drop_resources(struct task *t, bool group_dead)
         mutex_unlock(&g_taskset.lock);
     }
     drop_ctx(t);
+    rseq_drop(t, c->mm);
     mutex_lock(&t->lock);
     mm = c->mm, c->mm = NULL;
     mutex_unlock(&t->lock);

@@ -225,6 +225,11 @@ struct ktask_private {
     struct user_dispatch user_dispatch;           /* T */
     bool has_answers;                             /* T: see sites.c */
     int reqkey_default;                           /* T: KEYCTL_SET_REQKEY_KEYRING */
+    uaddr_t rseq_area;                            /* T: 0: none */
+    uint32_t rseq_sig;                            /* T */
+    uint32_t rseq_seen;                           /* T: of *rseq_watch */
+    const atomic_uint *rseq_watch;                /* T: changes of pinned pages in its mm */
+    struct mm_pin *rseq_pin;                      /* T: of its mm, the page of rseq_area */
 };
 
 extern struct cpu_times g_reaped_times; /* s: of processes that are gone */
@@ -234,6 +239,18 @@ static inline struct ktask_private *task_k(const struct task *t)
 {
     return t->k;
 }
+
+/* rseq.c; all by the task's own thread */
+extern const atomic_uint g_rseq_never; /* what rseq_watch is without an area */
+/* The area's page may be another one by now. False: SIGSEGV, without a handler. */
+bool rseq_follow(struct task *t);
+/* Guest code was left, not by a call, or a signal frame is due: a critical section ends. False as above. */
+bool rseq_abort(struct task *t);
+/* child is complete and not started. */
+void rseq_fork(struct task *t, struct task *child);
+/* Before exec, while mm and ctx are still the old ones; and when the ctx is gone from mm. */
+int MUST_CHECK rseq_exec(struct task *t);
+void rseq_drop(struct task *t, struct mm *mm);
 
 /* task.c */
 int MUST_CHECK task_alloc(struct task **out);

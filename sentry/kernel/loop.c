@@ -212,6 +212,11 @@ void task_run(struct task *t)
     for (;;) {
         if (unlikely(atomic_load_explicit(interrupt, memory_order_relaxed)) && !task_work(t))
             return;
+        if (unlikely(atomic_load_explicit(k->rseq_watch, memory_order_relaxed) != k->rseq_seen) &&
+            !rseq_follow(t)) {
+            task_group_exit(t, LX_SIGSEGV);
+            return;
+        }
         atomic_store(&k->in_guest, 1); /* seq_cst: before the load below, see file header */
         if (unlikely(atomic_load(interrupt))) {
             atomic_store(&k->in_guest, 0);
@@ -234,6 +239,11 @@ void task_run(struct task *t)
         if (unlikely(ret < 0))
             ev.kind = PLATFORM_DEAD;
         t->regs_partial = ev.kind == PLATFORM_SYSCALL;
+        if (k->rseq_area && ev.kind != PLATFORM_SYSCALL && unlikely(!rseq_abort(t))) {
+            /* Linux: SIGSEGV, and the frame of a handler would fail the same way. */
+            task_group_exit(t, LX_SIGSEGV);
+            return;
+        }
         switch (ev.kind) {
         case PLATFORM_SYSCALL:
             if (unlikely(ev.hot_site))

@@ -292,6 +292,10 @@ static void run_handler(struct task *t, const struct lx_sigaction *sa, struct lx
     bool stepping;
 
     restart_for_handler(t, sa);
+    if (unlikely(!rseq_abort(t))) {
+        task_group_exit(t, LX_SIGSEGV);
+        return;
+    }
     stepping = ptrace_flags(t) & PT_STEP;
     if (unlikely(stepping))
         ptrace_step_disable(t);

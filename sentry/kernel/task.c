@@ -55,6 +55,7 @@ int task_alloc(struct task **out)
     sigpending_init(&k->pending);
     k->altstack.flags = LX_SS_DISABLE;
     k->syscall_nr = -1;
+    k->rseq_watch = &g_rseq_never;
     *out = &mem->task;
     return 0;
 }

@@ -45,6 +45,7 @@ static int mm_alloc(struct mm **out)
     mutex_init(&mm->lock, RANK_MM);
     vma_set_init(&mm->vmas);
     page_map_init(&mm->pages);
+    list_init(&mm->pins);
     g_mm_platform->range(g_mm_platform_instance, &mm->low, &mm->high);
     if (mm->high > LX_TASK_SIZE)
         mm->high = LX_TASK_SIZE;
@@ -519,7 +520,28 @@ static int fork_copy_hot(struct mm *old, struct mm *new, struct hot_range hot, b
     return mm_map_run(new, hot.lo, pages, *page_map_lookup(&new->pages, hot.lo), 0);
 }
 
-static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v, struct hot_range hot)
+/* The child's own copy of a pinned page, which is never shared. */
+static int fork_copy_watched(struct mm *new, const struct vma *v, struct pt_leaf *leaf,
+                             uaddr_t addr, pte_t from, bool cloned)
+{
+    mfpage_t page;
+    pte_t e;
+    int ret = memfile_alloc_uninit(MEMFILE_ANON, 1, &page);
+
+    if (ret < 0)
+        return ret;
+    if (safe_memcpy(memfile_ptr(page), memfile_ptr(pte_page(from)), LX_PAGE_SIZE) != 0) {
+        memfile_put(page, 1);
+        return -ENOMEM;
+    }
+    e = pte_with_prot(PTE_PRESENT | PTE_OWNED | ((pte_t)page << PTE_PAGE_SHIFT),
+                      prot_effective(v->prot));
+    page_map_set(&new->pages, leaf, addr, e);
+    return cloned ? mm_map_run(new, addr, 1, e, 0) : 0;
+}
+
+static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v, struct hot_range hot,
+                           bool cloned)
 {
     struct pt_leaf *leaf = NULL;
     uaddr_t addr = v->start, leaf_end = 0;
@@ -535,6 +557,12 @@ static int fork_copy_pages(struct mm *old, struct mm *new, struct vma *v, struct
             if (ret < 0)
                 break;
             leaf_end = align_down(addr, 1ul << PT_LEAF_SHIFT) + (1ul << PT_LEAF_SHIFT);
+        }
+        if (unlikely(*e & PTE_WATCHED)) {
+            ret = fork_copy_watched(new, v, leaf, addr, *e, cloned);
+            if (ret < 0)
+                break;
+            continue;
         }
         if (!run_extends(&run, *e)) {
             run_get(&run);
@@ -629,7 +657,7 @@ static int fork_copy_maps(struct mm *old, struct mm *new, struct hot_range hot, 
                 return -ENOMEM;
             continue;
         }
-        ret = fork_copy_pages(old, new, v, hot);
+        ret = fork_copy_pages(old, new, v, hot, cloned);
         if (ret < 0)
             return ret;
     }

@@ -154,3 +154,18 @@ struct mm_usage {
 };
 void mm_usage(struct mm *mm, struct mm_usage *out);
 uint64_t mm_minor_faults(struct mm *mm);
+
+/*
+ * Pins: a private, writable page whose place in the memory file others than the guest use too (the
+ * host, for restartable sequences). It is not freed and never shared by fork while it is pinned; the
+ * guest may unmap or replace it, which mm_pin_changes counts (so does a change of its rights).
+ * Lifetime: unique per call; unpinned before the mm goes, after nobody else can reach the page any
+ * more but for changes that the platform has yet to apply.
+ */
+struct mm_pin;
+/* -EFAULT: no page that may be written; -EOPNOTSUPP: it is not private; -ENOMEM. */
+int MUST_CHECK mm_pin_page(struct mm *mm, uaddr_t addr, struct mm_pin **out);
+void mm_unpin_page(struct mm *mm, struct mm_pin *pin);
+/* Where its page begins in memfile_fd(). */
+uint64_t mm_pin_offset(const struct mm_pin *pin);
+const atomic_uint *mm_pin_changes(const struct mm *mm);

@@ -115,6 +115,7 @@ typedef uint64_t pte_t;
 #define PTE_X          0x20ull
 #define PTE_RWX        0x38ull
 #define PTE_WRITE_OK   0x40ull /* object entry that was translated for writing */
+#define PTE_WATCHED    0x80ull /* pinned (pin.c): one more count, and its end is counted */
 #define PTE_PROT_SHIFT 3
 #define PTE_PAGE_SHIFT 8  /* 32 bits: memory file page or page offset in the host file */
 #define PTE_HOST_SHIFT 40 /* HOSTMEM_INDEX_BITS */
@@ -135,6 +136,11 @@ static inline uint32_t pte_prot(pte_t e)
 static inline pte_t pte_with_prot(pte_t e, uint32_t prot)
 {
     return (e & ~PTE_RWX) | ((pte_t)(prot & 7u) << PTE_PROT_SHIFT);
+}
+/* How many address spaces have the private page of e. */
+static inline uint32_t pte_sharers(pte_t e)
+{
+    return memfile_count(pte_page(e)) - ((e & PTE_WATCHED) != 0);
 }
 /* Does b back the page right after a's, with the same rights and kind? */
 static inline bool pte_continues(pte_t a, pte_t b)
@@ -157,6 +163,7 @@ struct page_map {
     struct pt_table *root[PT_ROOT_ENTRIES]; /* 512 GiB each -> 1 GiB -> 2 MiB leaf */
     uint32_t tables;                        /* for page_tables in /proc */
     uint64_t rss_anon, rss_file, rss_shmem; /* pages */
+    atomic_uint watched_changes;            /* entries with PTE_WATCHED that went or changed */
 };
 
 void page_map_init(struct page_map *pm);
@@ -214,6 +221,7 @@ struct mm {
     struct file *exe;           /* m, +1 */
     atomic_int dumpable;        /* a */
     uint32_t mdwe;              /* m: LX_PR_MDWE_* */
+    struct list pins;           /* m: struct mm_pin */
     uint64_t change_gen;        /* m: counts changes of the platform mapping */
     atomic_ullong minor_faults; /* a */
     _Atomic(struct mm_attachment *) attachment; /* a: NULL -> set once, until the end */

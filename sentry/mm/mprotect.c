@@ -49,6 +49,8 @@ void mm_reprotect(struct mm *mm, struct vma *v, uaddr_t start, uaddr_t end)
 
         if (old != 0 && old != want) {
             fewer |= (old & ~want) != 0;
+            if (unlikely(*e & PTE_WATCHED))
+                atomic_fetch_add(&mm->pages.watched_changes, 1);
             *e = pte_with_prot(*e, want);
             /* Holes in a run are skipped by the platform; a mapped page that stays ends it. */
             if (run_end != 0 && run_prot != want) {

@@ -50,8 +50,10 @@ void page_map_destroy(struct page_map *pm)
     for (i = 0; i < PT_ROOT_ENTRIES; i++) {
         if (pm->root[i])
             table_free(pm->root[i], ROOT_SHIFT);
+        pm->root[i] = NULL;
     }
-    page_map_init(pm);
+    pm->tables = 0;
+    pm->rss_anon = pm->rss_file = pm->rss_shmem = 0;
 }
 
 static struct pt_leaf *leaf_lookup(struct page_map *pm, uaddr_t addr)
@@ -178,6 +180,10 @@ pte_t page_map_clear(struct page_map *pm, uaddr_t addr)
         *slot = 0;
         leaf->used--;
         (*rss_of(pm, e))--;
+        if (unlikely(e & PTE_WATCHED)) {
+            atomic_fetch_add(&pm->watched_changes, 1);
+            e &= ~PTE_WATCHED;
+        }
     }
     return e;
 }

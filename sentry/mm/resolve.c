@@ -309,7 +309,7 @@ static bool copies_along(struct mm *mm, uaddr_t addr, pte_t e)
 
     if (!n || (*n & PTE_OWNED) != (e & PTE_OWNED) || pte_prot(*n) != pte_prot(e))
         return false;
-    return !(*n & PTE_OWNED) || memfile_count(pte_page(*n)) > 1;
+    return !(*n & PTE_OWNED) || pte_sharers(*n) > 1;
 }
 
 /* How far around addr a copy goes. Pages of other private file mappings are copied one by one:
@@ -417,8 +417,7 @@ static int resolve_image_data(struct mm *mm, struct vma *v, uaddr_t addr)
 /* Is the entry one that only lacks the write right because of an earlier fork? */
 static bool may_take_write(pte_t e, uint32_t prot)
 {
-    return (e & PTE_OWNED) && pte_prot(e) == (prot & ~LX_PROT_WRITE) &&
-           memfile_count(pte_page(e)) == 1;
+    return (e & PTE_OWNED) && pte_prot(e) == (prot & ~LX_PROT_WRITE) && pte_sharers(e) == 1;
 }
 
 /* The page at addr is ours alone: gives it, and such neighbours, the write right. */
@@ -455,7 +454,7 @@ static int resolve_write(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t pr
     struct page_batch b;
 
     if (*e & PTE_OWNED) {
-        if (memfile_count(pte_page(*e)) > 1)
+        if (pte_sharers(*e) > 1)
             return copy_pages(mm, v, addr, prot);
         if (may_take_write(*e, prot))
             return take_write(mm, v, addr, prot);
@@ -480,7 +479,7 @@ uint32_t mm_allowed_prot(const struct vma *v, pte_t e)
     uint32_t prot = prot_effective(v->prot);
 
     if (e & PTE_OWNED)
-        return memfile_count(pte_page(e)) == 1 ? prot : prot & ~LX_PROT_WRITE;
+        return pte_sharers(e) == 1 ? prot : prot & ~LX_PROT_WRITE;
     if ((v->flags & VMA_SHARED) && (e & PTE_WRITE_OK))
         return prot;
     return prot & ~LX_PROT_WRITE;
@@ -569,7 +568,7 @@ int mm_resolve(struct mm *mm, struct vma *v, uaddr_t addr, uint32_t access, bool
         return 0;
     if (access & PLATFORM_ACCESS_WRITE) {
         /* Forced writes go to a private copy that keeps the vma's rights. */
-        if (!(prot & LX_PROT_WRITE) && (*e & PTE_OWNED) && memfile_count(pte_page(*e)) == 1)
+        if (!(prot & LX_PROT_WRITE) && (*e & PTE_OWNED) && pte_sharers(*e) == 1)
             return 0;
         return resolve_write(mm, v, addr, prot);
     }

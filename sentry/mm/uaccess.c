@@ -37,7 +37,7 @@ static bool entry_allows(const struct mm *mm, pte_t e, uint32_t access, bool for
 {
     if (!(access & PLATFORM_ACCESS_WRITE))
         return (e & PTE_R) || force;
-    return (e & PTE_W) || (force && (e & PTE_OWNED) && memfile_count(pte_page(e)) == 1);
+    return (e & PTE_W) || (force && (e & PTE_OWNED) && pte_sharers(e) == 1);
 }
 
 /* Sentry address of guest bytes [addr, addr+size), as far as one piece reaches. */

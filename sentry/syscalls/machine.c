@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/kernel/rseq.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/fs_path.h"
 
@@ -146,4 +147,11 @@ long sys_bpf(struct task *t, int cmd, uaddr_t uattr, uint32_t size)
         return -E2BIG;
     ret = copy_struct_from_user(attr, sizeof(attr), uattr, size);
     return ret < 0 ? ret : -EPERM;
+}
+
+/* ---- restartable sequences ------------------------------------------------------------------- */
+
+long sys_rseq(struct task *t, uaddr_t rseq, uint32_t rseq_len, int flags, uint32_t sig)
+{
+    return task_rseq(t, rseq, rseq_len, flags, sig);
 }

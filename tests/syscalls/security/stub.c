@@ -155,11 +155,27 @@ static void look_below(uintptr_t addr)
     }
 }
 
+static void look_everywhere(uintptr_t phase)
+{
+    uintptr_t at = LOW + phase;
+
+    while (at < HIGH && !g_stub) {
+        uintptr_t own;
+
+        at = scan(at, HIGH, STEP);
+        if (at >= HIGH)
+            break;
+        own = own_end(at);
+        if (!own)
+            look_below(at);
+        at = own ? ((own + STEP - 1) & -STEP) + phase : at + STEP;
+    }
+}
+
 static void find(void)
 {
     pthread_attr_t small;
     pthread_t crowd[CROWD];
-    uintptr_t at = LOW;
 
     catch_faults();
     pthread_attr_init(&small);
@@ -173,17 +189,8 @@ static void find(void)
         }
     }
     pthread_barrier_wait(&g_full);
-    while (at < HIGH && !g_stub) {
-        uintptr_t own;
-
-        at = scan(at, HIGH, STEP);
-        if (at >= HIGH)
-            break;
-        own = own_end(at);
-        if (!own)
-            look_below(at);
-        at = own ? (own + STEP - 1) & -STEP : at + STEP;
-    }
+    look_everywhere(0);
+    look_everywhere(PAGE); /* a slot may have a hole (--rseq) */
     pthread_barrier_wait(&g_leave);
     for (int i = 0; i < CROWD; i++)
         pthread_join(crowd[i], NULL);
