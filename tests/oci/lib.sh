@@ -167,6 +167,15 @@ counts() {
     echo "passed $(grep '^ok' "$1" | grep -vciE '# ?skip'), skipped $(grep -ciE '^ok.*# ?skip' "$1"), failed $(grep -c '^not ok' "$1")"
 }
 
+# suite_run FUNCTION BINARY: FUNCTION RUNTIME BINARY FILE for every file that is wanted; with RUNSC_ORACLE=1 with runc too.
+suite_run() {
+    for file in "${wanted[@]}"; do
+        "$1" runsc-c "$2" "$file"
+        [ -z "${RUNSC_ORACLE:-}" ] || "$1" runc "$(command -v runc)" "$file"
+    done
+    [ -z "${RUNSC_ORACLE:-}" ] || suite_taps runc | grep '^not ok' | sed 's/^/runc: /'
+}
+
 # suite_judge DIFFERENCES ATLEAST: what fails must be listed, what is listed must fail, and of a whole suite enough must pass at all.
 suite_judge() {
     local tap=$work/ours.tap bad=$work/bad known=$work/known
