@@ -283,10 +283,11 @@ json_t *spec_for_do(char **args, const char *cwd, bool terminal)
     add_mount(mounts, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");
     add_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro");
     return json_pack("{s:s, s:{s:b, s:{s:i,s:i}, s:o, s:o, s:o, s:o}, s:{s:s,s:b}, s:o, s:o, "
-                     "s:{s:o}}",
+                     "s:{s:o, s:[{s:s, s:s, s:i, s:i, s:i}]}}",
                      "ociVersion", "1.0.2", "process", "terminal", terminal ? 1 : 0, "user", "uid",
                      0, "gid", 0, "args", list, "env", env, "cwd", json_bytes(cwd), "capabilities",
                      capabilities(g_capabilities, ARRAY_COUNT(g_capabilities)), "root", "path", "/",
                      "readonly", 0, "hostname", json_bytes(hostname), "mounts", mounts, "linux",
-                     "namespaces", default_namespaces());
+                     "namespaces", default_namespaces(), "devices", "path", "/dev/console", "type",
+                     "c", "major", 5, "minor", 1, "fileMode", 0600);
 }

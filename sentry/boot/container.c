@@ -249,18 +249,20 @@ static int create_failed(struct boot_error *e, const char *name, int ret)
     return boot_error_set(e, 126, "exec: \"%s\": %s", name, reason(-ret));
 }
 
-static int enter_cwd(const char *cwd, struct boot_error *e)
+/* As runc: the first process makes its directory, the others want one. */
+static int enter_cwd(const char *cwd, bool make, struct boot_error *e)
 {
     struct path found;
     int ret = vfs_walk(LX_AT_FDCWD, cwd, WALK_FOLLOW | WALK_DIRECTORY, &found);
 
-    if (ret == -ENOENT) {
+    if (ret == -ENOENT && make) {
         ret = boot_make_dirs(cwd);
         if (ret == 0)
             ret = vfs_walk(LX_AT_FDCWD, cwd, WALK_FOLLOW | WALK_DIRECTORY, &found);
     }
     if (ret < 0)
-        return boot_error_set(e, 1, "chdir to cwd (\"%s\") failed: %s", cwd, reason(-ret));
+        return boot_error_set(e, 1, "chdir to cwd (\"%s\") set in config.json failed: %s", cwd,
+                              reason(-ret));
     /* Relative program names are looked up from here, also by the loader's own walk. */
     fs_ctx_set_cwd(curr()->fs, &found);
     path_put(&found);
@@ -423,7 +425,7 @@ int container_process_create(const struct container_process *cp, struct task **o
     fs_ctx_root(curr()->fs, &args.root);
     ret = fill_limits(cp->process, &args, e);
     if (ret == 0)
-        ret = enter_cwd(args.cwd, e);
+        ret = enter_cwd(args.cwd, cp->make_cwd, e);
     if (ret == 0)
         ret = create(cp, &args, argv, envp, out, e);
     path_put(&args.root);

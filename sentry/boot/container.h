@@ -21,6 +21,7 @@ struct container_process {
     struct task_namespaces ns;
     const char *hostname, *domainname;
     bool killable_init;
+    bool make_cwd;                               /* where there is no such directory */
     struct fdtable *files;                       /* borrowed: stdio installed */
     struct lx_rlimit host_limits[LX_RLIM_COUNT]; /* for those that the object does not set */
     struct process_exit_hook on_exit;

@@ -490,10 +490,10 @@ int boot_mounts(const struct boot_config *c, struct boot_mounts *out, const char
 int boot_mount_console(struct file *slave)
 {
     struct path where;
-    int ret = vfs_walk(LX_AT_FDCWD, "/dev/console", 0, &where);
+    int ret = make_destination("/dev/console", /*directory=*/false, &where);
 
     if (ret < 0)
-        return ret == -ENOENT ? 0 : ret;
+        return ret;
     ret = vfs_bind(&slave->path, &where, false);
     path_put(&where);
     return ret;

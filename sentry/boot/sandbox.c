@@ -462,10 +462,14 @@ static void leave_namespaces(void)
 
 static int build(struct sandbox_container *sc, struct boot_config *c, struct boot_error *e)
 {
+    const json_t *linux_spec = json_object_get(c->spec, "linux");
     struct container_process cp = {
         .process = json_object_get(c->spec, "process"),
+        .make_cwd = true,
         .hostname = boot_string(c->spec, "hostname", NULL),
-        .domainname = boot_string(c->spec, "domainname", NULL),
+        /* Docker's way. */
+        .domainname = boot_string(json_object_get(linux_spec, "sysctl"), "kernel.domainname",
+                                  boot_string(c->spec, "domainname", NULL)),
         .killable_init = c->standalone,
     };
     struct kcgroup *cg = kcontainer_cgroup(sc->kernel);
@@ -475,8 +479,7 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
 
     if (ret < 0)
         return boot_error_set(e, 1, "gofer watch: %s", strerror(-ret));
-    ret = boot_resources(json_object_get(json_object_get(c->spec, "linux"), "resources"), cg,
-                         sc->first, e);
+    ret = boot_resources(json_object_get(linux_spec, "resources"), cg, sc->first, e);
     if (ret < 0)
         return ret;
     ret = sc->first ? boot_idmaps(c->spec) : 0;
@@ -490,9 +493,8 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
     ret = boot_mounts(&view, &sc->mounts, &what);
     if (ret < 0)
         return boot_error_set(e, 1, "error mounting \"%s\": %s", what, strerror(-ret));
-    ret = boot_devices(
-        json_object_get(json_object_get(json_object_get(c->spec, "linux"), "resources"), "devices"),
-        &sc->devices);
+    ret = boot_devices(json_object_get(json_object_get(linux_spec, "resources"), "devices"),
+                       &sc->devices);
     if (ret < 0)
         return boot_error_set(e, 1, "linux.resources.devices: %s", strerror(-ret));
     fs_ctx_set_devices(curr()->fs, sc->devices);

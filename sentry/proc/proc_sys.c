@@ -14,6 +14,7 @@
 #include "sentry/core/random.h"
 #include "sentry/kernel/aio.h"
 #include "sentry/kernel/coredump.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/keys.h"
 #include "sentry/kernel/settings.h"
 #include "sentry/mm/mm.h"
@@ -108,6 +109,28 @@ static int show_domainname(struct pseudo_node *n, struct pbuf *b)
     utsns_domainname(curr()->utsns, name);
     pbuf_printf(b, "%s\n", name);
     return 0;
+}
+
+/* Linux: up to the end of the line, cut to what fits. */
+static ssize_t store_uts_name(char *data, size_t size, void (*set)(struct utsns *, const char *))
+{
+    char name[65];
+
+    if (!curr()->utsns)
+        return -EINVAL;
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(data, "\n"), data);
+    set(curr()->utsns, name);
+    return (ssize_t)size;
+}
+
+static ssize_t store_hostname(struct pseudo_node *n, char *data, size_t size)
+{
+    return store_uts_name(data, size, utsns_set_hostname);
+}
+
+static ssize_t store_domainname(struct pseudo_node *n, char *data, size_t size)
+{
+    return store_uts_name(data, size, utsns_set_domainname);
 }
 
 static int show_pid_max(struct pseudo_node *n, struct pbuf *b)
@@ -273,8 +296,8 @@ static const struct pseudo_entry kernel_table[] = {
     PSEUDO_TEXT("osrelease", 0444, LX_UTS_RELEASE "\n"),
     PSEUDO_TEXT("version", 0444, LX_UTS_VERSION "\n"),
     PSEUDO_TEXT("arch", 0444, LX_UTS_MACHINE "\n"),
-    PSEUDO_FILE("hostname", 0444, show_hostname),
-    PSEUDO_FILE("domainname", 0444, show_domainname),
+    PSEUDO_RW("hostname", 0644, show_hostname, store_hostname),
+    PSEUDO_RW("domainname", 0644, show_domainname, store_domainname),
     PSEUDO_FILE("pid_max", 0444, show_pid_max),
     PSEUDO_FILE("ns_last_pid", 0444, show_last_pid),
     PSEUDO_TEXT("cap_last_cap", 0444, "40\n"),

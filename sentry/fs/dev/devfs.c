@@ -67,16 +67,11 @@ static const struct {
     {"random", LX_S_IFCHR | 0666, 1, 8, NULL},
     {"urandom", LX_S_IFCHR | 0666, 1, 9, NULL},
     {"tty", LX_S_IFCHR | 0666, 5, 0, NULL},
-    {"console", LX_S_IFCHR | 0620, 5, 1, NULL},
     {"ptmx", LX_S_IFLNK | 0777, 0, 0, "pts/ptmx"},
     {"fd", LX_S_IFLNK | 0777, 0, 0, "/proc/self/fd"},
     {"stdin", LX_S_IFLNK | 0777, 0, 0, "/proc/self/fd/0"},
     {"stdout", LX_S_IFLNK | 0777, 0, 0, "/proc/self/fd/1"},
     {"stderr", LX_S_IFLNK | 0777, 0, 0, "/proc/self/fd/2"},
-    {"core", LX_S_IFLNK | 0777, 0, 0, "/proc/kcore"},
-    {"pts", LX_S_IFDIR | 0755, 0, 0, NULL},
-    {"shm", LX_S_IFDIR | 01777, 0, 0, NULL},
-    {"mqueue", LX_S_IFDIR | 01777, 0, 0, NULL},
 };
 
 int devfs_create(struct super **out)

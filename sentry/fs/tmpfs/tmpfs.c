@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,22 +50,33 @@ static void tmpfs_destroy(struct super *s)
     free(ts);
 }
 
+static void PRINTF_LIKE(4, 5) show(char *buf, size_t size, size_t *used, const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(buf + *used, size - *used, format, args);
+    va_end(args);
+    if (n > 0 && (size_t)n < size - *used)
+        *used += (size_t)n;
+}
+
+/* Linux: what differs from the default; mode and owner of the root are those that it was mounted with. */
 static size_t tmpfs_show_options(struct super *s, char *buf, size_t size)
 {
-    struct tmpfs_super *ts = container_of(s, struct tmpfs_super, super);
-    struct dentry *root = s->root;
+    const struct tmpfs_super *ts = container_of(s, struct tmpfs_super, super);
+    const struct userns *ns = userns_init_get();
     size_t used = 0;
-    int n = 0;
 
     if (ts->max_pages)
-        n = snprintf(buf, size, ",size=%lluk", (unsigned long long)ts->max_pages * 4);
-    if (n > 0 && (size_t)n < size)
-        used = (size_t)n;
-    if (root && (root->inode->attr.mode & LX_S_IALLUGO) != 01777u) {
-        n = snprintf(buf + used, size - used, ",mode=%o", root->inode->attr.mode & LX_S_IALLUGO);
-        if (n > 0 && (size_t)n < size - used)
-            used += (size_t)n;
-    }
+        show(buf, size, &used, ",size=%lluk", (unsigned long long)ts->max_pages * 4);
+    if (ts->mode != 01777u)
+        show(buf, size, &used, ",mode=%o", ts->mode);
+    if (ts->uid)
+        show(buf, size, &used, ",uid=%u", userns_from_kuid(ns, ts->uid));
+    if (ts->gid)
+        show(buf, size, &used, ",gid=%u", userns_from_kgid(ns, ts->gid));
     return used;
 }
 
@@ -214,6 +226,9 @@ int tmpfs_create(const struct tmpfs_options *opt, struct super **out)
     ts->super.flags = opt->super_flags | SUPER_STICKY_NEGATIVE;
     ts->max_pages = (opt->size_limit + LX_PAGE_SIZE - 1) / LX_PAGE_SIZE;
     ts->max_inodes = opt->inode_limit;
+    ts->mode = opt->mode;
+    ts->uid = opt->uid;
+    ts->gid = opt->gid;
     ret = tmpfs_inode_new(&ts->super, NULL, LX_S_IFDIR | opt->mode, 0, &root);
     if (ret == 0) {
         root->parent = root;
@@ -304,6 +319,7 @@ int tmpfs_inode_new(struct super *s, const struct inode *dir, uint32_t mode, lx_
         RB_INIT(&ti->positions);
         ti->next_pos = 2; /* after "." and ".." */
         ti->inode.attr.nlink = 2;
+        ti->inode.attr.size = 2 * TMPFS_ENTRY_SIZE;
     } else if (LX_S_ISREG(mode)) {
         page_tree_init(&ti->pages);
         ti->seals = LX_F_SEAL_SEAL;

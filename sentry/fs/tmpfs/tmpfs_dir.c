@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The size that Linux reports per entry. */
-#define ENTRY_SIZE 20
-
 static uint32_t name_hash(const char *name, size_t len)
 {
     uint32_t h = 2166136261u;
@@ -77,7 +74,7 @@ static void entry_insert(struct tmpfs_inode *dir, struct tmpfs_dirent *e,
     e->pos = dir->next_pos++;
     RB_INSERT(tmpfs_names, &dir->names, e);
     RB_INSERT(tmpfs_positions, &dir->positions, e);
-    dir->inode.attr.size += ENTRY_SIZE;
+    dir->inode.attr.size += TMPFS_ENTRY_SIZE;
 }
 
 /* The entry's reference on the inode is the caller's afterwards. */
@@ -87,7 +84,7 @@ static struct tmpfs_inode *entry_remove(struct tmpfs_inode *dir, struct tmpfs_di
 
     RB_REMOVE(tmpfs_names, &dir->names, e);
     RB_REMOVE(tmpfs_positions, &dir->positions, e);
-    dir->inode.attr.size -= ENTRY_SIZE;
+    dir->inode.attr.size -= TMPFS_ENTRY_SIZE;
     free(e);
     return target;
 }

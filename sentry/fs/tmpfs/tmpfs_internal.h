@@ -7,9 +7,15 @@
 #include "sentry/fs/tmpfs/page_tree.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 
+/* The size of a directory that Linux reports, per entry; "." and ".." are two. */
+#define TMPFS_ENTRY_SIZE 20
+
 /* Keys: I immutable; a atomic; l ->lock */
 struct tmpfs_super {
     struct super super;
+    uint32_t mode;                /* I, of the root when it was mounted, as are: */
+    lx_uid_t uid;                 /* I */
+    lx_gid_t gid;                 /* I */
     struct mutex lock;            /* rank FS_SUPER: link counts of files */
     uint64_t max_pages;           /* a by remount; 0: no limit */
     uint64_t max_inodes;          /* a by remount; 0: no limit */

@@ -43,6 +43,7 @@ runsc list | grep -q "^$id .*running" || fail "list: $(runsc list)"
 out=$(runsc exec --env A=b --cwd /tmp --user 12:34 "$id" sh -c 'echo "$A $(pwd) $(id -u) $(id -g)"; exit 9')
 rc=$?
 [ "$rc $out" = "9 b /tmp 12 34" ] || fail "exec: $rc $out"
+expect 255 'set in config.json failed: no such file or directory' runsc exec --cwd /nosuch "$id" pwd
 echo piped | runsc exec "$id" cat >"$work/out" || fail "exec with a pipe"
 [ "$(cat "$work/out")" = piped ] || fail "exec with a pipe: $(cat "$work/out")"
 expect 255 'executable file not found' runsc exec "$id" nonexistent

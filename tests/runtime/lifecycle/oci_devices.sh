@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# linux.resources.devices: what no rule allows is EPERM, whatever is behind the number; what every container has stays; the
+# What is in /dev. linux.resources.devices: what no rule allows is EPERM, whatever is behind the number; what every container has stays; the
 # kernel's log is a device that can be allowed. Passes with RUNTIME=runc (which writes to the host's log).
 . "$(dirname "$0")/../lib.sh"
 [ "$(id -u)" = 0 ] || { echo "skipped: containers of root"; exit 77; }
@@ -15,6 +15,8 @@ as() {
     jq ".linux.resources.devices=$1 | .process.args=[\"sh\",\"-c\",\$c]" --arg c "$2" "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
     runsc run --bundle "$b" "$id" </dev/null 2>&1
 }
+out=$(as '[]' 'echo $(ls /dev)')
+[ "$out" = "fd full kmsg mqueue nothing null ptmx pts random shm stderr stdin stdout tty urandom zero" ] || fail "in /dev: $out"
 deny='{allow:false,access:"rwm"}'
 out=$(as "[$deny]" 'echo x >/dev/kmsg; cat /dev/nothing; echo fine >/dev/null && dd if=/dev/urandom of=/dev/zero bs=1 count=1 2>/dev/null && echo usual')
 grep -q "kmsg: Operation not permitted" <<<"$out" || fail "kmsg is not forbidden: $out"

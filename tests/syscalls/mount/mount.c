@@ -90,6 +90,41 @@ TEST(tmpfs_and_bind_mounts)
     CHECK_EQ(test_in_child(tmpfs_and_bind), 0);
 }
 
+static int64_t size_of(const char *name)
+{
+    struct stat st;
+
+    return stat(name, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+/* What it was mounted with, and 20 bytes for each name in a directory. */
+static void tmpfs_shown(void)
+{
+    REQUIRE(private_ns());
+    CHECK_EQ(mkdir("m", 0755), 0);
+    CHECK_EQ(mount("shown", "m", "tmpfs", 0, "size=64k,mode=1770,uid=5,gid=7"), 0);
+    CHECK(in_mounts(" - tmpfs shown rw,size=64k,mode=1770,uid=5,gid=7"));
+    CHECK_EQ(chown("m", 8, 9), 0);
+    CHECK_EQ(chmod("m", 0700), 0);
+    CHECK(in_mounts(" - tmpfs shown rw,size=64k,mode=1770,uid=5,gid=7"));
+    CHECK_EQ(size_of("m"), 40);
+    make("m/f");
+    CHECK_EQ(mkdir("m/d", 0755), 0);
+    CHECK_EQ(size_of("m"), 80);
+    CHECK_EQ(size_of("m/d"), 40);
+    CHECK_EQ(rename("m/f", "m/d/g"), 0);
+    CHECK_EQ(size_of("m"), 60);
+    CHECK_EQ(size_of("m/d"), 60);
+}
+
+TEST(tmpfs_as_it_is_shown)
+{
+    if (getuid() != 0)
+        SKIP("not root");
+    test_tmpdir();
+    CHECK_EQ(test_in_child(tmpfs_shown), 0);
+}
+
 static void full_tmpfs(void)
 {
     static char page[4096];

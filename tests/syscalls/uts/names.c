@@ -18,6 +18,17 @@ TEST(uname_fields)
     CHECK_ERR(sysp(SYS_uname, BAD_PTR), EFAULT);
 }
 
+#define LONG_NAME "0123456789012345678901234567890123456789012345678901234567890123456789"
+
+static void write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+
+    CHECK(fd >= 0);
+    CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
 static void own_names(void)
 {
     struct utsname u;
@@ -32,6 +43,11 @@ static void own_names(void)
     CHECK_ERR(sysp(SYS_sethostname, "x", -1), EINVAL);
     CHECK_ERR(sysp(SYS_sethostname, "x", 65), EINVAL);
     CHECK_ERR(sysp(SYS_sethostname, BAD_PTR, 5), EFAULT);
+    write_text("/proc/sys/kernel/hostname", "by-file\nmore");
+    write_text("/proc/sys/kernel/domainname", LONG_NAME);
+    CHECK_EQ(sysp(SYS_uname, &u), 0);
+    CHECK_STR(u.nodename, "by-file");
+    CHECK_EQ(strlen(u.domainname), 64u); /* cut to what fits */
     CHECK_EQ(setuid(65534), 0);
     CHECK_ERR(sysp(SYS_sethostname, "x", 1), EPERM);
     CHECK_ERR(sysp(SYS_setdomainname, "x", -1), EPERM);
