@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,6 +52,7 @@ static struct {
     unsigned parted;
     struct cpu_load load[CPU_SETSIZE]; /* of the last tick */
     unsigned awake[CPU_SETSIZE];       /* load.awake on average, in AWAKE_UNITs */
+    struct placement_times times[CPU_SETSIZE];
     cpu_set_t allowed;
     unsigned cpu_count;   /* of allowed; 1: nothing to balance */
     atomic_bool balancer; /* the thread exists; set under the lock */
@@ -97,6 +99,20 @@ static void pin(pid_t pid, int cpu)
     (void)sched_setaffinity(pid, sizeof(set), &set);
 }
 
+/* Before a pair changes its CPU or its halves: what they used so far was used where they are. */
+static void settle_times(struct placement *p)
+{
+    const uint64_t thread = cpu_ns(p->thread, true), partner = cpu_ns(p->partner, false);
+    const int at = p->parted ? p->look_cpu : p->cpu;
+
+    if (p->cpu >= 0 && thread > p->thread_ns)
+        g.times[at].thread += thread - p->thread_ns;
+    if (p->cpu >= 0 && partner > p->partner_ns)
+        g.times[p->cpu].partner += partner - p->partner_ns;
+    p->thread_ns = thread;
+    p->partner_ns = partner;
+}
+
 /* Updates one pair's figures; returns whether it was active at all. */
 static bool sample(struct placement *p, uint64_t wall_ns, struct cpu_load *load)
 {
@@ -112,7 +128,8 @@ static bool sample(struct placement *p, uint64_t wall_ns, struct cpu_load *load)
         p->last_cpu_ns = 0;
         return false;
     }
-    total = cpu_ns(p->thread, true) + cpu_ns(p->partner, false);
+    settle_times(p);
+    total = p->thread_ns + p->partner_ns;
     if (p->last_cpu_ns && total > p->last_cpu_ns)
         used = total - p->last_cpu_ns;
     wants = wants && p->last_cpu_ns;
@@ -226,6 +243,7 @@ static bool balance(uint64_t wall_ns)
         if (sample(p, wall_ns, load)) {
             active++;
         } else if (p->parted) { /* sleeps in a call */
+            settle_times(p);
             pin(p->thread, p->cpu);
             end_parting(p);
         }
@@ -362,7 +380,9 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
     pthread_once(&g_once, init);
     p->next_cpu = -1;
     mutex_lock(&g.lock);
-    if (!p->attached) {
+    if (p->attached) {
+        settle_times(p);
+    } else {
         p->attached = true;
         list_add_tail(&g.pairs, &p->node);
         g.count++;
@@ -370,6 +390,8 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
     start_balancer();
     p->thread = (pid_t)syscall(SYS_gettid);
     p->partner = partner;
+    p->thread_ns = cpu_ns(p->thread, true);
+    p->partner_ns = cpu_ns(partner, false);
     p->runs = runs;
     p->sleeps = &g_placement_sleeps;
     p->last_runs = atomic_load(runs);
@@ -396,6 +418,7 @@ void placement_limit(struct placement *p, const cpu_set_t *cpus)
     p->limited = true;
     cpu = p->attached && p->cpu >= 0 ? allowed_near(p, p->cpu) : p->cpu;
     if (cpu != p->cpu) {
+        settle_times(p);
         p->cpu = cpu;
         p->starved = p->hold = 0;
         if (!p->parted)
@@ -413,6 +436,7 @@ void placement_detach(struct placement *p)
         return;
     p->attached = false;
     mutex_lock(&g.lock);
+    settle_times(p);
     list_del(&p->node);
     g.count--;
     end_parting(p);
@@ -433,6 +457,7 @@ bool placement_part(struct placement *p, bool force)
         }
     }
     if (to >= 0) {
+        settle_times(p);
         p->parted = true;
         p->look_cpu = to;
         g.parted++;
@@ -446,10 +471,24 @@ bool placement_part(struct placement *p, bool force)
 void placement_join(struct placement *p)
 {
     mutex_lock(&g.lock);
-    if (p->parted)
+    if (p->parted) {
+        settle_times(p);
         pin(p->thread, p->cpu);
+    }
     end_parting(p);
     t_parted = NULL;
+    mutex_unlock(&g.lock);
+}
+
+void placement_cpu_times(struct placement_times out[CPU_SETSIZE])
+{
+    struct placement *p;
+
+    pthread_once(&g_once, init);
+    mutex_lock(&g.lock);
+    list_for_each_entry(p, &g.pairs, node)
+        settle_times(p);
+    memcpy(out, g.times, sizeof(g.times));
     mutex_unlock(&g.lock);
 }
 

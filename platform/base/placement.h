@@ -49,6 +49,7 @@ struct placement {
     atomic_uint *sleeps;             /* I: the thread's g_placement_sleeps */
     unsigned last_runs, last_sleeps; /* L: at the last tick */
     uint64_t last_cpu_ns;            /* L */
+    uint64_t thread_ns, partner_ns;  /* L: of their CPU time, what is in the CPUs' */
     unsigned starved;                /* L: ticks in a row without its share */
     unsigned hold;                   /* L: ticks before it may move again */
     unsigned backoff;                /* L: next hold */
@@ -75,6 +76,11 @@ bool placement_part(struct placement *p, bool force);
 void placement_join(struct placement *p);
 /* The CPU of the calling thread's guest code, which a parted thread is not on. Negative: unknown. */
 int placement_cpu(void);
+/* CPU time of all pairs ever, by the CPU where it was used, in ns. */
+struct placement_times {
+    uint64_t thread, partner;
+};
+void placement_cpu_times(struct placement_times out[CPU_SETSIZE]);
 /* Parted pairs should join: the CPUs do not suffice any more. */
 extern atomic_bool g_placement_crowded;
 

@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "platform/base/placement.h"
 #include "sentry/kernel/cgroup_internal.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/kernel/task_info.h"
 
 static_assert(sizeof(cpu_set_t) == CPU_WORDS * sizeof(uint64_t), "a mask is the host's set");
 
@@ -61,6 +63,67 @@ uint32_t kernel_cpu_now(void)
 
     return cpu < 0 ? 0 : (uint32_t)cpu;
 }
+
+/* --- what was used of each CPU --- */
+
+/* Keys: m ->lock */
+static struct {
+    struct mutex lock;
+    struct cpu_used all, each[CPU_MAX];                 /* m: what was said last */
+    struct placement_times seen[CPU_MAX], now[CPU_MAX]; /* m: the platform's, then */
+} g_used = {.lock = {.rank = RANK_CPU_TIMES}};
+static_assert(CPU_MAX == CPU_SETSIZE, "the platform's CPUs");
+
+/* ns of all those for whom the platform counted `part` of `sum` on one CPU. */
+static uint64_t share(uint64_t ns, uint64_t part, uint64_t sum)
+{
+    return sum ? (uint64_t)((unsigned __int128)ns * part / sum) : ns / kernel_cpu_count();
+}
+
+/* The platform knows where its pairs used CPU time, tasks know how much of it counts (cputime.c). So
+ * what came since the last time is split as the platform's figures are. */
+static void used_update_locked(void)
+{
+    struct placement_times sum = {0};
+    struct cpu_used all, more;
+
+    ASSERT_HELD(&g_used.lock);
+    kernel_cpu_used(&all.user_ns, &all.system_ns);
+    placement_cpu_times(g_used.now);
+    more.user_ns = all.user_ns - MIN(g_used.all.user_ns, all.user_ns);
+    more.system_ns = all.system_ns - MIN(g_used.all.system_ns, all.system_ns);
+    for (uint32_t i = 0; i < CPU_MAX; i++) {
+        sum.thread += g_used.now[i].thread - g_used.seen[i].thread;
+        sum.partner += g_used.now[i].partner - g_used.seen[i].partner;
+    }
+    for (uint32_t i = 0; i < kernel_cpu_limit(); i++) {
+        const struct placement_times *now = &g_used.now[i], *seen = &g_used.seen[i];
+
+        if (!kernel_cpu_usable(i))
+            continue;
+        g_used.each[i].user_ns += share(more.user_ns, now->partner - seen->partner, sum.partner);
+        g_used.each[i].system_ns += share(more.system_ns, now->thread - seen->thread, sum.thread);
+    }
+    memcpy(g_used.seen, g_used.now, sizeof(g_used.seen));
+    g_used.all.user_ns += more.user_ns;
+    g_used.all.system_ns += more.system_ns;
+}
+
+struct cpu_used *kernel_cpu_used_each(struct cpu_used *out_all)
+{
+    struct cpu_used *each = malloc(kernel_cpu_limit() * sizeof(*each));
+
+    if (!each)
+        return NULL;
+    mutex_lock(&g_used.lock);
+    used_update_locked();
+    memcpy(each, g_used.each, kernel_cpu_limit() * sizeof(*each));
+    *out_all = g_used.all;
+    mutex_unlock(&g_used.lock);
+    return each;
+}
+
+/* --- who may run where --- */
 
 bool cpus_and(uint64_t mask[CPU_WORDS], const uint64_t a[CPU_WORDS], const uint64_t b[CPU_WORDS])
 {

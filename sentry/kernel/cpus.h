@@ -29,6 +29,14 @@ bool kernel_cpu_usable(uint32_t nr); /* any number */
 /* Where the calling thread runs, and with it the guest code that it serves. */
 uint32_t kernel_cpu_now(void);
 
+/* CPU time that guests have used, of all tasks ever. */
+struct cpu_used {
+    uint64_t user_ns, system_ns;
+};
+/* In sum, and for each CPU below kernel_cpu_limit() the part that was used there, in an array that the
+ * caller frees; NULL: no memory. */
+struct cpu_used *kernel_cpu_used_each(struct cpu_used *out_all);
+
 /* Where t may run. */
 void task_affinity_get(struct task *t, uint64_t mask[CPU_WORDS]);
 /* -EINVAL: nothing in common with t's cpuset. */

@@ -61,25 +61,34 @@ static int show_loadavg(struct pseudo_node *n, struct pbuf *b)
     return 0;
 }
 
+static void put_cpu(struct pbuf *b, const char *name, const struct cpu_used *used, uint64_t up_ns)
+{
+    const uint64_t busy = used->user_ns + used->system_ns;
+
+    pbuf_printf(b, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name,
+                (unsigned long long)proc_ticks(used->user_ns),
+                (unsigned long long)proc_ticks(used->system_ns),
+                (unsigned long long)proc_ticks(up_ns > busy ? up_ns - busy : 0));
+}
+
 static int show_stat(struct pseudo_node *n, struct pbuf *b)
 {
     struct kernel_stats ks;
-    uint32_t cpus = kernel_cpu_count();
-    uint64_t user, system, idle, up = proc_ticks(clock_boottime());
+    struct cpu_used all, *each = kernel_cpu_used_each(&all);
+    uint64_t up = clock_boottime();
 
+    if (!each)
+        return -ENOMEM;
     kernel_stats_get(&ks);
-    kernel_cpu_used(&user, &system);
-    user = proc_ticks(user);
-    system = proc_ticks(system);
-    idle = up * cpus > user + system ? up * cpus - user - system : 0;
-    pbuf_printf(b, "cpu  %llu 0 %llu %llu 0 0 0 0 0 0\n", (unsigned long long)user,
-                (unsigned long long)system, (unsigned long long)idle);
+    put_cpu(b, "cpu ", &all, up * kernel_cpu_count());
     for (uint32_t i = 0; i < kernel_cpu_limit(); i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "cpu%u", i);
         if (kernel_cpu_usable(i))
-            pbuf_printf(b, "cpu%u %llu 0 %llu %llu 0 0 0 0 0 0\n", i,
-                        (unsigned long long)(user / cpus), (unsigned long long)(system / cpus),
-                        (unsigned long long)(idle / cpus));
+            put_cpu(b, name, &each[i], up);
     }
+    free(each);
     pbuf_printf(b, "intr 0\nctxt %llu\nbtime %llu\nprocesses %llu\n",
                 (unsigned long long)ks.switches, (unsigned long long)ks.boot_realtime,
                 (unsigned long long)ks.forks);

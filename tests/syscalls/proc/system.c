@@ -4,8 +4,10 @@
 #include "tests/support/guest_test.h"
 
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 static char text[1 << 18];
 
@@ -106,6 +108,83 @@ TEST(nothing_can_be_made)
     CHECK(unlink("/proc/version") < 0);
     CHECK(rename("/proc/version", "/proc/v") < 0);
     CHECK(open("/proc/version", O_WRONLY) < 0 || geteuid() == 0);
+}
+
+/* Ticks of CPU nr in /proc/stat that were not idle, iowait or stolen. */
+static long busy_ticks(int nr)
+{
+    char line[32], *at;
+    long v[7] = {0};
+
+    snprintf(line, sizeof(line), "\ncpu%d ", nr);
+    if (!has("/proc/stat", line))
+        return -1;
+    at = strstr(text, line) + strlen(line);
+    for (int i = 0; i < 7; i++)
+        v[i] = strtol(at, &at, 10);
+    return v[0] + v[1] + v[2] + v[5] + v[6];
+}
+
+static void burn_ms(long ms)
+{
+    struct timespec from, now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    do
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
+}
+
+/* CPU time is that of the CPU where it was used. */
+TEST(stat_of_each_cpu)
+{
+    enum { MS = 400 };
+    const long ticks = MS * sysconf(_SC_CLK_TCK) / 1000;
+    cpu_set_t all, one;
+    int checked = 0;
+
+    REQUIRE(sched_getaffinity(0, sizeof(all), &all) == 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE && checked < 2; cpu++) {
+        long before;
+
+        if (!CPU_ISSET(cpu, &all))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+        before = busy_ticks(cpu);
+        burn_ms(MS);
+        /* The host counts in ticks, whoever they belong to. */
+        CHECK(busy_ticks(cpu) - before >= ticks * 3 / 4);
+        checked++;
+    }
+    sched_setaffinity(0, sizeof(all), &all);
+}
+
+/* And in a sandbox, where nobody else is, of no other. */
+TEST(stat_of_other_cpus)
+{
+    enum { MS = 400 };
+    const long ticks = MS * sysconf(_SC_CLK_TCK) / 1000;
+    struct utsname u;
+    cpu_set_t all, one;
+    int first = -1, other = -1;
+    long before;
+
+    REQUIRE(uname(&u) == 0 && sched_getaffinity(0, sizeof(all), &all) == 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE && other < 0; cpu++) {
+        if (CPU_ISSET(cpu, &all))
+            *(first < 0 ? &first : &other) = cpu;
+    }
+    if (!strstr(u.version, "runsc-c") || other < 0)
+        SKIP("other programs use the other CPUs, or there is one");
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+    before = busy_ticks(other);
+    burn_ms(MS);
+    CHECK(busy_ticks(other) - before <= ticks / 4);
+    sched_setaffinity(0, sizeof(all), &all);
 }
 
 GUEST_TEST_MAIN
