@@ -36,6 +36,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "platform/base/compiler.h"
 #include "sentry/abi/types.h"
@@ -90,6 +91,13 @@ struct platform_answer {
     uint32_t nr;
     uint32_t value;
 };
+
+/* Private futexes are counted by the low bits of their addresses ("space_waiters"). */
+#define PLATFORM_WAIT_CLASSES 64u
+static inline unsigned platform_wait_class(uaddr_t addr)
+{
+    return (unsigned)(addr >> 6) % PLATFORM_WAIT_CLASSES;
+}
 
 #define PLATFORM_MAP_POPULATE 1u /* the pages will be touched soon: fill host page tables */
 
@@ -196,6 +204,11 @@ struct platform_ops {
      * ctx_interrupt; else owner only, and gone with ctx_switch_space. */
     void (*ctx_answers)(struct platform_ctx *c, const struct platform_answer *answers,
                         unsigned count);
+    /* PLATFORM_WAIT_CLASSES counters of threads that wait for private futexes of the space, which the
+     * caller keeps: one more before a waiter reads its word, one less when it waits no longer. Guest
+     * threads that have answers see them, and take FUTEX_WAKE for done where nobody waits. Valid
+     * while a thread of the space lives; the guest cannot write to them. NULL: nobody looks. */
+    atomic_uint *(*space_waiters)(struct platform_space *s);
 
     /* The host clock (clock_gettime) of whatever runs guest code for c: counts CPU time while guest
      * code runs for it, possibly from before c had it. 0: there is none now. Owner only; may change

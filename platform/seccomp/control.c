@@ -43,6 +43,9 @@ static_assert(offsetof(struct request, slots) == REQ_SLOTS, "layout.h");
 static_assert(offsetof(struct request, slots_size) == REQ_SLOTS_LEN, "layout.h");
 static_assert(offsetof(struct request, stack) == REQ_STACK, "layout.h");
 static_assert(sizeof(struct request) <= REQ_CALLS, "layout.h");
+static_assert(REQ_WAITERS + sizeof(uint32_t) * PLATFORM_WAIT_CLASSES <= STUB_PAGE &&
+                  WAIT_CLASS_MASK == sizeof(uint32_t) * (PLATFORM_WAIT_CLASSES - 1),
+              "layout.h");
 static_assert(sizeof(struct stub_call) == CALL_SIZE, "stub_code.S reads these");
 static_assert(offsetof(struct stub_call, nr) == CALL_NR, "layout.h");
 static_assert(offsetof(struct stub_call, prot) == CALL_PROT, "layout.h");
@@ -135,6 +138,11 @@ int seccomp_control_unmap(struct platform *p, struct control *k, uaddr_t addr, u
         (struct stub_call){.nr = SYS_munmap, .addr = addr, .size = size, .fd = -1};
     ret = seccomp_control_run(p, k, COMMAND_CALLS, 1, &done);
     return MIN(ret, 0);
+}
+
+uint8_t *seccomp_control_page(struct platform *p, const struct control *k)
+{
+    return slots_at(&p->requests, k->page);
 }
 
 int seccomp_control_prepare(struct platform *p, struct control *k)

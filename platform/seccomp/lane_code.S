@@ -20,16 +20,18 @@
  *   g_lane_answered           rax is the result
  *
  * Sites that make calls of any number (syscall(3), Go) come in at g_lane_any, which finds the answers that other
- * entries have in themselves (site_code.c).
+ * entries have in themselves (site_code.c). Sites of futex(2) come in at g_lane_futex: a private FUTEX_WAKE returns
+ * 0 when the sentry counts no waiter for a word like this. It has put the waiter into the count before it read the
+ * word, and here the word was written before the count is read: one of the two sees the other.
  */
 #include "platform/seccomp/layout.h"
 
     .section .rodata.stub, "a"
     .balign 16
     .globl g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump
-    .globl g_lane_any, g_lane_answered, g_lane_indices, g_lane_code_end
+    .globl g_lane_any, g_lane_futex, g_lane_answered, g_lane_indices, g_lane_code_end
     .hidden g_lane_code, g_lane_number, g_lane_published, g_lane_bell, g_lane_closed, g_lane_jump
-    .hidden g_lane_any, g_lane_answered, g_lane_indices, g_lane_code_end
+    .hidden g_lane_any, g_lane_futex, g_lane_answered, g_lane_indices, g_lane_code_end
 g_lane_code:
 .Lcode:                                  /* a local name needs no relocation */
     movl %eax, %r11d
@@ -75,13 +77,39 @@ g_lane_any:
     cmpl $LANE_MAGIC, %gs:SLOT_MAGIC
     jne .Lcode
     cmpq $ANSWER_NUMBERS, %rax          /* a number with more in its upper half asks */
-    jae .Lcode
+    jae .Lfutex
     leaq .Lindices(%rip), %r11
     movzbl (%r11,%rax), %r11d
     movq %gs:SLOT_ANSWERS(,%r11,8), %r11
     testq %r11, %r11
     jns .Lcode
     notq %r11
+    jmp .Lgive
+.Lfutex:
+    cmpq $LANE_FUTEX_NR, %rax
+    jne .Lcode
+g_lane_futex:
+    cmpl $LANE_MAGIC, %gs:SLOT_MAGIC
+    jne .Lcode
+    cmpl $LANE_FUTEX_OP, %esi
+    jne .Lcode
+    testl $3, %edi
+    jnz .Lcode
+    movq %rdi, %r11
+    shrq $16, %r11
+    cmpq $0x7fffffff, %r11              /* the last addresses of all ask, too */
+    jae .Lcode
+    cmpq $0, %gs:SLOT_WAITERS
+    je .Lcode
+    lock orl $0, %gs:SLOT_NR            /* a full barrier */
+    movl %edi, %r11d
+    shrl $4, %r11d
+    andl $WAIT_CLASS_MASK, %r11d        /* platform_wait_class, in bytes */
+    addq %gs:SLOT_WAITERS, %r11
+    cmpl $0, (%r11)
+    jne .Lcode
+    xorl %r11d, %r11d
+.Lgive:
     movq %r11, %rax
 g_lane_answered:
     jmp *%rcx

@@ -44,6 +44,7 @@
 #define REQ_SLOTS_LEN 40 /* u64 */
 #define REQ_STACK     48 /* stack_t for COMMAND_THREAD */
 #define REQ_CALLS     128
+#define REQ_WAITERS   0xf00 /* u32[PLATFORM_WAIT_CLASSES], read by lane code */
 
 #define COMMAND_CALLS  0 /* nothing else */
 #define COMMAND_THREAD 1 /* a process for a guest thread in this address space */
@@ -58,7 +59,7 @@
 #define CALL_LEN   24 /* u64: second argument */
 #define CALL_OFF   32 /* u64: sixth argument */
 #define CALL_SIZE  40
-#define CALL_MAX   ((STUB_PAGE - REQ_CALLS) / CALL_SIZE)
+#define CALL_MAX   ((REQ_WAITERS - REQ_CALLS) / CALL_SIZE)
 
 /* First words of a slot, read by the stub when it goes back to guest code. Then what the lanes use
  * (lane_code.S), a cache line each for requests and for answers. The rest of the slot is the
@@ -79,7 +80,8 @@
 #define SLOT_ARGS     72  /* u64[6]; the first becomes the result */
 #define SLOT_RIP      120 /* u64: after the system call instruction */
 #define SLOT_ANSWERS  128 /* u64[ANSWER_COUNT]: complements of results; 0: ask */
-#define SLOT_STACK    192
+#define SLOT_WAITERS  192 /* u64: the address of REQ_WAITERS; 0: ask */
+#define SLOT_STACK    256
 
 #define LANE_MAGIC   0x656e616c
 #define LANE_CLOSED  0 /* also: a request is being written */
@@ -90,6 +92,11 @@
 #define ANSWER_COUNT   8
 #define ANSWER_NONE    7   /* is never told */
 #define ANSWER_NUMBERS 187 /* calls with greater numbers have none */
+
+/* Lane code about futex(2). */
+#define LANE_FUTEX_NR   202
+#define LANE_FUTEX_OP   129
+#define WAIT_CLASS_MASK 0xfc
 
 /* What a space has for its changed call sites ("room"): a page of lane code, then one of entries. */
 #define ROOM_ENTRIES_OFF 0x1000

@@ -143,6 +143,7 @@ const struct platform_ops g_platform_seccomp_ops = {
     .space_room = seccomp_space_room,
     .space_sites_off = seccomp_space_sites_off,
     .ctx_answers = seccomp_ctx_answers,
+    .space_waiters = seccomp_space_waiters,
     .ctx_regs_pull = seccomp_ctx_regs_pull,
     .ctx_interrupt = seccomp_ctx_interrupt,
     .ctx_xstate_get = seccomp_ctx_xstate_get,

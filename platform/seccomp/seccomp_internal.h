@@ -198,6 +198,8 @@ struct platform_ctx {
 
 /* The list of calls that the next request starts with: room for CALL_MAX. */
 struct stub_call *seccomp_control_calls(struct platform *p, struct control *k);
+/* Its page of requests, while it has one. */
+uint8_t *seccomp_control_page(struct platform *p, const struct control *k);
 /* Runs count calls of the list and then command (COMMAND_*). Returns the number that the stub
  * reported, or -errno of what failed; *out_done: how many calls succeeded. -ESRCH with k->pid == 0:
  * the stub is dead. */
@@ -322,13 +324,14 @@ int MUST_CHECK seccomp_sites_clone_locked(struct platform_space *to, struct plat
 void seccomp_sites_free(struct platform_space *s);
 /* The part of platform.code that every room shows first. */
 extern const uint8_t g_lane_code[], g_lane_number[], g_lane_published[], g_lane_bell[],
-    g_lane_closed[], g_lane_jump[], g_lane_any[], g_lane_answered[], g_lane_indices[],
-    g_lane_code_end[];
+    g_lane_closed[], g_lane_jump[], g_lane_any[], g_lane_futex[], g_lane_answered[],
+    g_lane_indices[], g_lane_code_end[];
 
 /* --- settle.c --- */
 
 void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *answers,
                          unsigned count);
+atomic_uint *seccomp_space_waiters(struct platform_space *s);
 /* Is ip where lane code rings for the result of a request? */
 bool seccomp_site_rings(const struct platform_space *s, uaddr_t ip);
 /* Registers of a frame whose rip may be in entries or lane code: makes them those before or after

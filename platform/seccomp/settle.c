@@ -23,6 +23,9 @@ void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *a
     /* SAFETY: the slot is page aligned. */
     _Atomic uint64_t *words = (_Atomic uint64_t *)(void *)(slot + SLOT_ANSWERS);
 
+    /* SAFETY: as above. */
+    atomic_store((_Atomic uint64_t *)(void *)(slot + SLOT_WAITERS),
+                 count ? c->platform->stub_base + STUB_REQUEST_OFF + REQ_WAITERS : 0);
     for (unsigned i = 0; i < ANSWER_COUNT && count == 0; i++)
         atomic_store(&words[i], 0);
     for (unsigned i = 0; i < count; i++) {
@@ -31,6 +34,12 @@ void seccomp_ctx_answers(struct platform_ctx *c, const struct platform_answer *a
         if (k >= 0)
             atomic_store(&words[k], ~(uint64_t)answers[i].value);
     }
+}
+
+atomic_uint *seccomp_space_waiters(struct platform_space *s)
+{
+    /* SAFETY: the page is a page, and guests cannot write to it. */
+    return (atomic_uint *)(void *)(seccomp_control_page(s->platform, &s->control) + REQ_WAITERS);
 }
 
 /* --- registers that stand in entries or lane code --- */

@@ -442,7 +442,9 @@ static int get_entry_locked(struct platform_space *s, const struct platform_site
         if (ret < 0)
             break;
         entry.at = *out_entry = r->addr + ROOM_ENTRIES_OFF + at;
-        entry.lane = r->addr + (form->sets_nr ? 0 : (uaddr_t)(g_lane_any - g_lane_code));
+        entry.lane = r->addr + (uaddr_t)(!form->sets_nr              ? g_lane_any - g_lane_code
+                                         : site->nr == LANE_FUTEX_NR ? g_lane_futex - g_lane_code
+                                                                     : 0);
         ret = -ENOSPC; /* another room may be near enough */
         if (site_write_entry((uint8_t *)page_memory(s->platform, r->entries) + at, &entry)) {
             st->all[k * ENTRY_COUNT + r->count++] = new;

@@ -8,7 +8,9 @@
  * taken for a sleeper and woken in somebody's stead; it then passes the wake on, so that "wake n"
  * still means n real sleepers, and reports -EAGAIN as Linux does.
  *
- * A wake of a bucket without waiters takes no lock: waiters are counted before they read the word.
+ * A wake of a bucket without waiters takes no lock: waiters are counted before they read the word. Those of
+ * private futexes are counted where guest code can see it, too (platform.h, space_waiters): most wakes
+ * that wake nobody never come here.
  */
 #include "sentry/kernel/futex.h"
 
@@ -17,6 +19,7 @@
 
 #include "sentry/kernel/futex_internal.h"
 #include "sentry/kernel/kernel_internal.h"
+#include "sentry/mm/mm.h"
 
 enum { BUCKETS = 1024 };
 
@@ -37,6 +40,15 @@ struct futex_bucket *futex_bucket_of(const struct futex_key *key)
     return &g_buckets[(h ^ h >> 29) >> 16 & (BUCKETS - 1)];
 }
 
+atomic_uint *futex_counter_of(const struct futex_key *key)
+{
+    struct mm *mm = curr()->mm;
+
+    /* The bit is set in keys of shared objects too, but those have no mm. */
+    return mm && key->a == (uintptr_t)mm && (key->b & 1) ? mm_wait_counter(mm, key->b & ~1ul)
+                                                         : NULL;
+}
+
 /* ---- queue ---------------------------------------------------------------------------------- */
 
 void futex_enqueue(struct futex_waiter *w, const struct futex_key *key, uint32_t bitset)
@@ -45,11 +57,14 @@ void futex_enqueue(struct futex_waiter *w, const struct futex_key *key, uint32_t
 
     list_init(&w->node);
     w->key = *key;
+    w->counter = futex_counter_of(key);
     w->bitset = bitset;
     w->sleeper = &curr()->sleeper;
     atomic_store(&w->woken, false);
     atomic_store(&w->bucket, b);
     atomic_fetch_add(&b->waiters, 1); /* seq_cst: before the caller reads the word */
+    if (w->counter)
+        atomic_fetch_add(w->counter, 1); /* the same */
     mutex_lock(&b->lock);
     list_add_tail(&b->queue, &w->node);
     mutex_unlock(&b->lock);
@@ -68,26 +83,30 @@ static struct futex_bucket *lock_bucket_of(struct futex_waiter *w) NO_THREAD_SAF
     }
 }
 
+static void unlist_locked(struct futex_bucket *b, struct futex_waiter *w)
+{
+    list_del(&w->node);
+    atomic_fetch_sub(&b->waiters, 1);
+    if (w->counter)
+        atomic_fetch_sub(w->counter, 1);
+}
+
 bool futex_dequeue(struct futex_waiter *w) NO_THREAD_SAFETY
 {
     struct futex_bucket *b = lock_bucket_of(w);
     bool queued = !list_empty(&w->node);
 
-    if (queued) {
-        list_del(&w->node);
-        atomic_fetch_sub(&b->waiters, 1);
-    }
+    if (queued)
+        unlist_locked(b, w);
     mutex_unlock(&b->lock);
     return queued;
 }
 
 void futex_wake_one_locked(struct futex_waiter *w)
 {
-    struct futex_bucket *b = atomic_load(&w->bucket);
     struct sleeper *s = w->sleeper;
 
-    list_del(&w->node);
-    atomic_fetch_sub(&b->waiters, 1);
+    unlist_locked(atomic_load(&w->bucket), w);
     /* The waiter's frame lives until it has taken this bucket's lock or seen woken; its sleeper is
      * part of the task, which lives while this lock keeps it from leaving. */
     atomic_store(&w->woken, true);
@@ -224,6 +243,7 @@ long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move
     struct futex_bucket *a, *b;
     struct futex_waiter *w, *tmp;
     struct futex_key src, dst;
+    atomic_uint *counter;
     int woken = 0, moved = 0, ret;
     uint32_t now;
 
@@ -244,6 +264,7 @@ long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move
     }
     a = futex_bucket_of(&src);
     b = futex_bucket_of(&dst);
+    counter = futex_counter_of(&dst);
     futex_lock_buckets(a, b);
     list_for_each_entry_safe(w, tmp, &a->queue, node) {
         if (woken >= wake && moved >= move)
@@ -261,6 +282,11 @@ long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move
         }
         w->key = dst;
         moved++;
+        if (w->counter)
+            atomic_fetch_sub(w->counter, 1);
+        w->counter = counter;
+        if (counter)
+            atomic_fetch_add(counter, 1);
         if (a == b)
             continue;
         list_del(&w->node);

@@ -18,6 +18,7 @@ struct futex_waiter {
     struct list node;                      /* bucket lock; empty: woken */
     struct futex_key key;                  /* bucket lock (requeue changes it) */
     _Atomic(struct futex_bucket *) bucket; /* where node is queued */
+    atomic_uint *counter;                  /* bucket lock; what the guest knows of it, or NULL */
     uint32_t bitset;                       /* I */
     struct sleeper *sleeper;               /* I */
     atomic_bool woken;                     /* a */
@@ -43,6 +44,8 @@ static inline int MUST_CHECK futex_key_get(uaddr_t addr, bool is_private, bool w
     return ret;
 }
 
+/* Where the guest sees that somebody waits for key (a private one of the caller's); NULL: nowhere. */
+atomic_uint *futex_counter_of(const struct futex_key *key);
 struct futex_bucket *futex_bucket_of(const struct futex_key *key);
 void futex_enqueue(struct futex_waiter *w, const struct futex_key *key, uint32_t bitset);
 /* Takes w off its queue; false: it was woken before. */

@@ -100,6 +100,13 @@ struct platform_space *mm_space(struct mm *mm)
     return mm->space;
 }
 
+atomic_uint *mm_wait_counter(struct mm *mm, uaddr_t addr)
+{
+    return g_mm_platform->space_waiters
+               ? g_mm_platform->space_waiters(mm->space) + platform_wait_class(addr)
+               : NULL;
+}
+
 /* ---- teardown ---------------------------------------------------------------------------- */
 
 void mm_platform_reset(struct mm *mm)

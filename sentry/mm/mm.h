@@ -91,6 +91,9 @@ int mm_remap_pages(struct mm *mm, uaddr_t addr, uint64_t size, uint64_t offset);
 /* 1: a page is there, 0: not touched, -EFAULT: nothing mapped at addr. */
 int mm_page_state(struct mm *mm, uaddr_t addr);
 bool mm_range_mapped(struct mm *mm, uaddr_t addr, uint64_t size); /* without gaps */
+/* Who waits for the private futex at addr is counted there; NULL: nowhere. Valid while a thread runs in
+ * mm. See platform.h, space_waiters. */
+atomic_uint *mm_wait_counter(struct mm *mm, uaddr_t addr);
 int mm_mseal(struct mm *mm, uaddr_t addr, uint64_t size);
 
 /* Resolves a guest fault. 0: run again. -EFAULT: SIGSEGV, *out_code SEGV_MAPERR or SEGV_ACCERR;

@@ -279,6 +279,15 @@ static void futex_wake(atomic_uint *w)
     syscall(SYS_futex, w, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* Nobody waits. */
+static void bench_futex_wake(long n)
+{
+    static atomic_uint word;
+
+    for (long i = 0; i < n; i++)
+        syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 struct pong {
     atomic_uint turn; /* 0: main, 1: partner */
     long n;
@@ -446,6 +455,7 @@ static const struct bench {
     {"touch-16-pages", bench_touch_16, 50},
     {"page-of-4m", bench_touch_4m, 1024},
     {"page-of-64m", bench_touch_64m, 16384},
+    {"futex-wake", bench_futex_wake, 100},
     {"futex-threads", bench_futex_threads, 50},
     {"futex-processes", bench_futex_processes, 50},
     {"pipe-threads", bench_pipe_threads, 50},
