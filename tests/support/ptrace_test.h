@@ -57,7 +57,7 @@ __attribute__((unused)) static void pt_kill(pid_t pid)
 {
     kill(pid, SIGKILL);
     while (pt_wait(pid) > 0)
-        ;
+        ptrace(PTRACE_CONT, pid, 0, 0); /* PTRACE_EVENT_EXIT stops even then */
 }
 
 __attribute__((unused)) static unsigned long pt_message(pid_t pid)

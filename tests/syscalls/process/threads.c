@@ -46,19 +46,53 @@ TEST(exit_group_from_a_thread_ends_all)
     CHECK_EQ(wait_for(pid), 42 << 8);
 }
 
+static int g_pipe[2];
+
+static void *exit_group_when_told(void *arg)
+{
+    char c;
+
+    if (read(g_pipe[0], &c, 1) == 1)
+        sys(SYS_exit_group, 42);
+    return arg;
+}
+
+/* The state letter of /proc/PID/stat. */
+static char state_of(pid_t pid)
+{
+    char path[64], line[512] = "", *end;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    f = fopen(path, "re");
+    if (f) {
+        if (!fgets(line, sizeof(line), f))
+            line[0] = 0;
+        fclose(f);
+    }
+    end = strrchr(line, ')');
+    return end ? end[2] : 0;
+}
+
 TEST(leader_may_exit_first)
 {
-    pid_t pid = fork();
     pthread_t t;
+    pid_t pid;
 
+    REQUIRE(pipe(g_pipe) == 0);
+    pid = fork();
     if (!pid) {
-        pthread_create(&t, NULL, exit_group_42, NULL);
+        pthread_create(&t, NULL, exit_group_when_told, NULL);
         sys(SYS_exit, 7); /* this thread only */
     }
-    usleep(5000);
+    while (state_of(pid) != 'Z')
+        test_sleep_ms(1);
     CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0); /* a zombie leader is no dead process */
     CHECK_EQ(kill(pid, 0), 0);
+    CHECK_EQ(write(g_pipe[1], "x", 1), 1);
     CHECK_EQ(wait_for(pid), 42 << 8);
+    close(g_pipe[0]);
+    close(g_pipe[1]);
 }
 
 static void *exec_self(void *arg)

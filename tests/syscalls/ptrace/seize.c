@@ -270,7 +270,7 @@ TEST(the_tracer_is_a_thread)
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-static int g_pipe[2];
+static int g_pipe[2], g_seized[2];
 
 static void trace_grandchild(void)
 {
@@ -278,7 +278,7 @@ static void trace_grandchild(void)
     int status;
 
     CHECK_EQ(pt(PTRACE_SEIZE, g_target, 0, 0), 0);
-    CHECK_EQ(write(g_pipe[1], "x", 1), 1);
+    CHECK_EQ(write(g_seized[1], "x", 1), 1);
     /* A tracee of another parent: the end is seen here first. */
     CHECK_EQ(waitpid(g_target, &status, 0), g_target);
     CHECK_EQ(WEXITSTATUS(status), 4);
@@ -286,10 +286,11 @@ static void trace_grandchild(void)
     (void)c;
 }
 
-static void exits_later(void)
+static void exits_when_told(void)
 {
-    test_sleep_ms(150);
-    _exit(4);
+    char c;
+
+    _exit(read(g_pipe[0], &c, 1) == 1 ? 4 : 5);
 }
 
 TEST(parent_waits_after_the_tracer)
@@ -299,15 +300,19 @@ TEST(parent_waits_after_the_tracer)
     char c;
 
     CHECK_EQ(pipe(g_pipe), 0);
-    g_target = plain_child(exits_later);
+    CHECK_EQ(pipe(g_seized), 0);
+    g_target = plain_child(exits_when_told);
     tracer = plain_child(trace_grandchild);
-    CHECK_EQ(read(g_pipe[0], &c, 1), 1);
+    CHECK_EQ(read(g_seized[0], &c, 1), 1);
+    CHECK_EQ(write(g_pipe[1], "x", 1), 1);
     CHECK_EQ(waitpid(g_target, &status, 0), g_target);
     CHECK_EQ(WEXITSTATUS(status), 4);
     CHECK_EQ(waitpid(tracer, &status, 0), tracer);
     CHECK_EQ(status, 0);
     close(g_pipe[0]);
     close(g_pipe[1]);
+    close(g_seized[0]);
+    close(g_seized[1]);
 }
 
 TEST(waitid_on_tracees)

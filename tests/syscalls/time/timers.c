@@ -173,13 +173,13 @@ TEST(cpu_clocks_advance)
     CHECK_ERR(getrusage(5, &ru), EINVAL);
 }
 
-TEST(cpu_limit_sends_xcpu_then_kill)
+TEST(cpu_limit_sends_xcpu)
 {
     int status;
     pid_t pid = fork();
 
     if (!pid) {
-        struct rlimit lim = {1, 2};
+        struct rlimit lim = {1, 60};
 
         setrlimit(RLIMIT_CPU, &lim);
         for (;;)
