@@ -15,6 +15,9 @@
 enum { SYSCALL_SIZE = 2 };
 /* How far from a site its room may be: a jump reaches 2 GiB, from anywhere in the page. */
 #define ROOM_REACH (0x7ff00000ul)
+/* How far below its site room is looked for first. Nearer are the holes that programs make and mean
+ * to stay holes, and the next mappings; at half the reach sites on either side have it as well. */
+#define ROOM_DISTANCE (0x40000000ul)
 
 static const char g_room_name[] = "[stub]";
 
@@ -35,7 +38,7 @@ static int reuse_room_locked(struct mm *mm, uaddr_t low, uaddr_t high) REQUIRES(
 static int give_room_locked(struct mm *mm, uaddr_t page) REQUIRES(mm->lock)
 {
     uaddr_t low = MAX(mm->low, page > ROOM_REACH ? page - ROOM_REACH : 0);
-    uaddr_t high = MIN(mm->high, page + ROOM_REACH), at;
+    uaddr_t high = MIN(mm->high, page + ROOM_REACH), at = 0;
     struct vma templ = {.flags = VMA_SPECIAL | VMA_SEALED | VMA_DONTDUMP, .name = g_room_name};
     struct vma *v;
     int ret;
@@ -43,7 +46,10 @@ static int give_room_locked(struct mm *mm, uaddr_t page) REQUIRES(mm->lock)
     ret = reuse_room_locked(mm, low, high);
     if (ret != -ENOENT)
         return ret;
-    at = vma_set_gap_down(&mm->vmas, PLATFORM_ROOM_SIZE, low, page);
+    if (page > low + ROOM_DISTANCE)
+        at = vma_set_gap_down(&mm->vmas, PLATFORM_ROOM_SIZE, low, page - ROOM_DISTANCE);
+    if (!at)
+        at = vma_set_gap_down(&mm->vmas, PLATFORM_ROOM_SIZE, low, page);
     if (!at)
         at = vma_set_gap_up(&mm->vmas, PLATFORM_ROOM_SIZE, page, high);
     if (!at || !mm_may_expand(mm, 0, 0, pages_of(PLATFORM_ROOM_SIZE)))
