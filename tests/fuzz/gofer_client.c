@@ -105,8 +105,29 @@ static void no_signal(int signo)
     (void)signo;
 }
 
-static const struct curr_ops g_ops = {
-    .rlimit = no_limit, .raise_thread = no_signal, .raise_process = no_signal};
+static struct pid *nobody(void)
+{
+    return NULL;
+}
+
+static bool not_ignored(int signo)
+{
+    (void)signo;
+    return false;
+}
+
+static bool no_leader(void)
+{
+    return false;
+}
+
+static const struct curr_ops g_ops = {.rlimit = no_limit,
+                                      .raise_thread = no_signal,
+                                      .raise_process = no_signal,
+                                      .session_get = nobody,
+                                      .pgrp_get = nobody,
+                                      .signal_ignored_or_blocked = not_ignored,
+                                      .is_session_leader = no_leader};
 
 static void init_once(void)
 {
