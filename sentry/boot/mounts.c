@@ -430,10 +430,11 @@ static int make_root_readonly(void)
     return ret;
 }
 
-/* linux.sysctl: files of /proc/sys. One that this kernel does not have is said, not fatal: engines
- * set host-network defaults on every container. */
-static void write_sysctls(const json_t *map)
+/* One of the network that this kernel does not have is said, not fatal: engines set such on every container, and the host
+ * has it. */
+int boot_sysctls(const struct boot_config *c, struct boot_error *e)
 {
+    const json_t *map = json_object_get(json_object_get(c->spec, "linux"), "sysctl");
     const struct open_how how = {.flags = LX_O_WRONLY};
     const char *key;
     json_t *v;
@@ -445,6 +446,8 @@ static void write_sysctls(const json_t *map)
         struct file *f;
         ssize_t n;
 
+        if (!strcmp(key, "kernel.domainname"))
+            continue; /* of a namespace that is not there yet */
         snprintf(path, sizeof(path), "/proc/sys/%s", key);
         for (char *p = path + 10; *p; p++)
             *p = *p == '.' ? '/' : *p;
@@ -453,14 +456,17 @@ static void write_sysctls(const json_t *map)
             n = file_write_kernel(f, json_string_value(v), json_string_length(v), 0);
             file_put(f);
         }
+        if (n < 0 && strncmp(key, "net.", 4))
+            return boot_error_set(e, 1, "sysctl %s: %s", path,
+                                  n == -ENOENT ? "no such file or directory" : "invalid argument");
         if (n < 0)
             log_info(LOG_BOOT, "sysctl %s: %s", key, strerror((int)-n));
     }
+    return 0;
 }
 
 int boot_mounts(const struct boot_config *c, struct boot_mounts *out, const char **out_what)
 {
-    const json_t *linux_spec = json_object_get(c->spec, "linux");
     const struct boot_tree *root_tree = tree_of(c, -1);
     struct super *root;
     int ret;
@@ -476,10 +482,14 @@ int boot_mounts(const struct boot_config *c, struct boot_mounts *out, const char
     super_put(root);
     if (ret == 0)
         ret = mount_all(c, out, out_what);
-    if (ret < 0)
-        return ret;
-    write_sysctls(json_object_get(linux_spec, "sysctl"));
-    ret = for_each_path(json_object_get(linux_spec, "maskedPaths"), mask_path, out_what);
+    return ret;
+}
+
+int boot_mounts_protect(const struct boot_config *c, const char **out_what)
+{
+    const json_t *linux_spec = json_object_get(c->spec, "linux");
+    int ret = for_each_path(json_object_get(linux_spec, "maskedPaths"), mask_path, out_what);
+
     if (ret == 0)
         ret = for_each_path(json_object_get(linux_spec, "readonlyPaths"), readonly_path, out_what);
     if (ret == 0 && json_is_true(json_object_get(json_object_get(c->spec, "root"), "readonly")))

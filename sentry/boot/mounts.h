@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sentry/boot/config.h"
+#include "sentry/boot/container.h"
 #include "sentry/fs/vfs.h"
 
 struct boot_mounts {
@@ -15,6 +16,10 @@ struct boot_mounts {
  * what failed. -errno. */
 int MUST_CHECK boot_mounts(const struct boot_config *c, struct boot_mounts *out,
                            const char **out_what);
+/* linux.sysctl: files of /proc/sys. */
+int MUST_CHECK boot_sysctls(const struct boot_config *c, struct boot_error *e);
+/* After those: maskedPaths, readonlyPaths, a root that is read-only. As boot_mounts. */
+int MUST_CHECK boot_mounts_protect(const struct boot_config *c, const char **out_what);
 /* After the first process's console exists: /dev/console. */
 int boot_mount_console(struct file *slave);
 /* mkdir -p inside the container. */

@@ -493,6 +493,12 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
     ret = boot_mounts(&view, &sc->mounts, &what);
     if (ret < 0)
         return boot_error_set(e, 1, "error mounting \"%s\": %s", what, strerror(-ret));
+    ret = boot_sysctls(c, e);
+    if (ret < 0)
+        return ret;
+    ret = boot_mounts_protect(c, &what);
+    if (ret < 0)
+        return boot_error_set(e, 1, "cannot protect \"%s\": %s", what, strerror(-ret));
     ret = boot_devices(json_object_get(json_object_get(linux_spec, "resources"), "devices"),
                        &sc->devices);
     if (ret < 0)

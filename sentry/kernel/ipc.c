@@ -22,9 +22,18 @@ int ipcns_new(struct userns *owner, struct ipcns **out)
     waitq_init(&ns->msg_wq);
     ns->owner = userns_get(owner);
     ns->inum = ns_inum_new();
-    ns->tables[IPC_SHM].limit = LX_SHMMNI;
-    ns->tables[IPC_SEM].limit = LX_SEMMNI;
-    ns->tables[IPC_MSG].limit = LX_MSGMNI;
+    ns->limits = (struct ipc_limits){
+        .shmmax = LX_SHMMAX,
+        .shmall = LX_SHMALL,
+        .shmmni = LX_SHMMNI,
+        .msgmax = LX_MSGMAX,
+        .msgmnb = LX_MSGMNB,
+        .msgmni = LX_MSGMNI,
+        .semmsl = LX_SEMMSL,
+        .semmns = LX_SEMMNS,
+        .semopm = LX_SEMOPM,
+        .semmni = LX_SEMMNI,
+    };
     *out = ns;
     return 0;
 }
@@ -55,6 +64,11 @@ void ipcns_put(struct ipcns *ns)
     free(ns);
 }
 
+struct ipc_limits *ipcns_limits(struct ipcns *ns)
+{
+    return &ns->limits;
+}
+
 uint64_t ipcns_inum(const struct ipcns *ns)
 {
     return ns->inum;
@@ -63,6 +77,7 @@ uint64_t ipcns_inum(const struct ipcns *ns)
 void ipc_group_exit(struct task *t)
 {
     sem_group_exit(t->curr.ipcns, t->tg);
+    shm_group_exit(t->curr.ipcns, t->curr.tgid);
 }
 
 int64_t ipc_now(void)
@@ -90,11 +105,26 @@ void ipc_init_object(struct ipc_object *o, const struct ipc_get *g)
     o->ctime = ipc_now();
 }
 
-static int slot_take(struct ipc_table *tab, struct ipc_object *o)
+static uint64_t limit_of(const struct ipcns *ns, enum ipc_kind kind)
+{
+    switch (kind) {
+    case IPC_SHM:
+        return ns->limits.shmmni;
+    case IPC_SEM:
+        return ns->limits.semmni;
+    case IPC_MSG:
+        return ns->limits.msgmni;
+    case IPC_KINDS:
+        break;
+    }
+    return 0;
+}
+
+static int slot_take(struct ipc_table *tab, uint64_t limit, struct ipc_object *o)
 {
     uint32_t i;
 
-    if (tab->count >= tab->limit)
+    if (tab->count >= limit)
         return -ENOSPC;
     for (i = 0; i < tab->capacity && tab->slots[i]; i++)
         ;
@@ -149,7 +179,7 @@ int ipc_get(struct ipcns *ns, const struct ipc_get *g)
         if (ret == 0)
             ret = o->id;
     } else if (fresh) {
-        ret = slot_take(tab, fresh);
+        ret = slot_take(tab, limit_of(ns, g->kind), fresh);
         if (ret == 0) {
             ret = fresh->id;
             fresh = NULL;

@@ -11,8 +11,10 @@
 #include "sentry/abi/ipc.h"
 #include "sentry/core/sleep.h"
 #include "sentry/core/userns.h"
+#include "sentry/kernel/sysvipc.h"
 
 struct mntns;
+struct pid;
 struct task;
 struct thread_group;
 
@@ -34,7 +36,6 @@ struct ipc_object {
 struct ipc_table {
     struct ipc_object **slots; /* i, +1 each */
     uint32_t capacity, count;  /* i */
-    uint32_t limit;            /* I */
     uint16_t seq;              /* i: of the next object */
 };
 
@@ -48,7 +49,10 @@ struct ipcns {
     uint64_t inum;                      /* I */
     struct ipc_table tables[IPC_KINDS]; /* i */
     struct waitq msg_wq;                /* senders and receivers of all queues */
-    uint64_t shm_pages;                 /* i: in all segments */
+    struct ipc_limits limits;           /* a */
+    _Atomic uint64_t shm_pages;         /* a: in all segments */
+    _Atomic uint64_t sems;              /* a: in all sets */
+    uint64_t msg_bytes;                 /* i: in all queues */
     struct mntns *mqueue;               /* i, +1: home of POSIX queues, made at first use */
 };
 
@@ -88,3 +92,4 @@ extern const struct mqueue_ops g_kernel_mqueue_ops;
 /* Applies the semaphore undo of t's process, whose last thread is going. Holds no lock. */
 void ipc_group_exit(struct task *t);
 void sem_group_exit(struct ipcns *ns, struct thread_group *tg);
+void shm_group_exit(struct ipcns *ns, const struct pid *tgid);

@@ -12,6 +12,9 @@
 #include "sentry/kernel/sysvipc.h"
 #include "sentry/mm/uaccess.h"
 
+/* DEVIATION: what all queues of a namespace may hold, whatever its limits are: those of Linux's defaults. */
+#define MSG_BYTES_MAX ((uint64_t)LX_MSGMNI * LX_MSGMNB)
+
 struct message {
     struct list node; /* i */
     int64_t type;
@@ -49,13 +52,12 @@ static int queue_make(struct ipcns *ns, const struct ipc_get *g, struct ipc_obje
 {
     struct msg_queue *q = calloc(1, sizeof(*q));
 
-    (void)ns;
     if (!q)
         return -ENOMEM;
     ipc_init_object(&q->obj, g);
     q->obj.destroy = queue_destroy;
     list_init(&q->messages);
-    q->max_bytes = LX_MSGMNB;
+    q->max_bytes = ns->limits.msgmnb;
     *out = &q->obj;
     return 0;
 }
@@ -93,11 +95,13 @@ static int try_send(struct task *t, int id, struct message *m, bool again)
         ret = ipc_permission(ns, o, 0222);
     if (ret == 0) {
         q = queue_of(o);
-        if (m->size + q->bytes > q->max_bytes || q->count + 1 > q->max_bytes) {
+        if (m->size + q->bytes > q->max_bytes || q->count + 1 > q->max_bytes ||
+            ns->msg_bytes + m->size > MSG_BYTES_MAX) {
             ret = 1;
         } else {
             list_add_tail(&q->messages, &m->node);
             q->bytes += m->size;
+            ns->msg_bytes += m->size;
             q->count++;
             q->stime = ipc_now();
             set_pid(&q->lspid, t->curr.tgid);
@@ -117,8 +121,10 @@ long msg_send(struct task *t, int id, uaddr_t msg, uint64_t size, int flags)
 
     if (get_user(&type, msg) < 0)
         return -EFAULT;
-    if (size > LX_MSGMAX || id < 0 || type < 1)
+    if (size > t->curr.ipcns->limits.msgmax || id < 0 || type < 1)
         return -EINVAL;
+    if (size > MSG_BYTES_MAX)
+        return -ENOMEM;
     m = malloc(sizeof(*m) + size);
     if (!m)
         return -ENOMEM;
@@ -207,6 +213,7 @@ static int try_receive(struct task *t, int id, uint64_t size, int64_t type, int 
     } else {
         list_del(&m->node);
         q->bytes -= m->size;
+        ns->msg_bytes -= m->size;
         q->count--;
         q->rtime = ipc_now();
         set_pid(&q->lrpid, t->curr.tgid);
@@ -257,6 +264,43 @@ long msg_receive(struct task *t, int id, uaddr_t msg, uint64_t size, int64_t typ
 
 /* ---- control --------------------------------------------------------------------------------- */
 
+static void stat_out(const struct ipc_object *o, struct lx_msqid_ds *out)
+{
+    const struct msg_queue *q = queue_of(o);
+
+    *out = (struct lx_msqid_ds){
+        .stime = q->stime,
+        .rtime = q->rtime,
+        .ctime = o->ctime,
+        .cbytes = q->bytes,
+        .qnum = q->count,
+        .qbytes = q->max_bytes,
+        .lspid = pid_nr(q->lspid),
+        .lrpid = pid_nr(q->lrpid),
+    };
+    ipc_perm_out(o, &out->perm);
+}
+
+int msg_list(struct ipcns *ns, struct sysv_msg_info **out, size_t *count)
+{
+    struct ipc_table *tab = &ns->tables[IPC_MSG];
+
+    *count = 0;
+    mutex_lock(&ns->lock);
+    *out = calloc(tab->count + 1, sizeof(**out));
+    for (uint32_t i = 0; *out && i < tab->capacity; i++) {
+        struct sysv_msg_info *info = &(*out)[*count];
+
+        if (!tab->slots[i])
+            continue;
+        info->id = tab->slots[i]->id;
+        stat_out(tab->slots[i], &info->ds);
+        (*count)++;
+    }
+    mutex_unlock(&ns->lock);
+    return *out ? 0 : -ENOMEM;
+}
+
 static long msg_stat(struct ipcns *ns, int id, int cmd, uaddr_t buf)
 {
     struct ipc_object *o = NULL;
@@ -272,21 +316,8 @@ static long msg_stat(struct ipcns *ns, int id, int cmd, uaddr_t buf)
     }
     if (ret >= 0 && cmd != LX_MSG_STAT_ANY && ipc_permission(ns, o, 0444) < 0)
         ret = -EACCES;
-    if (ret >= 0) {
-        struct msg_queue *q = queue_of(o);
-
-        ds = (struct lx_msqid_ds){
-            .stime = q->stime,
-            .rtime = q->rtime,
-            .ctime = o->ctime,
-            .cbytes = q->bytes,
-            .qnum = q->count,
-            .qbytes = q->max_bytes,
-            .lspid = pid_nr(q->lspid),
-            .lrpid = pid_nr(q->lrpid),
-        };
-        ipc_perm_out(o, &ds.perm);
-    }
+    if (ret >= 0)
+        stat_out(o, &ds);
     mutex_unlock(&ns->lock);
     if (ret >= 0 && put_user(&ds, buf) < 0)
         return -EFAULT;
@@ -298,9 +329,9 @@ static long msg_info(struct ipcns *ns, int cmd, uaddr_t buf)
     struct lx_msginfo info = {
         .msgpool = LX_MSGMNI * LX_MSGMNB / 1024,
         .msgmap = LX_MSGMNB,
-        .msgmax = LX_MSGMAX,
-        .msgmnb = LX_MSGMNB,
-        .msgmni = LX_MSGMNI,
+        .msgmax = (int32_t)ns->limits.msgmax,
+        .msgmnb = (int32_t)ns->limits.msgmnb,
+        .msgmni = (int32_t)ns->limits.msgmni,
         .msgssz = 16,
         .msgtql = LX_MSGMNB,
         .msgseg = 0xffff,
@@ -335,7 +366,7 @@ static long msg_change(struct ipcns *ns, int id, int cmd, const struct lx_msqid_
     if (ret == 0)
         ret = ipc_may_control(ns, o);
     if (ret == 0 && cmd == LX_IPC_SET) {
-        if (ds->qbytes > LX_MSGMNB &&
+        if (ds->qbytes > ns->limits.msgmnb &&
             !cred_ns_capable(curr()->cred, ns->owner, LX_CAP_SYS_RESOURCE))
             ret = -EPERM;
         else
@@ -345,6 +376,7 @@ static long msg_change(struct ipcns *ns, int id, int cmd, const struct lx_msqid_
     }
     if (ret == 0 && cmd == LX_IPC_RMID) {
         ipc_remove_locked(ns, IPC_MSG, o);
+        ns->msg_bytes -= queue_of(o)->bytes;
         dead = o;
     }
     mutex_unlock(&ns->lock);

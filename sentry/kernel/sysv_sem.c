@@ -44,6 +44,7 @@ struct sem_waiter {
 
 struct sem_set {
     struct ipc_object obj;
+    struct ipcns *ns;    /* I, borrowed: its table and its tasks hold sets */
     uint32_t count;      /* I */
     int64_t otime;       /* i */
     struct list waiters; /* i */
@@ -66,19 +67,29 @@ static void set_destroy(struct ipc_object *o)
     }
     for (uint32_t i = 0; i < s->count; i++)
         pid_put(s->sems[i].pid);
+    atomic_fetch_sub(&s->ns->sems, s->count);
     free(s);
 }
+
+/* What semop(2) can name. */
+enum { SET_MAX = 65536 };
 
 static int set_make(struct ipcns *ns, const struct ipc_get *g, struct ipc_object **out)
 {
     struct sem_set *s;
 
-    (void)ns;
-    if (g->nsems <= 0 || g->nsems > LX_SEMMSL)
+    if (g->nsems <= 0 || (uint64_t)g->nsems > ns->limits.semmsl)
         return -EINVAL;
-    s = calloc(1, sizeof(*s) + (size_t)g->nsems * sizeof(s->sems[0]));
-    if (!s)
+    if (atomic_fetch_add(&ns->sems, (uint64_t)g->nsems) + (uint64_t)g->nsems > ns->limits.semmns) {
+        atomic_fetch_sub(&ns->sems, (uint64_t)g->nsems);
+        return -ENOSPC;
+    }
+    s = g->nsems > SET_MAX ? NULL : calloc(1, sizeof(*s) + (size_t)g->nsems * sizeof(s->sems[0]));
+    if (!s) {
+        atomic_fetch_sub(&ns->sems, (uint64_t)g->nsems);
         return -ENOMEM;
+    }
+    s->ns = ns;
     ipc_init_object(&s->obj, g);
     s->obj.destroy = set_destroy;
     s->count = (uint32_t)g->nsems;
@@ -104,7 +115,7 @@ long sem_get(struct task *t, int32_t key, int nsems, int flags)
         .nsems = nsems,
     };
 
-    if (nsems < 0 || nsems > LX_SEMMSL)
+    if (nsems < 0 || (uint64_t)nsems > t->curr.ipcns->limits.semmsl)
         return -EINVAL;
     return ipc_get(t->curr.ipcns, &g);
 }
@@ -303,10 +314,10 @@ long sem_operate(struct task *t, int id, uaddr_t sops, uint32_t count, uint64_t 
 
     if (count < 1 || id < 0)
         return -EINVAL;
-    if (count > LX_SEMOPM)
+    if (count > t->curr.ipcns->limits.semopm)
         return -E2BIG;
     if (count > ARRAY_COUNT(small)) {
-        ops = calloc(count, sizeof(*ops));
+        ops = count > SET_MAX ? NULL : calloc(count, sizeof(*ops));
         if (!ops)
             return -ENOMEM;
     }
@@ -363,6 +374,36 @@ void sem_group_exit(struct ipcns *ns, struct thread_group *tg)
 
 /* ---- control --------------------------------------------------------------------------------- */
 
+static void stat_out(const struct ipc_object *o, struct lx_semid_ds *out)
+{
+    *out = (struct lx_semid_ds){
+        .otime = set_of(o)->otime,
+        .ctime = o->ctime,
+        .nsems = set_of(o)->count,
+    };
+    ipc_perm_out(o, &out->perm);
+}
+
+int sem_list(struct ipcns *ns, struct sysv_sem_info **out, size_t *count)
+{
+    struct ipc_table *tab = &ns->tables[IPC_SEM];
+
+    *count = 0;
+    mutex_lock(&ns->lock);
+    *out = calloc(tab->count + 1, sizeof(**out));
+    for (uint32_t i = 0; *out && i < tab->capacity; i++) {
+        struct sysv_sem_info *info = &(*out)[*count];
+
+        if (!tab->slots[i])
+            continue;
+        info->id = tab->slots[i]->id;
+        stat_out(tab->slots[i], &info->ds);
+        (*count)++;
+    }
+    mutex_unlock(&ns->lock);
+    return *out ? 0 : -ENOMEM;
+}
+
 static long sem_stat(struct ipcns *ns, int id, int cmd, uaddr_t buf)
 {
     struct ipc_object *o = NULL;
@@ -378,14 +419,8 @@ static long sem_stat(struct ipcns *ns, int id, int cmd, uaddr_t buf)
     }
     if (ret >= 0 && cmd != LX_SEM_STAT_ANY && ipc_permission(ns, o, 0444) < 0)
         ret = -EACCES;
-    if (ret >= 0) {
-        ds = (struct lx_semid_ds){
-            .otime = set_of(o)->otime,
-            .ctime = o->ctime,
-            .nsems = set_of(o)->count,
-        };
-        ipc_perm_out(o, &ds.perm);
-    }
+    if (ret >= 0)
+        stat_out(o, &ds);
     mutex_unlock(&ns->lock);
     if (ret >= 0 && put_user(&ds, buf) < 0)
         return -EFAULT;
@@ -396,11 +431,11 @@ static long sem_info(struct ipcns *ns, int cmd, uaddr_t buf)
 {
     struct lx_seminfo info = {
         .semmap = LX_SEMMNS & INT32_MAX,
-        .semmni = LX_SEMMNI,
-        .semmns = LX_SEMMNS & INT32_MAX,
+        .semmni = (int32_t)ns->limits.semmni,
+        .semmns = (int32_t)ns->limits.semmns,
         .semmnu = LX_SEMMNS & INT32_MAX,
-        .semmsl = LX_SEMMSL,
-        .semopm = LX_SEMOPM,
+        .semmsl = (int32_t)ns->limits.semmsl,
+        .semopm = (int32_t)ns->limits.semopm,
         .semume = LX_SEMOPM,
         .semusz = 20,
         .semvmx = LX_SEMVMX,

@@ -67,7 +67,8 @@ static void map_put(struct mappable *m)
     bool last;
 
     mutex_lock(&ns->lock);
-    last = --s->attachments == 0 && (s->obj.mode & LX_SHM_DEST) && !s->obj.removed;
+    last = --s->attachments == 0 && !s->obj.removed &&
+           ((s->obj.mode & LX_SHM_DEST) || ns->limits.shm_rmid_forced);
     if (last)
         ipc_remove_locked(ns, IPC_SHM, &s->obj);
     mutex_unlock(&ns->lock);
@@ -83,11 +84,17 @@ static const struct mappable_ops segment_map_ops = {
     .put = map_put,
 };
 
+static uint64_t pages_of(uint64_t size)
+{
+    return size / LX_PAGE_SIZE + (size % LX_PAGE_SIZE != 0);
+}
+
 static void segment_destroy(struct ipc_object *o)
 {
     struct shm_segment *s = segment_of(o);
 
     s->memory->ops->put(s->memory);
+    atomic_fetch_sub(&s->ns->shm_pages, pages_of(s->size));
     mappable_destroy(&s->map);
     pid_put(s->cpid);
     pid_put(s->lpid);
@@ -96,18 +103,22 @@ static void segment_destroy(struct ipc_object *o)
 
 static int segment_make(struct ipcns *ns, const struct ipc_get *g, struct ipc_object **out)
 {
+    uint64_t pages = pages_of(g->size);
     struct shm_segment *s;
     int ret;
 
-    if (g->size < 1 || g->size > LX_SHMMAX)
+    if (g->size < 1 || g->size > ns->limits.shmmax)
         return -EINVAL;
     if (g->flags & LX_SHM_HUGETLB)
         return -EINVAL; /* as a kernel without huge pages set aside */
+    if (atomic_fetch_add(&ns->shm_pages, pages) + pages > ns->limits.shmall) {
+        atomic_fetch_sub(&ns->shm_pages, pages);
+        return -ENOSPC;
+    }
     s = calloc(1, sizeof(*s));
-    if (!s)
-        return -ENOMEM;
-    ret = shared_object_new(g->size, !(g->flags & LX_SHM_NORESERVE), &s->memory);
+    ret = s ? shared_object_new(g->size, !(g->flags & LX_SHM_NORESERVE), &s->memory) : -ENOMEM;
     if (ret < 0) {
+        atomic_fetch_sub(&ns->shm_pages, pages);
         free(s);
         return ret;
     }
@@ -326,14 +337,96 @@ static uint64_t resident_pages_put(struct mappable **list, size_t count)
     return pages;
 }
 
+int shm_list(struct ipcns *ns, struct sysv_shm_info **out, size_t *count)
+{
+    struct ipc_table *tab = &ns->tables[IPC_SHM];
+    struct mappable **memories;
+
+    *count = 0;
+    mutex_lock(&ns->lock);
+    *out = calloc(tab->count + 1, sizeof(**out));
+    memories = calloc(tab->count + 1, sizeof(struct mappable *));
+    for (uint32_t i = 0; *out && memories && i < tab->capacity; i++) {
+        struct shm_segment *s = tab->slots[i] ? segment_of(tab->slots[i]) : NULL;
+
+        if (!s)
+            continue;
+        (*out)[*count].id = s->obj.id;
+        stat_out(s, &(*out)[*count].ds);
+        s->memory->ops->get(s->memory);
+        memories[(*count)++] = s->memory;
+    }
+    mutex_unlock(&ns->lock);
+    /* As in shm_info. */
+    for (size_t i = 0; i < *count; i++)
+        (*out)[i].resident = resident_pages_put(&memories[i], 1) * LX_PAGE_SIZE;
+    free(memories);
+    if (*out && memories)
+        return 0;
+    free(*out);
+    return -ENOMEM;
+}
+
+/* ---- the end of those that made segments ----------------------------------------------------- */
+
+/* The first segment from *at on that nobody maps and that tgid made, NULL: anybody. Counts *at up. */
+static struct shm_segment *unmapped_locked(struct ipcns *ns, const struct pid *tgid, uint32_t *at)
+{
+    struct ipc_table *tab = &ns->tables[IPC_SHM];
+
+    while (*at < tab->capacity) {
+        struct ipc_object *o = tab->slots[(*at)++];
+
+        if (o && segment_of(o)->attachments == 0 && (!tgid || segment_of(o)->cpid == tgid))
+            return segment_of(o);
+    }
+    return NULL;
+}
+
+void shm_group_exit(struct ipcns *ns, const struct pid *tgid)
+{
+    struct shm_segment *s;
+    uint32_t at = 0;
+
+    while (ns->limits.shm_rmid_forced) {
+        mutex_lock(&ns->lock);
+        s = unmapped_locked(ns, tgid, &at);
+        if (s)
+            ipc_remove_locked(ns, IPC_SHM, &s->obj);
+        mutex_unlock(&ns->lock);
+        if (!s)
+            break;
+        ipc_put(&s->obj);
+    }
+}
+
+void shm_remove_orphans(struct ipcns *ns)
+{
+    struct shm_segment *s;
+    struct pid *creator;
+    uint32_t at = 0;
+
+    for (;;) {
+        mutex_lock(&ns->lock);
+        s = unmapped_locked(ns, NULL, &at);
+        creator = s ? pid_get(s->cpid) : NULL;
+        mutex_unlock(&ns->lock);
+        if (!s)
+            return;
+        if (!g_pid_ops->alive(creator, PID_TGID))
+            shm_group_exit(ns, creator);
+        pid_put(creator);
+    }
+}
+
 static long shm_info(struct ipcns *ns, int cmd, uaddr_t buf)
 {
     struct lx_shminfo limits = {
-        .shmmax = LX_SHMMAX,
+        .shmmax = ns->limits.shmmax,
         .shmmin = 1,
-        .shmmni = LX_SHMMNI,
-        .shmseg = LX_SHMMNI,
-        .shmall = LX_SHMALL,
+        .shmmni = ns->limits.shmmni,
+        .shmseg = ns->limits.shmmni,
+        .shmall = ns->limits.shmall,
     };
     struct lx_shm_info usage = {0};
     /* ns->lock is a leaf: the segments' own locks are taken after it. */

@@ -34,10 +34,19 @@ extern const struct pseudo_entry g_proc_sys_mqueue_table[]; /* /proc/sys/fs/mque
 extern const struct pseudo_entry g_proc_net_table[];        /* /proc/PID/net */
 extern const struct pseudo_entry g_proc_root_table[];       /* /proc, static part */
 extern const struct pseudo_entry g_proc_sysvipc_table[];    /* /proc/sysvipc */
-extern const struct pseudo_entry g_proc_ns_table[];         /* /proc/PID/ns */
-extern const struct pseudo_dir g_proc_fd_dir;               /* /proc/PID/fd */
-extern const struct pseudo_dir g_proc_fdinfo_dir;           /* /proc/PID/fdinfo */
-extern const struct pseudo_dir g_proc_task_dir;             /* /proc/PID/task */
+
+/* Limits of System V IPC in /proc/sys/kernel: proc_sysvipc.c. */
+struct limit_row;
+extern const struct limit_row g_proc_ipc_shmmax, g_proc_ipc_shmall, g_proc_ipc_shmmni,
+    g_proc_ipc_shm_rmid_forced, g_proc_ipc_msgmax, g_proc_ipc_msgmnb, g_proc_ipc_msgmni;
+int proc_show_ipc_limit(struct pseudo_node *n, struct pbuf *b);
+ssize_t proc_store_ipc_limit(struct pseudo_node *n, char *data, size_t size);
+int proc_show_sem_limits(struct pseudo_node *n, struct pbuf *b);
+ssize_t proc_store_sem_limits(struct pseudo_node *n, char *data, size_t size);
+extern const struct pseudo_entry g_proc_ns_table[]; /* /proc/PID/ns */
+extern const struct pseudo_dir g_proc_fd_dir;       /* /proc/PID/fd */
+extern const struct pseudo_dir g_proc_fdinfo_dir;   /* /proc/PID/fdinfo */
+extern const struct pseudo_dir g_proc_task_dir;     /* /proc/PID/task */
 
 /* pid_stat.c */
 int proc_show_stat_process(struct pseudo_node *n, struct pbuf *b);

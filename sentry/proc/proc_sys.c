@@ -91,6 +91,13 @@ static ssize_t store_kernel(struct pseudo_node *n, char *data, size_t size)
         .store = ((m)&0200) ? store_kernel : NULL, .data = &(v)                                    \
     }
 
+/* A limit of the ipc namespace. */
+#define ROW_IPC(field)                                                                             \
+    {                                                                                              \
+        .name = #field, .mode = 0100644, .show = proc_show_ipc_limit,                              \
+        .store = proc_store_ipc_limit, .data = &g_proc_ipc_##field                                 \
+    }
+
 /* ---- kernel/ --------------------------------------------------------------------------------- */
 
 static int show_hostname(struct pseudo_node *n, struct pbuf *b)
@@ -329,14 +336,14 @@ static const struct pseudo_entry kernel_table[] = {
     PSEUDO_TEXT("printk", 0444, "4\t4\t1\t7\n"),
     PSEUDO_TEXT("tainted", 0444, "0\n"),
     PSEUDO_TEXT("modules_disabled", 0444, "1\n"),
-    PSEUDO_TEXT("sem", 0444, "32000\t1024000000\t500\t32000\n"),
-    PSEUDO_TEXT("shmmax", 0444, "18446744073692774399\n"),
-    PSEUDO_TEXT("shmall", 0444, "18446744073692774399\n"),
-    PSEUDO_TEXT("shmmni", 0444, "4096\n"),
-    PSEUDO_TEXT("shm_rmid_forced", 0444, "0\n"),
-    PSEUDO_TEXT("msgmax", 0444, "8192\n"),
-    PSEUDO_TEXT("msgmnb", 0444, "16384\n"),
-    PSEUDO_TEXT("msgmni", 0444, "32000\n"),
+    PSEUDO_RW("sem", 0644, proc_show_sem_limits, proc_store_sem_limits),
+    ROW_IPC(shmmax),
+    ROW_IPC(shmall),
+    ROW_IPC(shmmni),
+    ROW_IPC(shm_rmid_forced),
+    ROW_IPC(msgmax),
+    ROW_IPC(msgmnb),
+    ROW_IPC(msgmni),
     PSEUDO_TEXT("auto_msgmni", 0444, "0\n"),
     PSEUDO_TEXT("bootloader_type", 0444, "0\n"),
     PSEUDO_RW("io_uring_disabled", 0644, show_io_uring_disabled, store_io_uring_disabled),
@@ -492,20 +499,4 @@ const struct pseudo_entry g_proc_sys_table[] = {
     PSEUDO_DIR("fs", 0555, fs_table),         PSEUDO_DIR("net", 0555, g_proc_sys_net_table),
     PSEUDO_DIR("user", 0555, user_table),     PSEUDO_DIR("dev", 0555, empty_table),
     PSEUDO_DIR("abi", 0555, empty_table),     {0},
-};
-
-static const char sysvipc_msg[] =
-    "       key      msqid perms      cbytes       qnum lspid lrpid   "
-    "uid   gid  cuid  cgid      stime      rtime      ctime\n";
-static const char sysvipc_sem[] =
-    "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n";
-static const char sysvipc_shm[] =
-    "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid  "
-    "    atime      dtime      ctime                   rss                  swap\n";
-
-const struct pseudo_entry g_proc_sysvipc_table[] = {
-    PSEUDO_TEXT("msg", 0444, sysvipc_msg),
-    PSEUDO_TEXT("sem", 0444, sysvipc_sem),
-    PSEUDO_TEXT("shm", 0444, sysvipc_shm),
-    {0},
 };
