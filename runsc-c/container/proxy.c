@@ -31,6 +31,7 @@
 
 #include "platform/base/log.h"
 #include "runsc-c/cgroup/cgroup.h"
+#include "runsc-c/container/others.h"
 #include "runsc-c/container/relay.h"
 #include "runsc-c/container/terminal.h"
 #include "runsc-c/container/witness.h"
@@ -75,6 +76,7 @@ struct child {
     const struct proxy_config *config;
     int go_fd, ready_fd, control_fd, tty_fd, exit_fd, signal_fd;
     struct witness witness;
+    struct others others;
 };
 
 /* A mount namespace whose root is the container's root file system, so that tools that enter it
@@ -199,6 +201,8 @@ int proxy_serve(const struct proxy_line *line, bool start, struct err *e)
         }
         if (json_is_integer(json_object_get(msg, "oom")))
             see_oom(line, json_object_get(msg, "oom"));
+        if (line->others && json_is_integer(json_object_get(msg, "other")))
+            others_add(line->others, (pid_t)json_integer_value(json_object_get(msg, "other")));
         json_decref(msg);
     }
 }
@@ -231,10 +235,11 @@ static NORETURN void child_run(struct child *c)
     if (c->signal_fd < 0)
         _exit(1);
     status = proxy_serve(&(struct proxy_line){c->control_fd, c->signal_fd, c->tty_fd,
-                                              c->config->controlling, &c->witness},
+                                              c->config->controlling, &c->witness, &c->others},
                          c->config->start, &e);
     if (status < 0)
         status = SIGKILL; /* the sandbox died: as if by SIGKILL */
+    others_wait(&c->others);
     if (c->exit_fd >= 0)
         (void)!dprintf(c->exit_fd, "%d\n", proxy_exit_code(status));
     end_like(status);

@@ -17,6 +17,7 @@
 #include "runsc-c/support/err.h"
 
 struct relay;
+struct others;
 struct witness;
 struct cgroup_door;
 
@@ -66,6 +67,7 @@ struct proxy_line {
     int tty_fd; /* or -1 */
     bool controlling;
     const struct witness *witness; /* or NULL */
+    struct others *others;         /* or NULL */
 };
 /* Waits for the end of the process that the connection owns, passing signals in; start: lets it run
  * first. The wait status, or -1 when the sandbox is gone. */

@@ -70,8 +70,9 @@ static int standalone(const char *id, const json_t *spec, int console_fd, struct
     if (launch.strace_fd >= 0)
         close(launch.strace_fd);
     if (ret == 0)
-        ret = proxy_serve(&(struct proxy_line){control[0], signal_fd, console_fd, false, NULL},
-                          /*start=*/true, e);
+        ret =
+            proxy_serve(&(struct proxy_line){control[0], signal_fd, console_fd, false, NULL, NULL},
+                        /*start=*/true, e);
     close(control[0]);
     return ret < 0 ? -1 : proxy_exit_code(ret);
 }

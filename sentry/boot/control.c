@@ -157,6 +157,18 @@ void control_let_others_end(const struct sandbox_process *init)
         thread_pause(NSEC_PER_SEC / 1000);
 }
 
+void control_tell_of_other(const struct sandbox_process *p, int host_pid)
+{
+    struct connection *c;
+
+    mutex_lock(&g_control.lock);
+    list_for_each_entry(c, &g_control.connections, node) {
+        if (c->owned && c->owned->is_init && c->owned->container == p->container)
+            send_json(c->fd, json_pack("{s:i}", "other", host_pid));
+    }
+    mutex_unlock(&g_control.lock);
+}
+
 /* The message and its descriptors. Bytes, 0 at the end, -errno. */
 static ssize_t receive(struct connection *c, char *buf, size_t *out_fd_count)
 {

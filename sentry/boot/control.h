@@ -36,6 +36,8 @@ void control_process_exited(struct sandbox_process *p);
 void control_let_others_end(const struct sandbox_process *init);
 
 /* For the handlers of requests.c. */
+/* Tells who answers for the first process of p's container that p, another one, has a proxy of this pid. */
+void control_tell_of_other(const struct sandbox_process *p, int host_pid);
 /* The connection answers for p from here on: its end is p's. Consumes a reference. */
 void control_own_take(struct connection *c, struct sandbox_process *p);
 /* Sends {"status"} now or when p has exited. NULL, or the reply to send. */

@@ -32,13 +32,23 @@ static json_t *reply_error(const struct boot_error *e)
     return json_pack("{s:s, s:i}", "error", e->msg, "exit_code", e->exit_code);
 }
 
-static json_t *do_start(struct control_request *call)
+static void remember_proxy(struct control_request *call)
 {
     int64_t host_pid = boot_int(call->rq, "host_pid", 0);
+    struct sandbox_process *p = call->process;
+
+    if (host_pid <= 0)
+        return;
+    atomic_store(&p->host_pid, (int)host_pid);
+    if (!p->is_init)
+        control_tell_of_other(p, (int)host_pid);
+}
+
+static json_t *do_start(struct control_request *call)
+{
     int ret;
 
-    if (host_pid > 0)
-        atomic_store(&call->process->host_pid, (int)host_pid);
+    remember_proxy(call);
     ret = sandbox_process_start(call->process);
     if (ret == -EALREADY)
         return json_pack("{s:s}", "error", "cannot start a container that has started");
@@ -47,10 +57,7 @@ static json_t *do_start(struct control_request *call)
 
 static json_t *do_wait(struct control_request *call)
 {
-    int64_t host_pid = boot_int(call->rq, "host_pid", 0);
-
-    if (host_pid > 0)
-        atomic_store(&call->process->host_pid, (int)host_pid);
+    remember_proxy(call);
     return control_await(call->connection, call->process);
 }
 
