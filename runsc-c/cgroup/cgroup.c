@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -399,15 +400,59 @@ static int remove_tree(const char *path)
     return rmdir(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
+/* The state of a process that has to end and may do so when it gets a CPU: /proc/PID/stat and status, proc(5). */
+static bool is_ending(pid_t pid)
+{
+    static const char *const masks[] = {"SigPnd:\t", "ShdPnd:\t"};
+    const unsigned exiting = 0x4; /* PF_EXITING */
+    char dir[32], state = 'X', *text, *behind;
+    unsigned flags = 0;
+    bool killed = false;
+
+    snprintf(dir, sizeof(dir), "/proc/%d", pid);
+    text = cgroup_read_all(dir, "stat");
+    behind = text ? strrchr(text, ')') : NULL;
+    if (behind)
+        (void)!sscanf(behind, ") %c %*d %*d %*d %*d %*d %u", &state, &flags);
+    free(text);
+    if (state == 'X' || state == 'Z' || (flags & exiting))
+        return true;
+    text = cgroup_read_all(dir, "status");
+    for (size_t i = 0; text && i < 2; i++) {
+        const char *mask = strstr(text, masks[i]);
+
+        killed |= mask && (strtoull(mask + strlen(masks[i]), NULL, 16) & 1ull << (SIGKILL - 1));
+    }
+    killed |= !text;
+    free(text);
+    return killed;
+}
+
+/* Nobody is in it but those; one that has left its threads is not listed any more and still counts. */
+static bool only_ending(const struct cgroup *cg)
+{
+    struct err ignored = {0};
+    pid_t *pids = NULL;
+    size_t count = 0;
+    bool all = cgroup_pids(cg, &pids, &count, &ignored) == 0;
+
+    for (size_t i = 0; i < count && all; i++)
+        all = is_ending(pids[i]);
+    free(pids);
+    return all;
+}
+
 int cgroup_delete(struct cgroup *cg, struct err *e)
 {
+    enum { ROUNDS = 12, ROUNDS_FOR_THE_ENDING = 250 }; /* a second, half a minute */
     const char *failed = NULL;
     int ret = 0;
 
     if (cg->scope_started)
         cgroup_systemd_stop(cg);
-    /* Processes that were killed leave a moment later. */
-    for (int round = 0; round < 12; round++) {
+    /* Processes that were killed leave a moment later, on a host that is busy a long one. */
+    for (int round = 0; round < ROUNDS || (round < ROUNDS_FOR_THE_ENDING && only_ending(cg));
+         round++) {
         struct timespec pause = {0, 2000000L << (round > 6 ? 6 : round)};
 
         failed = NULL;

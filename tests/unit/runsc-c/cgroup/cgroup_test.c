@@ -125,6 +125,38 @@ static void test_life(void **state)
     cgroup_free(again);
 }
 
+/* Where a process has been killed and is not gone yet, delete waits; where one lives it does not. */
+static void test_delete_waits(void **state)
+{
+    struct cgroup_config c = {.id = "x", .path = g_path};
+    struct err e = {0};
+    struct cgroup *cg;
+    pid_t pid, helper;
+
+    (void)state;
+    if (!usable())
+        skip();
+    assert_int_equal(cgroup_create(&c, &cg, &e), 0);
+    pid = sleeper();
+    assert_int_equal(cgroup_join(cg, pid, &e), 0);
+    assert_int_equal(cgroup_delete(cg, &e), -1);
+    assert_non_null(strstr(e.msg, "unable to remove cgroup"));
+    /* v1: one that is frozen does not die of SIGKILL until it is thawed. */
+    assert_int_equal(cgroup_freeze(cg, true, &e), 0);
+    kill(pid, SIGKILL);
+    helper = fork();
+    if (helper == 0) {
+        sleep(2);
+        _exit(cgroup_freeze(cg, false, &e) < 0);
+    }
+    signal(SIGCHLD, SIG_IGN);
+    if (cgroup_delete(cg, &e) < 0)
+        fail_msg("%s", e.msg);
+    signal(SIGCHLD, SIG_DFL);
+    remove_parents(cg);
+    cgroup_free(cg);
+}
+
 static void test_resources(void **state)
 {
     struct cgroup_config c = {.id = "x", .path = g_path};
@@ -435,10 +467,11 @@ static void test_rootless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_life),          cmocka_unit_test(test_resources),
-        cmocka_unit_test(test_oom),           cmocka_unit_test(test_door),
-        cmocka_unit_test(test_paths),         cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_v2_conversion), cmocka_unit_test(test_rootless),
+        cmocka_unit_test(test_life),      cmocka_unit_test(test_delete_waits),
+        cmocka_unit_test(test_resources), cmocka_unit_test(test_oom),
+        cmocka_unit_test(test_door),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_slices),    cmocka_unit_test(test_v2_conversion),
+        cmocka_unit_test(test_rootless),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
