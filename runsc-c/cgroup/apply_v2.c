@@ -48,18 +48,26 @@ static int apply_memory(const char *dir, const json_t *m, struct err *e)
     return number(m, "reservation", &low) ? set_max(dir, "memory.low", low, e) : 0;
 }
 
+int64_t cgroup_cpu_weight(int64_t shares)
+{
+    shares = shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
+    return 1 + (shares - 2) * 9999 / 262142;
+}
+
+int64_t cgroup_io_weight(int64_t weight)
+{
+    return 1 + (weight - 10) * 9999 / 990;
+}
+
 static int apply_cpu(const char *dir, const json_t *c, struct err *e)
 {
     int64_t shares, quota = 0, period = 0, v;
     const char *cpus = json_get_string(c, "cpus", ""), *mems = json_get_string(c, "mems", "");
     char text[64];
 
-    if (number(c, "shares", &shares)) {
-        /* 2..262144 onto 1..10000 */
-        shares = shares < 2 ? 2 : shares > 262144 ? 262144 : shares;
-        if (cgroup_set_int(dir, "cpu.weight", 1 + (shares - 2) * 9999 / 262142, e) < 0)
-            return -1;
-    }
+    if (number(c, "shares", &shares) &&
+        cgroup_set_int(dir, "cpu.weight", cgroup_cpu_weight(shares), e) < 0)
+        return -1;
     (void)number(c, "quota", &quota);
     (void)number(c, "period", &period);
     if (quota || period) {
@@ -113,7 +121,7 @@ static int apply_io(const char *dir, const json_t *b, struct err *e)
         if (cgroup_file_exists(dir, "io.bfq.weight")) {
             if (cgroup_set_int(dir, "io.bfq.weight", weight, e) < 0)
                 return -1;
-        } else if (cgroup_set_int(dir, "io.weight", 1 + (weight - 10) * 9999 / 990, e) < 0) {
+        } else if (cgroup_set_int(dir, "io.weight", cgroup_io_weight(weight), e) < 0) {
             return -1;
         }
     }

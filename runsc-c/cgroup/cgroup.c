@@ -56,6 +56,7 @@ void cgroup_free(struct cgroup *cg)
     }
     free(cg->scope);
     free(cg->slice);
+    json_decref(cg->limits);
     free(cg);
 }
 
@@ -336,13 +337,43 @@ int cgroup_load(const json_t *saved, struct cgroup **out, struct err *e)
 
 /* ---- members -------------------------------------------------------------------------------- */
 
+static int write_limits(struct cgroup *cg, const json_t *resources, struct err *e)
+{
+    return cg->unified ? cgroup_apply_v2(cg, cgroup_dir(cg, ""), resources, e)
+                       : cgroup_apply_v1(cg, resources, e);
+}
+
+/* systemd removes directories that it sees no use for when it makes the scope's. */
+static int make_dirs_again(struct cgroup *cg, struct err *e)
+{
+    struct cgroup_hierarchy all[CGROUP_DIRS_MAX];
+    size_t count = 0;
+    int ret = cgroup_hierarchies(all, &count, e);
+
+    for (size_t i = 0; i < cg->count && ret == 0; i++) {
+        for (size_t k = 0; k < count && ret == 0; k++) {
+            if (cg->dirs[i].path && !strcmp(cg->dirs[i].controllers, all[k].controllers))
+                ret = make_dir(cg, &cg->dirs[i], &all[k], e);
+        }
+    }
+    cgroup_hierarchies_free(all, count);
+    return ret;
+}
+
+static int start_scope(struct cgroup *cg, pid_t pid, struct err *e)
+{
+    if (cgroup_systemd_start(cg, pid, e) < 0)
+        return -1;
+    cg->scope_started = true;
+    if (make_dirs_again(cg, e) < 0)
+        return -1;
+    return cg->limits ? write_limits(cg, cg->limits, e) : 0;
+}
+
 int cgroup_join(struct cgroup *cg, pid_t pid, struct err *e)
 {
-    if (cg->scope && !cg->scope_started) {
-        if (cgroup_systemd_start(cg, pid, e) < 0)
-            return -1;
-        cg->scope_started = true;
-    }
+    if (cg->scope && !cg->scope_started && start_scope(cg, pid, e) < 0)
+        return -1;
     for (size_t i = 0; i < cg->count; i++) {
         const char *dir = cg->dirs[i].path;
         int ret = dir ? cgroup_write_int(dir, "cgroup.procs", pid) : 0;
@@ -355,14 +386,15 @@ int cgroup_join(struct cgroup *cg, pid_t pid, struct err *e)
 
 int cgroup_apply(struct cgroup *cg, const json_t *resources, struct err *e)
 {
-    const char *v2;
-
     if (!json_is_object(resources) || !cg->count)
         return 0;
-    v2 = cgroup_dir(cg, "");
-    if (cg->unified)
-        return cgroup_apply_v2(cg, v2, resources, e);
-    return cgroup_apply_v1(cg, resources, e);
+    if (cg->scope_started && cgroup_systemd_limit(cg, resources, e) < 0)
+        return -1;
+    if (cg->scope && !cg->scope_started) {
+        json_decref(cg->limits);
+        cg->limits = json_deep_copy(resources);
+    }
+    return write_limits(cg, resources, e);
 }
 
 json_t *cgroup_sandbox_resources(const json_t *resources)

@@ -27,6 +27,7 @@ struct cgroup {
     bool rootless;
     char *scope, *slice; /* owned: systemd unit and slice, or NULL */
     bool scope_started;
+    json_t *limits; /* owned: what the scope is to start with, or NULL */
 };
 
 /* ---- hierarchies.c ---- */
@@ -83,12 +84,17 @@ int cgroup_device_program(const struct cgroup_device_rule *rules, size_t count,
 
 /* ---- apply_v1.c, apply_v2.c, systemd.c, stats.c ---- */
 int cgroup_apply_v1(struct cgroup *cg, const json_t *resources, struct err *e);
+/* v1's 2..262144 and 10..1000 as v2's 1..10000. */
+int64_t cgroup_cpu_weight(int64_t shares);
+int64_t cgroup_io_weight(int64_t weight);
 int cgroup_apply_v2(struct cgroup *cg, const char *dir, const json_t *resources, struct err *e);
 /* hugetlb of a v2 directory. */
 int cgroup_apply_hugetlb_v2(const char *dir, const json_t *limits, struct err *e);
 bool cgroup_systemd_running(void);
 /* Asks systemd for cg->scope with pid in it, waits until it is. */
 int cgroup_systemd_start(struct cgroup *cg, pid_t pid, struct err *e);
+/* Tells systemd of limits that changed. */
+int cgroup_systemd_limit(struct cgroup *cg, const json_t *resources, struct err *e);
 void cgroup_systemd_stop(struct cgroup *cg);
 /* "a-b.slice" as "a.slice/a-b.slice"; allocated, NULL when malformed. */
 char *cgroup_systemd_slice_path(const char *slice);

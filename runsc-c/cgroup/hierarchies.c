@@ -5,9 +5,11 @@
  * hierarchy (inside a container) are taken into account: paths are below the mount.
  */
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "runsc-c/cgroup/cgroup_internal.h"
 #include "runsc-c/support/mountinfo.h"
@@ -78,6 +80,15 @@ static bool same_controllers(const char *list, const char *options)
     return true;
 }
 
+/* Another file system may have been mounted over it, or over where it is. */
+static bool in_sight(const char *mountpoint, bool v2)
+{
+    struct statfs fs;
+
+    return statfs(mountpoint, &fs) == 0 &&
+           (unsigned long)fs.f_type == (v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC);
+}
+
 static void place_mount(struct cgroup_hierarchy *h, size_t count, const char *type,
                         const char *root, const char *mountpoint, const char *options)
 {
@@ -87,7 +98,8 @@ static void place_mount(struct cgroup_hierarchy *h, size_t count, const char *ty
 
         if (h[i].mountpoint ||
             !(v2 ? !strcmp(type, "cgroup2")
-                 : !strcmp(type, "cgroup") && same_controllers(h[i].controllers, options)))
+                 : !strcmp(type, "cgroup") && same_controllers(h[i].controllers, options)) ||
+            !in_sight(mountpoint, v2))
             continue;
         h[i].mountpoint = strdup(mountpoint);
         if (len > 1 && h[i].own && !strncmp(h[i].own, root, len))
