@@ -342,8 +342,10 @@ void task_zombie_reap_locked(struct task *t, struct list *out_free)
         kcontainer_add_process(tg->container, -1);
     }
     kernel_pid_release_locked(t->curr.tid);
-    if (ns->reaper && ns->dying)
-        waitq_wake(&ns->reaper->tg->child_wq, WAKE_ALL);
+    for (; ns; ns = ns->parent) { /* it counted in all of them */
+        if (ns->reaper && ns->dying)
+            waitq_wake(&ns->reaper->tg->child_wq, WAKE_ALL);
+    }
     list_add_tail(out_free, &k->tg_node);
 }
 

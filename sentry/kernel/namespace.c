@@ -493,8 +493,6 @@ uint64_t task_ns_inum(struct task *t, const char *name)
         inum = t->curr.ipcns ? ipcns_inum(t->curr.ipcns) : 0;
     else if (!strcmp(name, "cgroup"))
         inum = t->curr.cgroupns ? cgroupns_inum(t->curr.cgroupns) : 0;
-    else if (!strcmp(name, "time") || !strcmp(name, "time_for_children"))
-        inum = 4026531834u;
     else if (!strcmp(name, "net") && t->curr.netns)
         inum = netns_inum(t->curr.netns);
     else if (!strcmp(name, "mnt") && t->curr.mntns)

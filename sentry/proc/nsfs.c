@@ -145,7 +145,7 @@ static long ns_ioctl(struct file *f, uint32_t cmd, uaddr_t arg)
     case LX_NS_GET_PARENT:
         return ns_get_parent(n);
     case LX_NS_GET_NSTYPE:
-        return (long)(strcmp(n->name, "time") ? ns_flag(n->name) : LX_CLONE_NEWTIME);
+        return (long)ns_flag(n->name);
     case LX_NS_GET_OWNER_UID:
         return ns_get_owner_uid(n, arg);
     default:

@@ -174,6 +174,54 @@ TEST(a_namespace_dies_with_its_init)
     close(pipefd[0]);
 }
 
+/* Nested: the last process inside, the init of a namespace of its own, has no parent to wait for it. */
+TEST(a_namespace_dies_with_those_inside)
+{
+    pid_t pid;
+
+    if (!may_unshare(CLONE_NEWUSER | CLONE_NEWPID))
+        SKIP("no user namespaces here");
+    for (int round = 0; round < 8; round++) {
+        pid = fork();
+        if (!pid) {
+            pid_t init;
+
+            if (unshare(CLONE_NEWUSER | CLONE_NEWPID))
+                _exit(20);
+            init = fork();
+            if (!init) {
+                if (!fork()) {
+                    if (unshare(CLONE_NEWPID))
+                        _exit(0);
+                    if (!fork())
+                        pause();
+                    pause();
+                }
+                usleep(10000);
+                if (!fork())
+                    _exit(0);
+                wait(NULL);
+                _exit(0);
+            }
+            _exit(waitpid(init, NULL, 0) == init ? 0 : 21);
+        }
+        CHECK_EQ(wait_for(pid), 0);
+    }
+}
+
+TEST(time_namespaces_are_listed_if_there_are_any)
+{
+    int fd = open("/proc/self/ns/time", O_RDONLY);
+
+    if (fd < 0) {
+        CHECK_ERR(sys(SYS_unshare, CLONE_NEWTIME), EINVAL);
+        return;
+    }
+    if (setns(fd, 0) != 0)
+        CHECK_EQ(errno, EPERM); /* one's own, but for root only */
+    close(fd);
+}
+
 TEST(unshare_errors)
 {
     CHECK_ERR(unshare(0x10), EINVAL);
