@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* truncate, ftruncate, fallocate, holes, RLIMIT_FSIZE. */
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "tests/support/guest_test.h"
 
@@ -96,6 +98,35 @@ TEST(file_size_limit)
     setrlimit(RLIMIT_FSIZE, &old);
     signal(SIGXFSZ, SIG_DFL);
     close(fd);
+}
+
+/* Whoever may write, not only the owner. */
+TEST(truncate_by_another_user)
+{
+    int status = -1;
+    pid_t pid;
+
+    if (geteuid() != 0)
+        SKIP("needs two users");
+    test_tmpdir();
+    REQUIRE(chmod(".", 0777) == 0);
+    close(open("f", O_CREAT | O_WRONLY, 0600));
+    REQUIRE(chmod("f", 06777) == 0 && truncate("f", 100) == 0);
+    pid = fork();
+    if (!pid) {
+        int fd;
+
+        if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+            _exit(1);
+        fd = open("f", O_WRONLY);
+        if (sysp(SYS_ftruncate, fd, 10L) != 0)
+            _exit(2);
+        if (sysp(SYS_truncate, "f", 20L) != 0)
+            _exit(3);
+        _exit(sysp(SYS_chmod, "f", 0777) == -EPERM ? 0 : 4);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
 }
 
 GUEST_TEST_MAIN
