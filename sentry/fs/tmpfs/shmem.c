@@ -34,13 +34,12 @@ int shmem_file_new(const char *name, uint64_t size, uint32_t flags, struct file 
         return -ENOMEM;
     }
     file_init(f, &tmpfs_file_ops, LX_O_RDWR | LX_O_LARGEFILE);
-    f->kind = FILE_SEEKABLE | FILE_WRITER;
+    f->kind = FILE_SEEKABLE; /* Linux: no writer, so it can be executed at once */
     ret = file_set_anon(f, name, 0, &ti->inode);
     if (ret < 0) {
         f->ops->release(f);
         return ret;
     }
-    atomic_fetch_add(&ti->inode.write_count, 1);
     *out = f;
     return 0;
 }

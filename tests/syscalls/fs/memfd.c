@@ -54,6 +54,35 @@ TEST(seals)
     close(fd);
 }
 
+/* The first descriptor may write and is no writer; later ones are. */
+TEST(exec_of_the_first_descriptor)
+{
+    char name[64], buf[65536];
+    char *argv[] = {(char *)"memfd", (char *)"nothing_of_that_name", NULL}, *env[] = {NULL};
+    int self = open("/proc/self/exe", O_RDONLY), fd = (int)sysp(SYS_memfd_create, "x", MFD_CLOEXEC),
+        again;
+    ssize_t n;
+
+    REQUIRE(self >= 0 && fd >= 0);
+    while ((n = read(self, buf, sizeof(buf))) > 0)
+        REQUIRE(write(fd, buf, (size_t)n) == n);
+    close(self);
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    for (int round = 0; round < 2; round++) {
+        int status = -1;
+        pid_t pid = fork();
+
+        if (!pid)
+            _exit(sysp(SYS_execveat, fd, "", argv, env, AT_EMPTY_PATH) == -ETXTBSY ? 99 : 98);
+        CHECK_EQ(waitpid(pid, &status, 0), pid);
+        CHECK_EQ(WEXITSTATUS(status) == 99, round == 1);
+        if (round == 0)
+            again = open(name, O_RDWR | O_CLOEXEC);
+    }
+    close(again);
+    close(fd);
+}
+
 TEST(tmpfile)
 {
     char name[64];
