@@ -281,7 +281,7 @@ json_t *spec_for_do(char **args, const char *cwd, bool terminal)
     add_mount(mounts, "/dev/shm", "tmpfs", "shm", "nosuid,nodev,mode=1777");
     add_mount(mounts, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
     add_mount(mounts, "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro");
-    add_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro");
+    add_mount(mounts, "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime");
     return json_pack("{s:s, s:{s:b, s:{s:i,s:i}, s:o, s:o, s:o, s:o}, s:{s:s,s:b}, s:o, s:o, "
                      "s:{s:o, s:[{s:s, s:s, s:i, s:i, s:i}]}}",
                      "ociVersion", "1.0.2", "process", "terminal", terminal ? 1 : 0, "user", "uid",
