@@ -400,6 +400,16 @@ static void load_get(uint32_t out[3])
     mutex_unlock(&g_load.lock);
 }
 
+uint32_t task_thread_count(struct task *t)
+{
+    uint32_t count;
+
+    mutex_lock(&t->tg->lock);
+    count = t->tg->thread_count;
+    mutex_unlock(&t->tg->lock);
+    return count;
+}
+
 void kernel_cpu_used(uint64_t *out_user_ns, uint64_t *out_system_ns)
 {
     struct thread_group *tg;

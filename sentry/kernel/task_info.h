@@ -89,6 +89,8 @@ struct kernel_stats {
         mem_free; /* bytes: the sandbox's limit or the host's memory; sysinfo(2) agrees */
 };
 void kernel_stats_get(struct kernel_stats *out);
+/* Of t's process. */
+uint32_t task_thread_count(struct task *t);
 /* CPU time that guests have used, all tasks ever. Asks the host about every thread. */
 void kernel_cpu_used(uint64_t *out_user_ns, uint64_t *out_system_ns);
 /* Copies of the caller's uts strings; buf has 65 bytes. */

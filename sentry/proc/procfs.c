@@ -61,6 +61,8 @@ static void proc_refresh(struct pseudo_node *n)
         return;
     mm = task_mm_get(t);
     c = task_cred_get(t);
+    if (n->entry->dir == &g_proc_task_dir) /* programs count their threads by it */
+        n->inode.attr.nlink = 2 + task_thread_count(t);
     /* Linux: the world-readable directories themselves always show the owner. */
     if (c && (inode_type(&n->inode) == 0040000 || (mm && mm_dumpable(mm)))) {
         n->inode.attr.uid = c->euid;

@@ -270,4 +270,32 @@ TEST(stat_has_the_processor)
     close(p[0]);
 }
 
+static void *wait_for_end(void *arg)
+{
+    char c;
+
+    return read(*(int *)arg, &c, 1) == 0 ? NULL : arg;
+}
+
+/* Chromium's zygote looks there for threads that it must not have. */
+TEST(links_of_task_tell_threads)
+{
+    struct stat st;
+    pthread_t t;
+    int p[2];
+
+    REQUIRE(pipe(p) == 0);
+    CHECK_EQ(stat("/proc/self/task/", &st), 0);
+    CHECK_EQ(st.st_nlink, 3);
+    REQUIRE(pthread_create(&t, NULL, wait_for_end, &p[0]) == 0);
+    CHECK_EQ(stat("/proc/self/task/", &st), 0);
+    CHECK_EQ(st.st_nlink, 4);
+    close(p[1]);
+    pthread_join(t, NULL);
+    for (int i = 0; i < 200 && stat("/proc/self/task/", &st) == 0 && st.st_nlink != 3; i++)
+        usleep(1000); /* it is joined a little before it is gone */
+    CHECK_EQ(st.st_nlink, 3);
+    close(p[0]);
+}
+
 GUEST_TEST_MAIN
