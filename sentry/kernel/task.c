@@ -292,6 +292,18 @@ uint64_t task_rlimit_cur(struct task *t, int resource)
     return __atomic_load_n(&t->tg->rlim[resource].cur, __ATOMIC_RELAXED);
 }
 
+/* Linux: has b no capability that a does not have? Who makes a namespace has them all inside. */
+static bool cap_issubset(const struct cred *a, const struct cred *b)
+{
+    if (a->userns == b->userns)
+        return !(b->cap_permitted & ~a->cap_permitted);
+    for (const struct userns *ns = b->userns; ns->parent; ns = ns->parent) {
+        if (ns->parent == a->userns && ns->owner_uid == a->euid)
+            return true;
+    }
+    return false;
+}
+
 void task_commit_cred_take(struct task *t, struct cred *c)
 {
     struct cred *old = t->curr.cred;
@@ -300,7 +312,7 @@ void task_commit_cred_take(struct task *t, struct cred *c)
 
     /* Linux: a change of identity or more capabilities hides the process from its former equals. */
     if (old->euid != c->euid || old->egid != c->egid || old->fsuid != c->fsuid ||
-        old->fsgid != c->fsgid || (c->cap_permitted & ~old->cap_permitted)) {
+        old->fsgid != c->fsgid || !cap_issubset(old, c)) {
         if (t->curr.mm)
             mm_set_dumpable(t->curr.mm, 0);
         k->pdeath_signal = 0;

@@ -3,6 +3,7 @@
  */
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/utsname.h>
 
 #include "tests/support/guest_test.h"
@@ -220,6 +221,41 @@ TEST(time_namespaces_are_listed_if_there_are_any)
     if (setns(fd, 0) != 0)
         CHECK_EQ(errno, EPERM); /* one's own, but for root only */
     close(fd);
+}
+
+/* Who makes a user namespace stays as open to others as before, and may write its maps. */
+TEST(user_namespaces_do_not_hide)
+{
+    pid_t pid;
+
+    if (!may_unshare(CLONE_NEWUSER))
+        SKIP("no user namespaces here");
+    pid = fork();
+    if (!pid) {
+        char uids[32], gids[32];
+        int fd;
+
+        if (geteuid() == 0 && (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534)))
+            _exit(1);
+        snprintf(uids, sizeof(uids), "%u %u 1", getuid(), getuid());
+        snprintf(gids, sizeof(gids), "%u %u 1", getgid(), getgid());
+        prctl(PR_SET_DUMPABLE, 1);
+        for (int level = 0; level < 2; level++) {
+            if (unshare(CLONE_NEWUSER))
+                _exit(2);
+            if (prctl(PR_GET_DUMPABLE) != 1)
+                _exit(3);
+            fd = open("/proc/self/setgroups", O_WRONLY);
+            if (fd < 0 || write(fd, "deny", 4) != 4)
+                _exit(4);
+            close(fd);
+            if (level == 0 && (write_file("/proc/self/uid_map", uids) < 0 ||
+                               write_file("/proc/self/gid_map", gids) < 0))
+                _exit(5);
+        }
+        _exit(0);
+    }
+    CHECK_EQ(wait_for(pid), 0);
 }
 
 TEST(unshare_errors)
