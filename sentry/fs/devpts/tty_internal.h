@@ -44,6 +44,7 @@ struct tty {
     struct inode *inode;        /* t, borrowed: its node /N; NULL once removed */
     struct list node;           /* L */
     struct lx_termios2 termios; /* t */
+    struct lx_termios fixed;    /* t: what of termios does not change (TIOCSLCKTRMIOS) */
     struct lx_winsize winsize;  /* t */
     struct tty_ring in;         /* t: to slave readers */
     uint8_t *line_end;          /* t: bit per byte of in: a read stops after it */

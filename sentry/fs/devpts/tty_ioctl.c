@@ -67,6 +67,26 @@ static int copy_in_termios(uint32_t cmd, uaddr_t arg, struct lx_termios2 *t)
     }
 }
 
+static uint32_t keep_fixed(uint32_t now, uint32_t next, uint32_t fixed)
+{
+    return (next & ~fixed) | (now & fixed);
+}
+
+static void keep_fixed_locked(const struct tty *t, struct lx_termios2 *next) REQUIRES(t->lock)
+{
+    const struct lx_termios2 *now = &t->termios;
+
+    next->c_iflag = keep_fixed(now->c_iflag, next->c_iflag, t->fixed.c_iflag);
+    next->c_oflag = keep_fixed(now->c_oflag, next->c_oflag, t->fixed.c_oflag);
+    next->c_cflag = keep_fixed(now->c_cflag, next->c_cflag, t->fixed.c_cflag);
+    next->c_lflag = keep_fixed(now->c_lflag, next->c_lflag, t->fixed.c_lflag);
+    if (t->fixed.c_line)
+        next->c_line = now->c_line;
+    for (unsigned i = 0; i < ARRAY_COUNT(next->c_cc); i++)
+        if (t->fixed.c_cc[i])
+            next->c_cc[i] = now->c_cc[i];
+}
+
 static long set_termios(struct tty *t, uint32_t cmd, uaddr_t arg)
 {
     bool flush = cmd == LX_TCSETSF || cmd == LX_TCSETSF2 || cmd == LX_TCSETAF;
@@ -77,14 +97,35 @@ static long set_termios(struct tty *t, uint32_t cmd, uaddr_t arg)
     tty_unlock(t);
     if (copy_in_termios(cmd, arg, &next) < 0)
         return -EFAULT;
+    tty_lock(t);
+    keep_fixed_locked(t, &next);
     /* Linux: a pty always has 8 bits, no parity, and a receiver. */
     next.c_cflag = (next.c_cflag & ~(LX_CSIZE | LX_PARENB)) | LX_CS8 | LX_CREAD;
-    tty_lock(t);
     if (flush)
         ldisc_flush_input_locked(t);
     ldisc_set_termios_locked(t, &next);
     tty_unlock(t);
     return 0;
+}
+
+static long ioctl_fixed(struct tty *t, uint32_t cmd, uaddr_t arg)
+{
+    struct lx_termios fixed;
+
+    if (cmd == LX_TIOCSLCKTRMIOS) {
+        if (!cred_capable(curr()->cred, LX_CAP_SYS_ADMIN))
+            return -EPERM;
+        if (get_user(&fixed, arg) < 0)
+            return -EFAULT;
+        tty_lock(t);
+        t->fixed = fixed;
+        tty_unlock(t);
+        return 0;
+    }
+    tty_lock(t);
+    fixed = t->fixed;
+    tty_unlock(t);
+    return put_user(&fixed, arg);
 }
 
 /* ---- window, queues, flow -------------------------------------------------------------------- */
@@ -348,6 +389,9 @@ long tty_ioctl(struct file *f, uint32_t cmd, uaddr_t arg)
     case LX_TCSETAW:
     case LX_TCSETAF:
         return set_termios(t, cmd, arg);
+    case LX_TIOCGLCKTRMIOS:
+    case LX_TIOCSLCKTRMIOS:
+        return ioctl_fixed(t, cmd, arg);
     case LX_TIOCGWINSZ:
     case LX_TIOCSWINSZ:
         return ioctl_winsize(t, cmd, arg);

@@ -197,6 +197,53 @@ TEST(output_processing)
     close_pair(&e);
 }
 
+/* TIOCSLCKTRMIOS: what is set in these does not change, from either end. */
+TEST(fixed_settings)
+{
+    struct termios t, want, fixed;
+    struct ends e;
+
+    REQUIRE(open_pair(&e));
+    memset(&fixed, 0xff, sizeof(fixed));
+    CHECK_EQ(ioctl(e.m, TIOCGLCKTRMIOS, &fixed), 0);
+    CHECK_EQ(fixed.c_iflag | fixed.c_oflag | fixed.c_cflag | fixed.c_lflag, 0);
+    CHECK_EQ(fixed.c_line | fixed.c_cc[VINTR], 0);
+    CHECK_ERR(ioctl(e.s, TIOCGLCKTRMIOS, NULL), EFAULT);
+    if (geteuid() != 0) {
+        CHECK_ERR(ioctl(e.s, TIOCSLCKTRMIOS, NULL), EPERM);
+        close_pair(&e);
+        return;
+    }
+    CHECK_ERR(ioctl(e.s, TIOCSLCKTRMIOS, NULL), EFAULT);
+    fixed.c_lflag = ECHO;
+    fixed.c_cc[VEOF] = 1;
+    CHECK_EQ(ioctl(e.s, TIOCSLCKTRMIOS, &fixed), 0);
+    CHECK_EQ(tcgetattr(e.s, &t), 0);
+    want = t;
+    t.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+    t.c_cc[VEOF] = 'x';
+    t.c_cc[VINTR] = 'y';
+    want.c_lflag &= ~(tcflag_t)ICANON;
+    want.c_cc[VINTR] = 'y';
+    CHECK_EQ(tcsetattr(e.m, TCSANOW, &t), 0);
+    CHECK_EQ(tcgetattr(e.s, &t), 0);
+    CHECK_EQ(t.c_lflag, want.c_lflag);
+    CHECK_EQ(t.c_cc[VEOF], want.c_cc[VEOF]);
+    CHECK_EQ(t.c_cc[VINTR], want.c_cc[VINTR]);
+    memset(&fixed, 0, sizeof(fixed));
+    CHECK_EQ(ioctl(e.m, TIOCGLCKTRMIOS, &fixed), 0);
+    CHECK_EQ(fixed.c_lflag, ECHO);
+    CHECK_EQ(fixed.c_cc[VEOF], 1);
+    CHECK_EQ(fixed.c_cc[VINTR], 0);
+    memset(&fixed, 0, sizeof(fixed));
+    CHECK_EQ(ioctl(e.m, TIOCSLCKTRMIOS, &fixed), 0);
+    t.c_lflag &= ~(tcflag_t)ECHO;
+    CHECK_EQ(tcsetattr(e.s, TCSANOW, &t), 0);
+    CHECK_EQ(tcgetattr(e.s, &t), 0);
+    CHECK_EQ(t.c_lflag & ECHO, 0);
+    close_pair(&e);
+}
+
 TEST(hang_up)
 {
     struct pollfd p = {.events = POLLIN};
