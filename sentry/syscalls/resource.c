@@ -454,6 +454,7 @@ enum { IOPRIO_CLASS_NONE, IOPRIO_CLASS_RT, IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE };
 
 struct ioprio_walk {
     int value;
+    bool as_set; /* not what follows where nothing was set */
 };
 
 static void ioprio_write(struct task *t, void *arg)
@@ -474,7 +475,7 @@ static void ioprio_read(struct task *t, void *arg)
 
     task_sched_get(t, &s);
     /* Not set: best effort with a level from the nice value. */
-    prio = s.ioprio ? s.ioprio : IOPRIO_CLASS_BE << 13 | (s.nice + 20) / 5;
+    prio = s.ioprio || w->as_set ? s.ioprio : IOPRIO_CLASS_BE << 13 | (s.nice + 20) / 5;
     if (w->value < 0 || prio < w->value)
         w->value = prio;
 }
@@ -524,7 +525,8 @@ long sys_ioprio_set(struct task *t, int which, int who, int ioprio)
 
 long sys_ioprio_get(struct task *t, int which, int who)
 {
-    struct ioprio_walk w = {.value = -1};
+    /* Linux: of one process, what was set; of several, the best that is in effect. */
+    struct ioprio_walk w = {.value = -1, .as_set = which == LX_IOPRIO_WHO_PROCESS};
     int prio_which = ioprio_which(which);
 
     if (prio_which < 0)

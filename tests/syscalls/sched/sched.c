@@ -184,6 +184,14 @@ TEST(memory_barriers)
     CHECK_ERR(sysp(SYS_membarrier, 0x4000000, 0u, 0), EINVAL);
 }
 
+static void io_priority_of_a_group(void)
+{
+    if (setsid() < 0 || setpriority(PRIO_PROCESS, 0, 10) != 0)
+        _exit(9);
+    CHECK_EQ(sysp(SYS_ioprio_get, 1, 0), 0);
+    CHECK_EQ(sysp(SYS_ioprio_get, 2, 0), 2 << 13 | 6); /* what is in effect: follows from nice */
+}
+
 TEST(io_priority)
 {
     long v = sysp(SYS_ioprio_get, 1, 0);
@@ -192,8 +200,10 @@ TEST(io_priority)
     CHECK_EQ(sysp(SYS_ioprio_set, 1, 0, 2 << 13 | 3), 0);
     CHECK_EQ(sysp(SYS_ioprio_get, 1, 0), 2 << 13 | 3);
     CHECK_EQ(sysp(SYS_ioprio_set, 1, 0, 0), 0);
+    CHECK_EQ(sysp(SYS_ioprio_get, 1, 0), 0); /* nothing is set */
     CHECK_ERR(sysp(SYS_ioprio_get, 9, 0), EINVAL);
     CHECK_ERR(sysp(SYS_ioprio_set, 1, 0, 7 << 13), EINVAL);
+    CHECK_EQ(test_in_child(io_priority_of_a_group), 0);
 }
 
 GUEST_TEST_MAIN
