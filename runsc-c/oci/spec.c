@@ -197,14 +197,17 @@ static json_t *capabilities(const char *const *names, size_t count)
 static void add_mount(json_t *mounts, const char *destination, const char *type, const char *source,
                       const char *options)
 {
-    json_t *m = json_pack("{s:s, s:s, s:s, s:[]}", "destination", destination, "type", type,
-                          "source", source, "options");
-    json_t *list = json_object_get(m, "options");
+    json_t *m =
+        json_pack("{s:s, s:s, s:s}", "destination", destination, "type", type, "source", source);
+    json_t *list = json_array();
     char *copy = strdup(options), *save = NULL;
 
     for (char *o = strtok_r(copy, ",", &save); o; o = strtok_r(NULL, ",", &save))
         json_array_append_new(list, json_string(o));
     free(copy);
+    if (json_array_size(list))
+        json_object_set(m, "options", list);
+    json_decref(list);
     json_array_append_new(mounts, m);
 }
 
@@ -234,17 +237,20 @@ json_t *spec_example(bool rootless)
     static const char *const caps[] = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"};
     json_t *spec = json_pack(
         "{s:s, s:{s:b, s:{s:i,s:i}, s:[s], s:[s,s], s:s, s:o, s:[{s:s,s:i,s:i}], s:b}, "
-        "s:{s:s, s:b}, s:s, s:o, s:{s:o, s:[s,s,s,s,s,s,s,s], s:[s,s,s,s,s]}}",
+        "s:{s:s, s:b}, s:s, s:o, s:{s:o, s:[s,s,s,s,s,s,s,s,s,s], s:[s,s,s,s,s]}}",
         "ociVersion", "1.0.2-dev", "process", "terminal", 1, "user", "uid", 0, "gid", 0, "args",
         "sh", "env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "TERM=xterm", "cwd", "/", "capabilities", capabilities(caps, ARRAY_COUNT(caps)), "rlimits",
         "type", "RLIMIT_NOFILE", "hard", 1024, "soft", 1024, "noNewPrivileges", 1, "root", "path",
         "rootfs", "readonly", 1, "hostname", "runsc-c", "mounts", default_mounts(), "linux",
         "namespaces", default_namespaces(), "maskedPaths", "/proc/acpi", "/proc/asound",
-        "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/sched_debug",
-        "/sys/firmware", "readonlyPaths", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-        "/proc/sysrq-trigger");
+        "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
+        "/proc/sched_debug", "/sys/firmware", "/proc/scsi", "readonlyPaths", "/proc/bus",
+        "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
 
+    /* As runc's, where they are without effect too: nothing is inheritable. */
+    json_object_set_new(json_object_get(json_object_get(spec, "process"), "capabilities"),
+                        "ambient", capability_set(caps, ARRAY_COUNT(caps)));
     /* As runc's: devices that nobody allows are forbidden; tools add limits beside it. */
     if (spec && !rootless)
         json_object_set_new(json_object_get(spec, "linux"), "resources",

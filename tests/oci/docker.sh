@@ -45,6 +45,10 @@ matrix() {
     s "volume ro" "docker run --rm -v $work/v:/v:ro \$x busybox touch /v/y"
     s "read-only root" 'docker run --rm --read-only $x busybox touch /b'
     s "tmpfs" 'docker run --rm --read-only --tmpfs /t $x busybox touch /t/a'
+    s "tmpfs with options" 'docker run --rm --tmpfs /t:size=64k,mode=1770,uid=5,noexec $x busybox sh -c "grep \" /t \" /proc/mounts; stat -c \"%a %u %g %s\" /t"'
+    s "devices" 'docker run --rm $x busybox ls /dev; docker run --rm --ipc none $x busybox ls /dev; docker run --rm --device /dev/kmsg:/dev/km2:r $x busybox sh -c "echo x >/dev/km2"'
+    s "limits of ipc" 'docker run --rm --sysctl kernel.shmmax=99 --sysctl kernel.sem="10 20 30 40" --sysctl fs.mqueue.msg_max=33 $x busybox cat /proc/sys/kernel/shmmax /proc/sys/kernel/sem /proc/sys/fs/mqueue/msg_max; docker run --rm --sysctl kernel.nosuch=1 $x busybox true'
+    s "names" 'docker run --rm -h my.host --domainname dom.x $x busybox sh -c "hostname; cat /proc/sys/kernel/domainname /etc/hostname"'
     s "missing command" 'run /nonexistent'
     s "missing command in PATH" 'run nonexistent'
     s "command that cannot be executed" 'run /etc/passwd'
@@ -54,6 +58,7 @@ matrix() {
     s "detached" 'docker run -d --name m1 $x busybox sh -c "trap \"exit 7\" TERM; while :; do sleep 1; done" | wc -l'
     p "exec" docker exec m1 echo x
     s "exec code" 'docker exec m1 sh -c "exit 9"'
+    p "exec in a directory that is missing" docker exec -w /nosuch m1 pwd
     p "exec missing" docker exec m1 /nonexistent
     s "exec terminal" 'script -qec "docker exec -it m1 sh -c \"sleep .5; tty\"" /dev/null'
     s "several exec terminals" 'for i in 1 2 3 4; do script -qec "docker exec -it m1 sh -c \"tty; sleep 3\"" /dev/null & done | grep -c /dev/pts/; wait'
