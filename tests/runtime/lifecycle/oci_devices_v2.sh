@@ -6,6 +6,7 @@
 [ "$(id -u)" = 0 ] || { echo "skipped: containers of root"; exit 77; }
 if [ "${1:-}" != inside ]; then
     grep -q ' - cgroup2 ' /proc/self/mountinfo || { echo "skipped: no tree of version 2 on this host"; exit 77; }
+    rm -rf "$work" # the one inside has its own
     exec unshare --mount bash -c 'while umount -l /sys/fs/cgroup 2>/dev/null; do :; done
         mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$0" inside' "$0"
 fi
