@@ -153,8 +153,8 @@ static int may_add_locked(struct kcgroup *parent, const char *name, size_t len)
     if (find_child_locked(parent, name, len))
         return -EEXIST;
     for (struct kcgroup *p = parent; p; p = p->parent, depth++) {
-        if (p->nr_descendants >= p->value[CGROUP_MAX_DESCENDANTS] ||
-            depth > p->value[CGROUP_MAX_DEPTH])
+        if (p->nr_descendants >= cgroup_value(p, CGROUP_MAX_DESCENDANTS) ||
+            depth > cgroup_value(p, CGROUP_MAX_DEPTH))
             return -EAGAIN;
     }
     return 0;
@@ -382,7 +382,7 @@ static void reset_children_locked(struct kcgroup *cg, uint32_t gone)
     list_for_each_entry(c, &cg->children, sibling) {
         for (int i = 0; i < CGROUP_VALUE_COUNT; i++) {
             if (g_controller_of[i] & gone)
-                c->value[i] = g_defaults[i];
+                cgroup_set_value(c, (enum cgroup_value)i, g_defaults[i]);
         }
         if (gone & CGROUP_MEMORY) {
             memcg_set_max(c->memcg, MEMCG_UNLIMITED);

@@ -487,8 +487,9 @@ static int wait_for(struct uring *r, struct task *t, uint32_t want, uint64_t dea
         if (uring_ready(r) >= want || ret < 0 || atomic_load(&r->timeouts) != timeouts)
             break;
         ret = task_block(deadline);
-        if (ret == -ERESTARTSYS && taskwork_due(t))
-            ret = 0; /* run tells whether there is more than that */
+        /* Work wakes as signals do, and may be done before its wake-up comes. */
+        if (ret == -ERESTARTSYS && !taskwork_run(t))
+            ret = 0;
     }
     waitq_remove(&r->file.own_wq, &w);
     /* Linux: what is there is reported, were it less than was wanted. */

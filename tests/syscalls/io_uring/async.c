@@ -486,4 +486,47 @@ TEST(stress_threads)
     }
 }
 
+enum { PIPES = 64, ROUNDS = 100 };
+static int g_pipes[PIPES][2];
+
+static void *write_to_all(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < PIPES; i++)
+        if (write(g_pipes[i][1], "x", 1) != 1)
+            return (void *)1;
+    return NULL;
+}
+
+/* A wait that wake-ups keep meeting ends with a completion, never with EINTR: there is no signal. */
+TEST(wakes_are_no_signals)
+{
+    struct test_cqe c;
+    pthread_t t;
+    void *failed;
+    char x[PIPES];
+    RING(PIPES);
+
+    for (int i = 0; i < PIPES; i++)
+        REQUIRE(pipe(g_pipes[i]) == 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < PIPES; i++)
+            ring_sqe(&r, IORING_OP_READ, g_pipes[i][0], &x[i], 1, 0, 1);
+        REQUIRE(ring_submit(&r, 0) == PIPES);
+        pthread_create(&t, NULL, write_to_all, NULL);
+        for (int i = 0; i < PIPES; i++) {
+            while (!ring_take(&r, &c))
+                REQUIRE(ring_enter(&r, 0, 1, IORING_ENTER_GETEVENTS) == 0);
+            REQUIRE(c.res == 1);
+        }
+        pthread_join(t, &failed);
+        REQUIRE(!failed);
+    }
+    for (int i = 0; i < PIPES; i++) {
+        close(g_pipes[i][0]);
+        close(g_pipes[i][1]);
+    }
+    ring_end(&r);
+}
+
 GUEST_TEST_MAIN
