@@ -84,6 +84,8 @@ static uint64_t argument(void)
     }
 }
 
+static pid_t g_parent;
+
 /* Calls that end the fuzzer itself, or that it makes in a way of its own. */
 static int skipped(long nr)
 {
@@ -167,16 +169,38 @@ static void furnish(void)
     syscall(SYS_io_uring_setup, 8, g_buf + BUFFER - 4096);
 }
 
+/* The parent that ends us, and the first process: who traces, limits or overwrites them stops the fuzzer, as on
+ * Linux (a tracer that dies while it attaches leaves its tracee stopped). */
+static int about_parent(long nr, const uint64_t *args)
+{
+    const uint64_t pid = args[nr == SYS_ptrace];
+
+    switch (nr) {
+    case SYS_ptrace:
+    case SYS_prlimit64:
+    case SYS_process_vm_writev:
+    case SYS_pidfd_open:
+        return (pid_t)pid == 1 || (pid_t)pid == g_parent;
+    default:
+        return 0;
+    }
+}
+
 static void *calls(void *arg)
 {
     g_state = (uint64_t)(uintptr_t)arg * 0x9e3779b97f4a7c15ull + 1;
     for (int i = 0; i < CALLS; i++) {
         long nr = (long)(next() % 470);
+        uint64_t a[6];
 
-        if (!skipped(nr))
-            syscall(nr, argument(), argument(), argument(), argument(), argument(), argument());
-        else if (nr == SYS_clone)
+        if (nr == SYS_clone)
             make_child();
+        if (skipped(nr))
+            continue;
+        for (int k = 0; k < 6; k++)
+            a[k] = argument();
+        if (!about_parent(nr, a))
+            syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     }
     return NULL;
 }
@@ -186,6 +210,7 @@ static void child(uint64_t seed)
     pthread_t other;
 
     setpgid(0, 0);
+    g_parent = getppid();
     g_state = seed * 0x9e3779b97f4a7c15ull + 1;
     g_buf =
         mmap(NULL, BUFFER, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
