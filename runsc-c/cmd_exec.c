@@ -18,8 +18,22 @@ struct exec_options {
     bool tty, no_new_privs, ignore_paused;
 };
 
+/* The process's user, made when there is none. */
+static json_t *user_of(json_t *process)
+{
+    json_t *user = json_object_get(process, "user");
+
+    if (!user) {
+        user = json_object();
+        json_object_set_new(process, "user", user);
+    }
+    return user;
+}
+
+/* What is not given stays the container's: group, further groups. */
 static int set_user(json_t *process, const char *text, struct err *e)
 {
+    json_t *user = user_of(process);
     char *end;
     unsigned long uid = strtoul(text, &end, 10), gid = 0;
 
@@ -31,9 +45,9 @@ static int set_user(json_t *process, const char *text, struct err *e)
         gid = strtoul(rest, &end, 10);
         if (end == rest || *end)
             return err_set(e, "--user: \"%s\" is not UID[:GID]", text);
+        json_object_set_new(user, "gid", json_integer((json_int_t)gid));
     }
-    json_object_set_new(process, "user",
-                        json_pack("{s:I, s:I}", "uid", (json_int_t)uid, "gid", (json_int_t)gid));
+    json_object_set_new(user, "uid", json_integer((json_int_t)uid));
     return 0;
 }
 
@@ -60,11 +74,12 @@ static void add_capabilities(json_t *process, const struct option_list *caps)
 
 static int add_groups(json_t *process, const struct option_list *gids, struct err *e)
 {
-    json_t *user = json_object_get(process, "user"), *list = json_array();
+    json_t *user = user_of(process), *list;
 
-    if (!user) {
-        user = json_object();
-        json_object_set_new(process, "user", user);
+    list = json_object_get(user, "additionalGids");
+    if (!list) {
+        list = json_array();
+        json_object_set_new(user, "additionalGids", list);
     }
     for (size_t i = 0; i < gids->count; i++) {
         char *end;
@@ -74,7 +89,6 @@ static int add_groups(json_t *process, const struct option_list *gids, struct er
             return err_set(e, "--additional-gids: \"%s\" is not a group id", gids->items[i]);
         json_array_append_new(list, json_integer(gid));
     }
-    json_object_set_new(user, "additionalGids", list);
     return 0;
 }
 
@@ -93,6 +107,7 @@ static json_t *build_process(const struct container *c, const struct exec_option
         json_array_append_new(list, json_bytes(*args));
     json_object_set_new(process, "args", list);
     json_object_set_new(process, "terminal", json_boolean(o->tty));
+    (void)json_object_del(json_object_get(process, "user"), "umask"); /* as with runc */
     if (o->cwd)
         json_object_set_new(process, "cwd", json_bytes(o->cwd));
     if (o->no_new_privs)

@@ -119,6 +119,7 @@ static_assert(sizeof(struct lx_vfs_cap_data) == 24, "vfs_ns_cap_data");
 
 #define LX_ADDR_NO_RANDOMIZE  0x0040000u
 #define LX_PER_LINUX32        8
+#define LX_PER_MASK           0xffu
 #define LX_PER_CLEAR_ON_SETID 0x1d00000u /* personality bits that a set-id exec drops */
 
 struct lx_utsname {

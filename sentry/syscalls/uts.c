@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who the system says it is: names, memory, personality; and what only its administrator may do. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,8 @@ long sys_uname(struct task *t, uaddr_t name)
         .machine = LX_UTS_MACHINE,
     };
 
+    if ((task_personality(t) & LX_PER_MASK) == LX_PER_LINUX32)
+        snprintf(u.machine, sizeof(u.machine), "i686");
     utsns_hostname(t->curr.utsns, u.nodename);
     utsns_domainname(t->curr.utsns, u.domainname);
     return put_user(&u, name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* uname, sethostname, setdomainname, and the calls that only a machine's administrator makes. */
 #include <sched.h>
+#include <sys/personality.h>
 #include <sys/utsname.h>
 
 #include "tests/support/guest_test.h"
@@ -16,6 +17,19 @@ TEST(uname_fields)
     CHECK(u.release[0] >= '3' && u.release[0] <= '9');
     CHECK(memchr(u.version, 0, sizeof(u.version)) != NULL);
     CHECK_ERR(sysp(SYS_uname, BAD_PTR), EFAULT);
+}
+
+TEST(machine_of_another_personality)
+{
+    struct utsname u;
+
+    CHECK_EQ(personality(PER_LINUX32), PER_LINUX);
+    CHECK_EQ(uname(&u), 0);
+    CHECK_STR(u.machine, "i686");
+    CHECK_EQ(personality(PER_LINUX | ADDR_NO_RANDOMIZE), PER_LINUX32);
+    CHECK_EQ(uname(&u), 0);
+    CHECK_STR(u.machine, "x86_64");
+    CHECK_EQ(personality(PER_LINUX), PER_LINUX | ADDR_NO_RANDOMIZE);
 }
 
 #define LONG_NAME "0123456789012345678901234567890123456789012345678901234567890123456789"
