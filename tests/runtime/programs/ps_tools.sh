@@ -22,7 +22,8 @@ ps --forest -o args= -p "$top,$kids" | sed 's/  *$//'
 [ "$(ps -o vsz= -p ${kids%%,*})" -gt 1000 ] && echo vsz
 [ "$(ps -o rss= -p ${kids%%,*})" -gt 100 ] && echo rss
 echo "== pgrep"
-pgrep -c -x napper; pgrep -a -x napper | sed 's/^[0-9]* //' | sort
+# Of these only: others, or what is left of them, may be about.
+pgrep -c -P $top -x napper; pgrep -a -P $top -x napper | sed 's/^[0-9]* //' | sort
 pidof ./napper | wc -w
 echo "== pstree"
 pstree -A $top
