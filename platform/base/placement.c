@@ -375,6 +375,8 @@ void placement_new_program(struct placement *p)
 
 void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs)
 {
+    const pid_t thread = (pid_t)syscall(SYS_gettid);
+    const uint64_t thread_ns = cpu_ns(thread, true), partner_ns = cpu_ns(partner, false);
     int cpu = p->next_cpu >= 0 ? p->next_cpu : sched_getcpu();
 
     pthread_once(&g_once, init);
@@ -388,10 +390,10 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
         g.count++;
     }
     start_balancer();
-    p->thread = (pid_t)syscall(SYS_gettid);
+    p->thread = thread;
     p->partner = partner;
-    p->thread_ns = cpu_ns(p->thread, true);
-    p->partner_ns = cpu_ns(partner, false);
+    p->thread_ns = thread_ns;
+    p->partner_ns = partner_ns;
     p->runs = runs;
     p->sleeps = &g_placement_sleeps;
     p->last_runs = atomic_load(runs);

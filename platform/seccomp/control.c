@@ -116,8 +116,7 @@ int seccomp_control_run(struct platform *p, struct control *k, uint32_t command,
     host_futex_wake_shared(&page->seq, INT_MAX);
     if (read_report(k, &report) < 0) {
         log_warn(LOG_PLATFORM, "seccomp: a control stub is gone");
-        (void)host_kill(k->pid, SIGKILL); /* if it only hangs */
-        k->pid = 0;
+        seccomp_control_end(k); /* if it only hangs */
         return -ESRCH;
     }
     report -= REPORT_DONE;
@@ -188,10 +187,16 @@ int seccomp_control_fork(struct platform *p, struct control *from, struct contro
     return 0;
 }
 
-void seccomp_control_kill(struct platform *p, struct control *k)
+void seccomp_control_end(struct control *k)
 {
     if (k->pid)
         (void)host_kill(k->pid, SIGKILL); /* gone already is fine */
+    k->pid = 0;
+}
+
+void seccomp_control_kill(struct platform *p, struct control *k)
+{
+    seccomp_control_end(k);
     if (k->report_fd >= 0)
         (void)host_close(k->report_fd);
     slots_put(&p->requests, k->page);

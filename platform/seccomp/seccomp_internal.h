@@ -212,7 +212,9 @@ int MUST_CHECK seccomp_control_unmap(struct platform *p, struct control *k, uadd
 int MUST_CHECK seccomp_control_fork(struct platform *p, struct control *from, struct control *out);
 /* Prepares page and eventfd. */
 int MUST_CHECK seccomp_control_prepare(struct platform *p, struct control *k);
-/* Ends it without waiting. *k becomes none. */
+/* Ends it without waiting. Its page stays: threads of the space still use it (REQ_WAITERS). */
+void seccomp_control_end(struct control *k);
+/* The same, and its page goes: no thread is left. *k becomes none. */
 void seccomp_control_kill(struct platform *p, struct control *k);
 
 /* --- master.c --- */

@@ -285,7 +285,7 @@ void seccomp_space_drop_alias_locked(struct platform_space *s, struct stub_rseq 
     ASSERT_HELD(&s->base.lock);
     if (r->guest && stub_rseq_park_locked(&s->base, r) < 0) {
         log_warn(LOG_PLATFORM, "seccomp: out of memory: a guest process is lost");
-        seccomp_control_kill(s->platform, &s->control);
+        seccomp_control_end(&s->control);
     }
 }
 

@@ -388,12 +388,14 @@ int cgroup_apply(struct cgroup *cg, const json_t *resources, struct err *e)
 {
     if (!json_is_object(resources) || !cg->count)
         return 0;
-    if (cg->scope_started && cgroup_systemd_limit(cg, resources, e) < 0)
-        return -1;
-    if (cg->scope && !cg->scope_started) {
+    if (cg->scope &&
+        !cg->scope_started) { /* systemd would undo them: start_scope has them written */
         json_decref(cg->limits);
         cg->limits = json_deep_copy(resources);
+        return 0;
     }
+    if (cg->scope_started && cgroup_systemd_limit(cg, resources, e) < 0)
+        return -1;
     return write_limits(cg, resources, e);
 }
 

@@ -223,6 +223,23 @@ int ipc_highest_locked(struct ipcns *ns, enum ipc_kind kind)
     return highest;
 }
 
+void *ipc_list(struct ipcns *ns, enum ipc_kind kind, size_t size,
+               void (*put)(const struct ipc_object *o, void *info), size_t *count)
+{
+    const struct ipc_table *tab = &ns->tables[kind];
+    uint8_t *list;
+
+    *count = 0;
+    mutex_lock(&ns->lock);
+    list = calloc(tab->count + 1, size);
+    for (uint32_t i = 0; list && i < tab->capacity; i++) {
+        if (tab->slots[i])
+            put(tab->slots[i], list + (*count)++ * size);
+    }
+    mutex_unlock(&ns->lock);
+    return list;
+}
+
 void ipc_remove_locked(struct ipcns *ns, enum ipc_kind kind, struct ipc_object *o)
 {
     struct ipc_table *tab = &ns->tables[kind];

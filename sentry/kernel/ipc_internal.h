@@ -85,6 +85,9 @@ void ipc_put(struct ipc_object *o);
 void ipc_perm_out(const struct ipc_object *o, struct lx_ipc_perm *out);
 int ipc_perm_set(struct ipc_object *o, const struct lx_ipc_perm *in);
 int64_t ipc_now(void);
+/* An array of count elements of that size, each filled in by put under the lock; NULL: no memory. */
+void *ipc_list(struct ipcns *ns, enum ipc_kind kind, size_t size,
+               void (*put)(const struct ipc_object *o, void *info), size_t *count);
 
 struct mqueue_ops;
 extern const struct mqueue_ops g_kernel_mqueue_ops;

@@ -281,23 +281,15 @@ static void stat_out(const struct ipc_object *o, struct lx_msqid_ds *out)
     ipc_perm_out(o, &out->perm);
 }
 
+static void list_one(const struct ipc_object *o, void *info)
+{
+    ((struct sysv_msg_info *)info)->id = o->id;
+    stat_out(o, &((struct sysv_msg_info *)info)->ds);
+}
+
 int msg_list(struct ipcns *ns, struct sysv_msg_info **out, size_t *count)
 {
-    struct ipc_table *tab = &ns->tables[IPC_MSG];
-
-    *count = 0;
-    mutex_lock(&ns->lock);
-    *out = calloc(tab->count + 1, sizeof(**out));
-    for (uint32_t i = 0; *out && i < tab->capacity; i++) {
-        struct sysv_msg_info *info = &(*out)[*count];
-
-        if (!tab->slots[i])
-            continue;
-        info->id = tab->slots[i]->id;
-        stat_out(tab->slots[i], &info->ds);
-        (*count)++;
-    }
-    mutex_unlock(&ns->lock);
+    *out = ipc_list(ns, IPC_MSG, sizeof(**out), list_one, count);
     return *out ? 0 : -ENOMEM;
 }
 

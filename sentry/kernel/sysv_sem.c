@@ -71,8 +71,9 @@ static void set_destroy(struct ipc_object *o)
     free(s);
 }
 
-/* What semop(2) can name. */
-enum { SET_MAX = 65536 };
+/* What semop(2) can name; and, DEVIATION, what all sets of a namespace hold, whatever its limits are: they are
+ * the sentry's memory (Linux charges the memory cgroup). */
+enum { SET_MAX = 65536, SEMS_MAX = 4 << 20 };
 
 static int set_make(struct ipcns *ns, const struct ipc_get *g, struct ipc_object **out)
 {
@@ -80,7 +81,8 @@ static int set_make(struct ipcns *ns, const struct ipc_get *g, struct ipc_object
 
     if (g->nsems <= 0 || (uint64_t)g->nsems > ns->limits.semmsl)
         return -EINVAL;
-    if (atomic_fetch_add(&ns->sems, (uint64_t)g->nsems) + (uint64_t)g->nsems > ns->limits.semmns) {
+    if (atomic_fetch_add(&ns->sems, (uint64_t)g->nsems) + (uint64_t)g->nsems >
+        MIN(ns->limits.semmns, SEMS_MAX)) {
         atomic_fetch_sub(&ns->sems, (uint64_t)g->nsems);
         return -ENOSPC;
     }
@@ -384,23 +386,15 @@ static void stat_out(const struct ipc_object *o, struct lx_semid_ds *out)
     ipc_perm_out(o, &out->perm);
 }
 
+static void list_one(const struct ipc_object *o, void *info)
+{
+    ((struct sysv_sem_info *)info)->id = o->id;
+    stat_out(o, &((struct sysv_sem_info *)info)->ds);
+}
+
 int sem_list(struct ipcns *ns, struct sysv_sem_info **out, size_t *count)
 {
-    struct ipc_table *tab = &ns->tables[IPC_SEM];
-
-    *count = 0;
-    mutex_lock(&ns->lock);
-    *out = calloc(tab->count + 1, sizeof(**out));
-    for (uint32_t i = 0; *out && i < tab->capacity; i++) {
-        struct sysv_sem_info *info = &(*out)[*count];
-
-        if (!tab->slots[i])
-            continue;
-        info->id = tab->slots[i]->id;
-        stat_out(tab->slots[i], &info->ds);
-        (*count)++;
-    }
-    mutex_unlock(&ns->lock);
+    *out = ipc_list(ns, IPC_SEM, sizeof(**out), list_one, count);
     return *out ? 0 : -ENOMEM;
 }
 

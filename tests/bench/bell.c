@@ -83,7 +83,7 @@ int main(void)
     CPU_ZERO(&one);
     CPU_SET(0, &one);
     (void)sched_setaffinity(0, sizeof(one), &one);
-    /* The filter is for both; the parent makes no getppid. */
+    /* The filter is for both; who answers makes no getppid. */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
         (listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
                             &prog)) < 0) {

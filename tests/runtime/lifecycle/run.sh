@@ -48,6 +48,10 @@ expect 1 'not running' runsc kill c4 TERM
 runsc delete c4 || fail "delete"
 expect 1 'does not exist' runsc state c4
 
+# What `do` runs may make control groups of its own.
+[ "$("$RUNSC" do -- sh -c 'mkdir /sys/fs/cgroup/mine && echo $$ >/sys/fs/cgroup/mine/cgroup.procs && tail -n 1 /proc/self/cgroup')" = 0::/mine ] ||
+    fail "control groups in do"
+
 runsc run -d -b "$b" c5 </dev/null >/dev/null 2>&1 || fail "run -d -b"
 runsc delete --force c5 || fail "delete --force"
 echo "ok"
