@@ -47,8 +47,12 @@ static int store(const struct option_def *def, const char *value, struct err *e)
         *(bool *)def->value = !value || !strcmp(value, "true");
         return 0;
     case OPTION_STRING:
+        *(const char **)def->value = value;
+        return 0;
     case OPTION_OPTIONAL:
-        *(const char **)def->value = value ? value : "";
+        *(const char **)def->value = !value || !strcmp(value, "true") ? ""
+                                     : strcmp(value, "false")         ? value
+                                                                      : NULL;
         return 0;
     case OPTION_INT:
         errno = 0;
@@ -103,6 +107,13 @@ int options_parse(const struct option_def *defs, int argc, char **argv, int *ind
             return -1;
     }
     return 0;
+}
+
+int options_set(const struct option_def *defs, const char *name, const char *value, struct err *e)
+{
+    const struct option_def *def = find_long(defs, name, strlen(name));
+
+    return def ? store(def, value, e) : 1;
 }
 
 int options_parse_anywhere(const struct option_def *defs, int argc, char **argv, int *index,

@@ -21,7 +21,7 @@ struct option_def {
     char letter;      /* or 0 */
     enum option_kind kind;
     /* bool *, const char **, long *, struct option_list *; OPTIONAL: const char **, set to "" for a
-     * bare `--name`. */
+     * bare `--name` or `--name=true`, to NULL for `--name=false`. */
     void *value;
     const char *help;
 };
@@ -31,6 +31,8 @@ int options_parse(const struct option_def *defs, int argc, char **argv, int *ind
 /* The same, but options may also stand behind operands: those are moved behind all options. */
 int options_parse_anywhere(const struct option_def *defs, int argc, char **argv, int *index,
                            struct err *e);
+/* One option by its long name: value as behind `--name=`, kept as it is. 1 when there is no such option. */
+int options_set(const struct option_def *defs, const char *name, const char *value, struct err *e);
 /* Writes the option table for --help to stdout. */
 void options_help(const struct option_def *defs);
 /* Checks the number of operands, in runc's words. */
