@@ -25,7 +25,7 @@ struct ktimer {
         uint64_t when;
         uint32_t index; /* 1-based place in the heap, 0 when idle */
     } slot;             /* RANK_TIMER */
-    /* Runs on the timer thread, no locks held, must not sleep long. Returns the next absolute time
+    /* Runs on the timer thread or one whose sleep is over, no locks held, must not sleep long. Returns the next absolute time
      * or 0 to stay idle. */
     uint64_t (*fn)(struct ktimer *t, uint64_t now);
     bool firing; /* RANK_TIMER */
@@ -35,5 +35,7 @@ int ktimer_service_start(void); /* boot: before the jail closes thread creation;
 void ktimer_init(struct ktimer *t, uint64_t (*fn)(struct ktimer *, uint64_t));
 /* (Re)arms for an absolute monotonic time. -ENOMEM. */
 int MUST_CHECK ktimer_arm(struct ktimer *t, uint64_t when);
+/* Returns when every timer that was due at the absolute time when, which is past, has run. No locks held; not from fn. */
+void ktimer_catch_up(uint64_t when);
 /* After it returns fn does not run and will not. Must not be called from fn. */
 void ktimer_cancel(struct ktimer *t);

@@ -3,8 +3,11 @@
  * Timers: a binary min-heap under one lock and one service thread that sleeps until the earliest.
  * The thread starts with the first armed timer, so a sandbox that uses none has none.
  *
- * States of a ktimer: idle (index 0), armed (index > 0), firing (its fn runs on the service thread,
- * index 0 until it returns). ktimer_cancel waits out a firing; the fn's own re-arm loses against a
+ * A thread whose own sleep ended at D runs what was due by then itself (ktimer_catch_up): the service thread may not have had
+ * a CPU yet, and on Linux, where the clock's interrupt does both, a timer of 2 ms has fired when a sleep of 50 ms is over.
+ *
+ * States of a ktimer: idle (index 0), armed (index > 0), firing (its fn runs, on the service thread or in
+ * ktimer_catch_up, index 0 until it returns; one at a time). ktimer_cancel waits out a firing; the fn's own re-arm loses against a
  * cancel that came meanwhile.
  */
 #include "sentry/core/clock.h"
@@ -112,6 +115,10 @@ static void timer_thread(void *arg)
     for (;;) {
         uint64_t now = clock_monotonic();
 
+        if (g_timers.current) {
+            cond_wait(&g_timers.fired, &g_timers.lock);
+            continue;
+        }
         if (g_timers.count && g_timers.heap[1]->slot.when <= now) {
             fire(g_timers.heap[1], now);
             continue;
@@ -120,6 +127,20 @@ static void timer_thread(void *arg)
         (void)cond_wait_until(&g_timers.changed, &g_timers.lock, g_timers.sleeping_until);
         g_timers.sleeping_until = 0;
     }
+}
+
+void ktimer_catch_up(uint64_t when)
+{
+    mutex_lock(&g_timers.lock);
+    for (;;) {
+        if (g_timers.current)
+            cond_wait(&g_timers.fired, &g_timers.lock);
+        else if (g_timers.count && g_timers.heap[1]->slot.when <= when)
+            fire(g_timers.heap[1], clock_monotonic());
+        else
+            break;
+    }
+    mutex_unlock(&g_timers.lock);
 }
 
 int ktimer_service_start(void)

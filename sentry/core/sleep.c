@@ -67,8 +67,10 @@ static int sleep_until(struct sleeper *s, uint64_t deadline_ns, uint32_t interru
     placement_note_sleep();
     if (ret == -ETIMEDOUT) {
         expected = SLEEP_ASLEEP;
-        if (atomic_compare_exchange_strong(&s->word, &expected, SLEEP_RUN))
+        if (atomic_compare_exchange_strong(&s->word, &expected, SLEEP_RUN)) {
+            ktimer_catch_up(deadline_ns);
             return -ETIMEDOUT;
+        }
     }
     atomic_store(&s->word, SLEEP_RUN);
     if (atomic_load(&s->interrupt) & interrupts)

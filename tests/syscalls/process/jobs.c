@@ -99,21 +99,29 @@ TEST(tstp_does_not_stop_an_orphaned_group)
 
 TEST(nanosleep_survives_stop_and_continue)
 {
-    struct timespec start, end, nap = {0, 200000000};
-    int status;
-    pid_t pid = fork();
+    struct timespec start, end;
+    long nap_ms = 100;
+    int status = 0;
+    pid_t pid;
 
-    if (!pid)
-        _exit(nanosleep(&nap, NULL) != 0);
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    usleep(20000);
-    kill(pid, SIGSTOP);
-    CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+    do { /* longer, until we are in time to stop it */
+        nap_ms *= 2;
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        pid = fork();
+        if (!pid) {
+            struct timespec nap = {nap_ms / 1000, nap_ms % 1000 * 1000000};
+
+            _exit(nanosleep(&nap, NULL) != 0);
+        }
+        usleep(20000);
+        kill(pid, SIGSTOP);
+        REQUIRE(waitpid(pid, &status, WUNTRACED) == pid);
+    } while (!WIFSTOPPED(status));
     kill(pid, SIGCONT);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     clock_gettime(CLOCK_MONOTONIC, &end);
     CHECK_EQ(status, 0);
-    CHECK((end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000 >= 150);
+    CHECK((end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000 >= nap_ms);
 }
 
 TEST(setpgid_rules)
