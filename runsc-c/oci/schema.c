@@ -473,6 +473,21 @@ static int check_personality(const json_t *personality, struct err *e)
     return 0;
 }
 
+static int check_propagation(const json_t *propagation, struct err *e)
+{
+    static const char *const words[] = {"private", "rprivate", "shared",     "rshared",
+                                        "slave",   "rslave",   "unbindable", "runbindable"};
+    const char *word = json_string_value(propagation);
+
+    if (!word || !*word)
+        return 0;
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (!strcmp(words[i], word))
+            return 0;
+    }
+    return err_set(e, "rootfsPropagation=%s is not supported", word);
+}
+
 /* Members that mean something to a kernel we are not. */
 static void say_what_is_ignored(const json_t *spec)
 {
@@ -486,7 +501,6 @@ static void say_what_is_ignored(const json_t *spec)
         {process, "selinuxLabel", "process.selinuxLabel"},
         {linux_spec, "mountLabel", "linux.mountLabel"},
         {linux_spec, "intelRdt", "linux.intelRdt"},
-        {linux_spec, "rootfsPropagation", "linux.rootfsPropagation"},
     };
 
     for (size_t i = 0; i < ARRAY_COUNT(ignored); i++) {
@@ -539,6 +553,8 @@ int spec_check(const json_t *spec, struct err *e)
     if (check_namespaces(spec, e) < 0 ||
         check_devices(json_object_get(json_object_get(spec, "linux"), "devices"), e) < 0 ||
         check_personality(json_object_get(json_object_get(spec, "linux"), "personality"), e) < 0 ||
+        check_propagation(json_object_get(json_object_get(spec, "linux"), "rootfsPropagation"), e) <
+            0 ||
         check_sysctls(json_object_get(spec, "linux"), e) < 0 ||
         check_hooks(json_object_get(spec, "hooks"), e) < 0)
         return -1;

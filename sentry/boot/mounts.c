@@ -5,6 +5,8 @@
  * itself, so a symbolic link in the image cannot lead a mount anywhere else. Missing mount points
  * are made in the overlay's upper layer.
  *
+ * A mount's own propagation is set where it is mounted, the root's (rootfsPropagation) at the end, as with runc.
+ *
  * `tmpfs` on /dev is what OCI configurations say for "the runtime fills /dev": it becomes devtmpfs.
  */
 #include "sentry/boot/mounts.h"
@@ -17,8 +19,10 @@
 #include "platform/base/log.h"
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/mman.h"
+#include "sentry/abi/mount.h"
 #include "sentry/abi/stat.h"
 #include "sentry/boot/copy_tree.h"
+#include "sentry/boot/volumes.h"
 #include "sentry/fs/dev/dev.h"
 #include "sentry/fs/devpts/devpts.h"
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -44,21 +48,40 @@ static const struct option_flag g_option_flags[] = {
     {"norelatime", 0, MOUNT_RELATIME}, {"strictatime", 0, MOUNT_RELATIME | MOUNT_NOATIME},
 };
 
+static const struct propagation_word {
+    const char *name;
+    uint32_t type;
+    bool recursive;
+} g_propagation_words[] = {
+    {"private", LX_MS_PRIVATE, false},       {"rprivate", LX_MS_PRIVATE, true},
+    {"shared", LX_MS_SHARED, false},         {"rshared", LX_MS_SHARED, true},
+    {"slave", LX_MS_SLAVE, false},           {"rslave", LX_MS_SLAVE, true},
+    {"unbindable", LX_MS_UNBINDABLE, false}, {"runbindable", LX_MS_UNBINDABLE, true},
+};
+
+static const struct propagation_word *propagation_word(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(g_propagation_words); i++) {
+        if (!strcmp(g_propagation_words[i].name, name))
+            return &g_propagation_words[i];
+    }
+    return NULL;
+}
+
 /* Options that say how to mount, not what; the file system must not see them. */
 static bool is_mount_word(const char *option)
 {
-    static const char *const words[] = {
-        "bind",       "rbind",       "defaults",   "private",     "rprivate",    "shared",
-        "rshared",    "slave",       "rslave",     "unbindable",  "runbindable", "sync",
-        "async",      "mand",        "nomand",     "silent",      "loud",        "lazytime",
-        "nolazytime", "iversion",    "noiversion", "newinstance", "tmpcopyup",   "notmpcopyup",
-        "dirsync",    "nosymfollow", "remount"};
+    static const char *const words[] = {"bind",       "rbind",       "defaults",   "sync",
+                                        "async",      "mand",        "nomand",     "silent",
+                                        "loud",       "lazytime",    "nolazytime", "iversion",
+                                        "noiversion", "newinstance", "tmpcopyup",  "notmpcopyup",
+                                        "dirsync",    "nosymfollow", "remount"};
 
     for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
         if (!strcmp(words[i], option))
             return true;
     }
-    return false;
+    return propagation_word(option) != NULL;
 }
 
 /* Splits an OCI option list into MOUNT_* flags and the rest, comma separated. */
@@ -146,7 +169,8 @@ static int make_root(const struct boot_config *c, const struct boot_tree *tree, 
     /* What the container writes fills its layer, with ENOSPC, before it uses up its memory. */
     const struct tmpfs_options options = {.mode = 0755,
                                           .super_flags = SUPER_LOWER,
-                                          .size_limit = tmpfs_default_size(),
+                                          .size_limit = c->overlay_size ? c->overlay_size
+                                                                        : tmpfs_default_size(),
                                           .inode_limit = tmpfs_default_size() / LX_PAGE_SIZE};
     struct super *lower, *upper;
     int ret = gofer_mount(tree->fd, flags, &lower);
@@ -280,6 +304,7 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
                           const char *destination, struct boot_mounts *out)
 {
     const char *type = boot_string(spec_mount, "type", "none");
+    const char *volume = boot_string(spec_mount, "volume", NULL);
     char data[1024];
     uint32_t flags = split_options(json_object_get(spec_mount, "options"), data, sizeof(data));
     bool is_dev =
@@ -298,7 +323,9 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
         return ret;
     if (is_tmpfs)
         prefer_mode_of(destination, data, sizeof(data));
-    ret = fs->mount(fs, boot_string(spec_mount, "source", type), is_dev ? "" : data, 0, &s);
+    ret = volume
+              ? volume_get(volume, fs, boot_string(spec_mount, "source", type), data, &s)
+              : fs->mount(fs, boot_string(spec_mount, "source", type), is_dev ? "" : data, 0, &s);
     if (ret < 0)
         return ret;
     if (is_dev)
@@ -315,6 +342,37 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     if (ret == 0 && !strcmp(type, "devpts") && !out->devpts)
         out->devpts = super_get(s);
     super_put(s);
+    return ret;
+}
+
+/* Between the mount namespaces of the container: none of its mounts is a peer of one of the host's. */
+static int set_propagation(const char *where, const char *name)
+{
+    const struct propagation_word *w = propagation_word(name);
+    struct path top;
+    int ret;
+
+    if (!w)
+        return 0;
+    ret = vfs_walk(LX_AT_FDCWD, where, WALK_FOLLOW, &top);
+    if (ret < 0)
+        return ret;
+    ret = vfs_set_propagation(&top, w->type, w->recursive);
+    path_put(&top);
+    return ret;
+}
+
+static int propagate(const json_t *spec_mount, const char *destination)
+{
+    const json_t *v;
+    size_t i;
+    int ret = 0;
+
+    json_array_foreach(json_object_get(spec_mount, "options"), i, v)
+    {
+        if (ret == 0)
+            ret = set_propagation(destination, json_string_value(v));
+    }
     return ret;
 }
 
@@ -347,6 +405,8 @@ static int mount_all(const struct boot_config *c, struct boot_mounts *out, const
                                 split_options(json_object_get(v, "options"), data, sizeof(data)),
                                 boot_string(v, "source", "none"))
                    : mount_internal(c, v, destination, out);
+        if (ret == 0)
+            ret = propagate(v, destination);
         if (ret < 0) {
             *out_what = raw;
             return ret;
@@ -488,10 +548,13 @@ int boot_mounts(const struct boot_config *c, struct boot_mounts *out, const char
 int boot_mounts_protect(const struct boot_config *c, const char **out_what)
 {
     const json_t *linux_spec = json_object_get(c->spec, "linux");
+    const char *propagation = boot_string(linux_spec, "rootfsPropagation", "");
     int ret = for_each_path(json_object_get(linux_spec, "maskedPaths"), mask_path, out_what);
 
     if (ret == 0)
         ret = for_each_path(json_object_get(linux_spec, "readonlyPaths"), readonly_path, out_what);
+    if (ret == 0 && *propagation)
+        ret = set_propagation("/", propagation);
     if (ret == 0 && json_is_true(json_object_get(json_object_get(c->spec, "root"), "readonly")))
         ret = make_root_readonly();
     return ret;

@@ -51,7 +51,7 @@ make_bundle() {
     local dir=$1 filter=${2:-.} applet
     mkdir -p "$dir/rootfs"/{bin,etc,proc,dev,sys,tmp,root}
     cp /bin/busybox "$dir/rootfs/bin/" || fail "busybox-static is not installed"
-    for applet in sh true false cat ls sleep echo id env pwd hostname mount touch kill ps head tty stty; do
+    for applet in sh true false cat ls sleep echo id env pwd hostname mount touch kill ps head tty stty readlink wc unshare stat df grep dd; do
         ln -sf busybox "$dir/rootfs/bin/$applet"
     done
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$dir/rootfs/etc/passwd"
