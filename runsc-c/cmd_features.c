@@ -44,16 +44,17 @@ static json_t *features(void)
 {
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:{s:o, s:o, s:{s:b, s:b, s:b, s:b}, s:{s:b, s:o, s:o, s:o}, "
-        "s:{s:b}, s:{s:b}, s:{s:{s:b}}}, s:{s:s, s:s}}",
+        "s:{s:b}, s:{s:b}, s:{s:{s:b}}}, s:{s:s, s:s, s:s}}",
         "ociVersionMin", "1.0.0", "ociVersionMax", "1.0.2-dev", "hooks", STRINGS(g_hooks),
         "mountOptions", STRINGS(g_mount_options), "linux", "namespaces", STRINGS(g_namespaces),
         "capabilities", spec_capability_names(), "cgroup", "v1", 1, "v2", 1, "systemd", 1,
         "systemdUser", 0, "seccomp", "enabled", 1, "actions", STRINGS(g_actions), "operators",
         STRINGS(g_operators), "archs", STRINGS(g_archs), "apparmor", "enabled", 0, "selinux",
         "enabled", 0, "mountExtensions", "idmap", "enabled", 1, "annotations",
-        "org.runsc-c.version", RUNSC_C_VERSION, "org.runsc-c.ignored",
-        "process.apparmorProfile process.selinuxLabel linux.mountLabel linux.intelRdt "
-        "linux.rootfsPropagation mounts[].options propagation");
+        "org.runsc-c.version", RUNSC_C_VERSION, "org.runsc-c.annotations",
+        "dev.gvisor.flag.* dev.gvisor.spec.mount.* dev.gvisor.spec.rootfs.* org.runsc-c.*",
+        "org.runsc-c.ignored",
+        "process.apparmorProfile process.selinuxLabel linux.mountLabel linux.intelRdt");
 }
 
 int cmd_features(int argc, char **argv, struct err *e)

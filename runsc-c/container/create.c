@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "runsc-c/container/annotations.h"
 #include "runsc-c/container/console.h"
 #include "runsc-c/container/exec.h"
 #include "runsc-c/container/limits.h"
@@ -47,6 +48,8 @@ struct creation {
     struct cgroup_door *door;
     char hostname[256]; /* of a container whose specification has none */
     struct launch_request launch;
+    struct rootfs_hint rootfs;
+    json_t *spec;            /* the container's for gofer and sentry; owned */
     struct launch *starting; /* between prepare and finish */
     struct sandbox processes;
 };
@@ -159,7 +162,7 @@ static int prepare_sandbox(struct creation *n, struct err *e)
     n->launch = (struct launch_request){
         .hostname = n->hostname,
         .id = rq->id,
-        .spec = rq->spec,
+        .spec = n->spec,
         .bundle = rq->bundle,
         .stdio = {stdio_or_closed(0), stdio_or_closed(1), stdio_or_closed(2)},
         .console_fd = n->console_fd,
@@ -168,7 +171,10 @@ static int prepare_sandbox(struct creation *n, struct err *e)
         .preserve_fds = (int)rq->preserve_fds,
         .control_fd = n->control[0],
         .sentry_control_fd = n->control[1],
-        .overlay = g_options.overlay ? g_options.overlay : "none",
+        .overlay = n->rootfs.overlay   ? n->rootfs.overlay
+                   : g_options.overlay ? g_options.overlay
+                                       : "none",
+        .overlay_size = n->rootfs.size,
         .shared_root = strcmp(g_options.file_access, "exclusive") != 0,
         .share_pid = n->joins && pod_shares_pid(rq->spec),
         .attached = rq->attached,
@@ -261,10 +267,21 @@ static int first_state(struct creation *n, struct err *e)
     return n->exit_fd < 0 ? -1 : 0;
 }
 
+/* A member's mount hints are the pod's. */
+static int heed_annotations(struct creation *n, struct err *e)
+{
+    const json_t *own = json_object_get(n->rq->spec, "annotations");
+
+    if (annotations_set_options(own, e) < 0 || annotations_rootfs(own, &n->rootfs, e) < 0)
+        return -1;
+    n->spec = annotations_mounts(n->joins ? n->sandbox.annotations : own, n->rq->spec, e);
+    return n->spec ? 0 : -1;
+}
+
 static int steps(struct creation *n, struct err *e)
 {
-    if (first_state(n, e) < 0 || open_console(n, e) < 0 || open_line(n, e) < 0 ||
-        limits_make(&n->c, n->rq->spec, &n->cgroup, e) < 0 ||
+    if (heed_annotations(n, e) < 0 || first_state(n, e) < 0 || open_console(n, e) < 0 ||
+        open_line(n, e) < 0 || limits_make(&n->c, n->rq->spec, &n->cgroup, e) < 0 ||
         cgroup_door_open(n->cgroup, &n->door, e) < 0 || prepare_sandbox(n, e) < 0 ||
         start_proxy(n, e) < 0 || take_hooks(n, e) < 0)
         return -1;
@@ -315,6 +332,7 @@ static void close_all(struct creation *n)
             close(fds[i]);
     }
     cgroup_door_close(n->door);
+    json_decref(n->spec);
     if (n->cgroup)
         cgroup_free(n->cgroup);
     container_destroy(&n->c);

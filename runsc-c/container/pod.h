@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Pods: the annotations by which containerd's and CRI-O's CRI say that a container belongs into the
- * sandbox of another one. The names runsc documents are understood, and the same ones under
- * org.runsc-c.
+ * sandbox of another one, and the same under org.runsc-c. What else annotations say: annotations.h.
  */
 #pragma once
 

@@ -62,6 +62,7 @@ static char *make_block(const struct install_request *rq, int version)
                  "# BEGIN %s (runsc-c install)\n"
                  "[plugins.%s.containerd.runtimes.%s]\n"
                  "  runtime_type = \"io.containerd.runc.v2\"\n"
+                 "  pod_annotations = [\"dev.gvisor.*\", \"org.runsc-c.*\"]\n"
                  "  [plugins.%s.containerd.runtimes.%s.options]\n"
                  "    BinaryName = \"%s\"\n"
                  "# END %s (runsc-c install)\n",

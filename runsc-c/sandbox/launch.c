@@ -105,10 +105,10 @@ static json_t *container_config(struct launch *l, struct err *e)
 {
     const struct launch_request *rq = l->rq;
     json_t *filter = seccomp_compile(rq->spec, e);
-    json_t *config =
-        json_pack("{s:o, s:s, s:o, s:s, s:O, s:b, s:b}", "seccomp", filter, "id", rq->id, "spec",
-                  json_deep_copy(rq->spec), "overlay", rq->overlay, "trees", l->trees.list,
-                  "standalone", rq->standalone, "share_pid", rq->share_pid);
+    json_t *config = json_pack("{s:o, s:s, s:o, s:s, s:I, s:O, s:b, s:b}", "seccomp", filter, "id",
+                               rq->id, "spec", json_deep_copy(rq->spec), "overlay", rq->overlay,
+                               "overlay_size", (json_int_t)rq->overlay_size, "trees", l->trees.list,
+                               "standalone", rq->standalone, "share_pid", rq->share_pid);
 
     if (config)
         json_object_set(json_object_get(config, "spec"), "mounts", l->trees.mounts);

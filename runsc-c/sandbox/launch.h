@@ -27,6 +27,7 @@ struct launch_request {
     int control_fd;        /* our end of the connection that owns the container's first process */
     int sentry_control_fd; /* its other end, taken over; -1 for one that joins */
     const char *overlay;   /* root:memory | none */
+    uint64_t overlay_size; /* bytes, 0: the default */
     bool shared_root;      /* others may change the root file system */
     bool share_pid;        /* join only: the pid namespace of the sandbox's first container */
     bool standalone;       /* `do`: the first process can be killed by any signal */

@@ -73,6 +73,12 @@ static int plan_maps(struct sandbox_tree *t, const json_t *spec, const json_t *m
     return 0;
 }
 
+bool sandbox_tree_is_bind(const json_t *mount)
+{
+    return !strcmp(json_get_string(mount, "type", ""), "bind") || submounts_option(mount, "bind") ||
+           submounts_option(mount, "rbind");
+}
+
 int sandbox_trees_plan(struct sandbox_trees *t, const struct launch_request *rq,
                        struct fdset *sentry_fds, struct err *e)
 {
@@ -91,13 +97,13 @@ int sandbox_trees_plan(struct sandbox_trees *t, const struct launch_request *rq,
         return -1;
     json_array_foreach(t->mounts, i, m)
     {
-        if (strcmp(json_get_string(m, "type", ""), "bind") && !submounts_option(m, "bind") &&
-            !submounts_option(m, "rbind"))
+        if (!sandbox_tree_is_bind(m))
             continue;
         if (!json_object_get(m, "source"))
             return err_set(e, "mounts[%zu]: a bind mount needs a source", i);
         if (add_tree(t, rq, sentry_fds, json_get_string(m, "source", ""), (int)i,
-                     submounts_option(m, "ro") || submounts_option(m, "rro"), true, e) < 0 ||
+                     submounts_option(m, "ro") || submounts_option(m, "rro"),
+                     !json_is_true(json_object_get(m, "exclusive")), e) < 0 ||
             plan_maps(&t->tree[t->count - 1], rq->spec, m, i, e) < 0)
             return -1;
         t->tree[t->count - 1].alone = submounts_option(m, "bind") && !submounts_option(m, "rbind");

@@ -33,6 +33,9 @@ struct sandbox_trees {
 
 struct launch_request;
 
+/* Is this member of spec.mounts a bind mount? */
+bool sandbox_tree_is_bind(const json_t *mount);
+
 /* From root and mounts of rq's specification; the sentry's ends are among sentry_fds. */
 int sandbox_trees_plan(struct sandbox_trees *t, const struct launch_request *rq,
                        struct fdset *sentry_fds, struct err *e);

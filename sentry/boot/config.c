@@ -173,6 +173,7 @@ int boot_config_load(int fd, const int *received, size_t received_count, struct 
     c->network = boot_string(c->json, "network", "none");
     c->overlay = strcmp(boot_string(c->json, "overlay", ""), "none") ? BOOT_OVERLAY_MEMORY
                                                                      : BOOT_OVERLAY_NONE;
+    c->overlay_size = (uint64_t)boot_int(c->json, "overlay_size", 0);
     c->rseq = json_is_true(json_object_get(c->json, "rseq"));
     c->control_fd = (int)boot_int(c->json, "control", -1);
     c->listen_fd = (int)boot_int(c->json, "listen", -1);

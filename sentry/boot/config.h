@@ -29,6 +29,7 @@ struct boot_config {
     enum platform_lanes lanes;
     bool rseq;
     enum boot_overlay overlay;
+    uint64_t overlay_size;   /* bytes that fit into the overlay in memory, 0: the default */
     struct boot_tree *trees; /* owned */
     size_t tree_count;
     int control_fd, listen_fd, console_fd, strace_fd, log_fd; /* -1: none */

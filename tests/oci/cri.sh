@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A pod through containerd's CRI plugin: sandbox, two containers in one sentry, exec, stats, update, stop, remove.
+# A pod through containerd's CRI plugin: sandbox, two containers in one sentry, exec, a volume in memory, stats, update, stop, remove.
 . "$(dirname "$0")/lib.sh"
 need containerd ctr protoc grpc_python_plugin umoci busybox apt-get
 
@@ -28,6 +28,7 @@ state = "$work/ctrd/state"
     default_runtime_name = "ours"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.ours]
     runtime_type = "io.containerd.runc.v2"
+    pod_annotations = ["dev.gvisor.*", "org.runsc-c.*"]
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.ours.options]
       BinaryName = "$RUNSC"
 END

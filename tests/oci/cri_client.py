@@ -30,10 +30,15 @@ def check(what, condition):
         sys.exit("wrong: " + what)
 
 
+# As kubelet makes an emptyDir; the annotations keep it in the sandbox's memory.
+uid = "u%d" % os.getpid()
+cache = os.path.join(logs, "pods", uid, "volumes", "kubernetes.io~empty-dir", "cache")
+os.makedirs(cache)
 namespaces = pb.NamespaceOption(network=pb.POD, pid=pb.CONTAINER)
 pod = pb.PodSandboxConfig(
-    metadata=pb.PodSandboxMetadata(name="pod", uid="u%d" % os.getpid(), namespace="default", attempt=1),
+    metadata=pb.PodSandboxMetadata(name="pod", uid=uid, namespace="default", attempt=1),
     hostname="podhost", log_directory=logs,
+    annotations={"dev.gvisor.spec.mount.cache.share": "pod", "dev.gvisor.spec.mount.cache.type": "tmpfs"},
     linux=pb.LinuxPodSandboxConfig(
         cgroup_parent="/kubepods/besteffort/runsc-c-test",
         security_context=pb.LinuxSandboxSecurityContext(namespace_options=namespaces)))
@@ -47,6 +52,7 @@ def make(name, command, want=None):
     config = pb.ContainerConfig(
         metadata=pb.ContainerMetadata(name=name, attempt=0), image=pb.ImageSpec(image="x.local/bb:latest"),
         command=command, log_path=name + ".log",
+        mounts=[pb.Mount(container_path="/cache", host_path=cache)],
         linux=pb.LinuxContainerConfig(
             resources=pb.LinuxContainerResources(cpu_period=100000, cpu_quota=50000, memory_limit_in_bytes=64 << 20),
             security_context=pb.LinuxContainerSecurityContext(namespace_options=namespaces)))
@@ -67,6 +73,9 @@ check("exec's code", out.exit_code == 3)
 check("exec sees the pod's address", status.network.ip.encode() in out.stdout)
 out = step("ExecSync b", lambda: execute(b, "ps"))
 check("b has a pid namespace of its own", b"sleep 1000" in out.stdout and b"trap" not in out.stdout)
+step("a volume in memory", lambda: execute(a, "sh", "-c", "echo shared >/cache/file"))
+check("both containers have the volume", execute(b, "cat", "/cache/file").stdout == b"shared\n")
+check("it is not on the host", os.listdir(cache) == [])
 step("ExecSync, too long", lambda: execute(a, "sleep", "30", timeout=1), "timeout")
 stats = step("ContainerStats", lambda: runtime.ContainerStats(pb.ContainerStatsRequest(container_id=a))).stats
 check("memory is counted", stats.memory.working_set_bytes.value > 0)

@@ -55,7 +55,8 @@ try: import tomllib
 except ImportError: sys.exit(0)
 r = tomllib.load(open(sys.argv[1], "rb"))["plugins"]["io.containerd.grpc.v1.cri"]
 assert r["sandbox_image"] == "pause" and set(r["containerd"]["runtimes"]) == {"other", "runsc-c"}
-assert r["containerd"]["runtimes"]["runsc-c"]["options"]["BinaryName"] == "/usr/bin/runsc-c"
+ours = r["containerd"]["runtimes"]["runsc-c"]
+assert ours["options"]["BinaryName"] == "/usr/bin/runsc-c" and ours["pod_annotations"] == ["dev.gvisor.*", "org.runsc-c.*"]
 PY
 "$RUNSC" install "${all[@]}" --binary /opt/x/runsc-c >"$work/out" || fail "another path"
 [ "$(grep -c 'BinaryName' "$toml")" = 1 ] && grep -q /opt/x "$toml" || fail "$(cat "$toml")"
