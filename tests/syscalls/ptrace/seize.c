@@ -28,30 +28,6 @@ static pid_t plain_child(void (*fn)(void))
     return pid;
 }
 
-static char state_of(pid_t pid)
-{
-    char path[64], buf[256], *p;
-    ssize_t n;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    fd = open(path, O_RDONLY);
-    n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-    close(fd);
-    if (n <= 0)
-        return '?';
-    buf[n] = '\0';
-    p = strrchr(buf, ')');
-    return p ? p[2] : '?';
-}
-
-static bool wait_state(pid_t pid, char want)
-{
-    for (int i = 0; i < 500 && state_of(pid) != want; i++)
-        test_sleep_ms(2);
-    return CHECK_EQ(state_of(pid), want);
-}
-
 TEST(attach_stops_with_sigstop)
 {
     pid_t pid = plain_child(sleeper);
@@ -88,9 +64,9 @@ TEST(attach_to_a_stopped_child)
     CHECK_EQ(pt(PTRACE_GETSIGINFO, pid, 0, &si), 0);
     CHECK_EQ(pt(PTRACE_DETACH, pid, 0, 0), 0);
     /* The group stop is still in force. */
-    wait_state(pid, 'T');
+    pt_wait_state(pid, 'T');
     kill(pid, SIGCONT);
-    wait_state(pid, 'S');
+    pt_wait_state(pid, 'S');
     pt_kill(pid);
 }
 
@@ -105,7 +81,7 @@ TEST(group_stop_of_an_attached_child)
     CHECK_EQ(pt_wait(pid), SIGSTOP);
     CHECK_ERR(pt(PTRACE_GETSIGINFO, pid, 0, &si), EINVAL);
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
-    wait_state(pid, 'S'); /* Linux: a tracer may resume it although the process is stopped */
+    pt_wait_state(pid, 'S'); /* Linux: a tracer may resume it although the process is stopped */
     pt_kill(pid);
 }
 
@@ -152,7 +128,7 @@ TEST(listen_sees_the_end_of_a_group_stop)
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
     CHECK_EQ(pt_wait(pid), SIGCONT);
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, SIGCONT), 0);
-    wait_state(pid, 'S');
+    pt_wait_state(pid, 'S');
     /* INTERRUPT ends a LISTEN. */
     kill(pid, SIGSTOP);
     CHECK_EQ(pt_wait(pid), SIGSTOP);
@@ -173,7 +149,7 @@ TEST(seize_a_stopped_child)
     CHECK_EQ(pt(PTRACE_SEIZE, pid, 0, 0), 0);
     CHECK_EQ(pt_wait(pid), PT_STOP_EVENT(SIGSTOP));
     CHECK_EQ(pt(PTRACE_DETACH, pid, 0, 0), 0);
-    wait_state(pid, 'T');
+    pt_wait_state(pid, 'T');
     pt_kill(pid);
 }
 
@@ -231,7 +207,7 @@ TEST(a_dead_tracer_lets_go)
     g_target = plain_child(sleeper);
     g_options = 0;
     CHECK_EQ(test_in_child(trace_and_leave), 0);
-    wait_state(g_target, 'S');
+    pt_wait_state(g_target, 'S');
     pt_kill(g_target);
 }
 
@@ -263,7 +239,7 @@ TEST(the_tracer_is_a_thread)
 
     pthread_create(&t, NULL, attach_in_thread, &pid);
     pthread_join(t, NULL);
-    wait_state(pid, 'S'); /* the thread is gone, and so is the relation */
+    pt_wait_state(pid, 'S'); /* the thread is gone, and so is the relation */
     CHECK_EQ(pt(PTRACE_SEIZE, pid, 0, 0), 0);
     pt_kill(pid);
 }
