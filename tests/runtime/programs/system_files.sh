@@ -19,3 +19,7 @@ mktemp -u XXXX | wc -c
 printenv | sort | grep -v ^_=
 tty; stty size 2>/dev/null || echo "no tty"
 locale 2>/dev/null | head -1
+# Is this a container? The same answer as outside: `do` shows the host's files.
+for what in -c -v -r -q ''; do systemd-detect-virt $what; echo "virt $what: $?"; done | sed 's/^\(kvm\|none\|qemu\|microsoft\|amazon\)$/vm/'
+# A terminal of its own, and bash with job control on it.
+printf 'echo flags $-\nsleep 100 &\nkill %%1; wait %%1; echo rc $?\ntty | cut -c1-9\nexit 7\n' | script -qec 'bash --norc -i' /dev/null | tr -d '\r' | sed 's,\x1b\[[?0-9]*[a-z],,g' | grep -E '^(flags|rc|/dev/)'
