@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extended attributes: who may use which name space, xattr(7). Values are the file system's.
- * POSIX ACLs (system.posix_acl_*) are not supported by any of our file systems: -EOPNOTSUPP.
+ * Extended attributes: who may use which name space, xattr(7). Values are the file system's. Of
+ * "system." only sockets have one, to be read; POSIX ACLs (system.posix_acl_*) are not supported by
+ * any of our file systems: -EOPNOTSUPP.
  */
 #include "sentry/fs/vfs_internal.h"
 
@@ -24,7 +25,7 @@ static int xattr_permission(struct inode *i, const char *name, uint32_t mask)
         return cred_capable(curr()->cred, LX_CAP_SYS_ADMIN) ? 0 : -EPERM;
     }
     if (starts(name, "system."))
-        return -EOPNOTSUPP;
+        return (mask & MAY_WRITE) ? -EOPNOTSUPP : 0;
     if (starts(name, "trusted.")) {
         if (cred_capable(curr()->cred, LX_CAP_SYS_ADMIN))
             return 0;
