@@ -97,6 +97,9 @@ static_assert(sizeof(struct lx_statfs) == 120, "struct statfs");
 
 #define LX_TMPFS_MAGIC   0x01021994u
 #define LX_ANON_MAGIC    0x09041934u
+#define LX_PIPEFS_MAGIC  0x50495045u
+#define LX_SOCKFS_MAGIC  0x534f434bu
+#define LX_NSFS_MAGIC    0x6e736673u
 #define LX_OVERLAY_MAGIC 0x794c7630u
 
 struct lx_ustat {

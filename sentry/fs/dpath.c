@@ -58,7 +58,8 @@ static int build(const struct path *p, const struct path *root, bool mark_delete
     mutex_lock(&g_dcache.lock);
     if (mark_deleted && dentry_unlinked(p->dentry))
         prepend(b, " (deleted)", 10);
-    if (p->dentry->flags & DENTRY_ANON) {
+    /* Linux: bound to a name with mount(2), it has that name. */
+    if ((p->dentry->flags & DENTRY_ANON) && p->dentry != p->mnt->root) {
         prepend(b, p->dentry->name, p->dentry->name_len);
         *out_reached = true;
     } else {

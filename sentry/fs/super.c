@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* File system instances, and the hidden one that anonymous files live on. */
+/* File system instances, and the hidden ones that anonymous files live on. */
 #include "sentry/fs/vfs_internal.h"
 
 #include <errno.h>
@@ -7,9 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The home of pipes, sockets, eventfds: never in a mount namespace, never freed. */
-static struct super g_anon_super;
-static struct mount *g_anon_mount;
+/* The homes of pipes, sockets, eventfds: never in a mount namespace, never freed. Keys: I after boot */
+static struct anon_home {
+    const char *type;    /* I */
+    uint64_t magic;      /* I */
+    struct super super;  /* I */
+    struct mount *mount; /* I, +1 */
+} g_anon[ANON_FS_COUNT] = {
+    [ANON_INODEFS] = {.type = "anon_inodefs", .magic = LX_ANON_MAGIC},
+    [ANON_PIPEFS] = {.type = "pipefs", .magic = LX_PIPEFS_MAGIC},
+    [ANON_SOCKFS] = {.type = "sockfs", .magic = LX_SOCKFS_MAGIC},
+    [ANON_NSFS] = {.type = "nsfs", .magic = LX_NSFS_MAGIC},
+};
 
 lx_dev_t vfs_anon_dev(void)
 {
@@ -61,10 +70,11 @@ void super_put(struct super *s)
 
 static int anon_statfs(struct super *s, struct fs_statfs *out)
 {
-    *out = (struct fs_statfs){.type = LX_ANON_MAGIC,
+    *out = (struct fs_statfs){.type = container_of(s, struct anon_home, super)->magic,
                               .bsize = LX_PAGE_SIZE,
                               .frsize = LX_PAGE_SIZE,
-                              .namelen = LX_NAME_MAX};
+                              .namelen = LX_NAME_MAX,
+                              .fsid = s->dev};
     return 0;
 }
 static const struct super_ops anon_super_ops = {.statfs = anon_statfs};
@@ -76,17 +86,27 @@ static void anon_inode_destroy(struct inode *i)
 }
 static const struct inode_ops anon_inode_ops = {.destroy = anon_inode_destroy};
 
-int vfs_anon_inode(uint32_t mode, struct inode **out)
+int vfs_anon_inode(enum anon_fs which, uint32_t mode, struct inode **out)
 {
     struct inode *i = calloc(1, sizeof(*i));
 
     if (!i)
         return -ENOMEM;
-    inode_init(i, &g_anon_super, &anon_inode_ops, mode);
+    inode_init(i, &g_anon[which].super, &anon_inode_ops, mode);
     inode_init_owner(i, NULL, mode);
     i->attr.ino = inode_new_ino();
     *out = i;
     return 0;
+}
+
+/* Files of other supers that have no name (memfd, the host's) are shown on the first. */
+static struct mount *anon_mount(const struct super *s)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(g_anon); i++) {
+        if (s == &g_anon[i].super)
+            return g_anon[i].mount;
+    }
+    return g_anon[ANON_INODEFS].mount;
 }
 
 int file_set_anon(struct file *f, const char *name, uint32_t mode, struct inode *inode_take)
@@ -95,7 +115,7 @@ int file_set_anon(struct file *f, const char *name, uint32_t mode, struct inode 
     int ret;
 
     if (!inode_take) {
-        ret = vfs_anon_inode(mode, &inode_take);
+        ret = vfs_anon_inode(ANON_INODEFS, mode, &inode_take);
         if (ret < 0)
             return ret;
     }
@@ -108,20 +128,36 @@ int file_set_anon(struct file *f, const char *name, uint32_t mode, struct inode 
     ret = dentry_make_anon(inode_take, name, &f->path.dentry);
     if (ret < 0)
         return ret;
-    f->path.mnt = mount_get(g_anon_mount);
+    f->path.mnt = mount_get(anon_mount(inode_take->super));
     f->inode = inode_get(inode_take);
     return 0;
 }
 
-struct super *vfs_anon_super(void)
+struct super *vfs_anon_super(enum anon_fs which)
 {
-    return &g_anon_super;
+    return &g_anon[which].super;
+}
+
+bool vfs_super_is_anon(const struct super *s)
+{
+    return s->ops == &anon_super_ops;
+}
+
+static int anon_home_init(struct anon_home *h)
+{
+    struct inode *root;
+    int ret = super_init(&h->super, &anon_super_ops, h->type);
+
+    if (ret == 0)
+        ret = vfs_anon_inode((enum anon_fs)(h - g_anon), LX_S_IFDIR | 0700u, &root);
+    if (ret == 0)
+        ret = dentry_make_root(&h->super, root, &h->super.root);
+    return ret < 0 ? ret : mount_alloc(&h->super, h->super.root, 0, h->type, &h->mount);
 }
 
 int vfs_init(void)
 {
-    struct inode *root;
-    int ret;
+    int ret = 0;
 
     mutex_init(&g_dcache.lock, RANK_DCACHE);
     mutex_init(&g_mount_lock, RANK_NAMESPACE);
@@ -132,14 +168,7 @@ int vfs_init(void)
     g_dcache.table = calloc(DCACHE_BUCKETS, sizeof(*g_dcache.table));
     if (!g_dcache.table)
         return -ENOMEM;
-    ret = super_init(&g_anon_super, &anon_super_ops, "anon_inodefs");
-    if (ret < 0)
-        return ret;
-    ret = vfs_anon_inode(LX_S_IFDIR | 0700u, &root);
-    if (ret < 0)
-        return ret;
-    ret = dentry_make_root(&g_anon_super, root, &g_anon_super.root);
-    if (ret < 0)
-        return ret;
-    return mount_alloc(&g_anon_super, g_anon_super.root, 0, "none", &g_anon_mount);
+    for (size_t i = 0; i < ARRAY_COUNT(g_anon) && ret == 0; i++)
+        ret = anon_home_init(&g_anon[i]);
+    return ret;
 }

@@ -512,8 +512,8 @@ void file_init(struct file *f, const struct file_ops *ops, uint32_t flags);
 void file_destroy_generic(struct file *f); /* from ops->release */
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
-/* An anonymous file (pipe, socket, eventfd): dentry "name" on a hidden super. inode_take NULL makes
- * one with the given mode. */
+/* An anonymous file (pipe, socket, eventfd): dentry "name" on the hidden mount of the inode's super.
+ * inode_take NULL makes one of ANON_INODEFS with the given mode. */
 int MUST_CHECK file_set_anon(struct file *f, const char *name, uint32_t mode,
                              struct inode *inode_take);
 static inline bool file_readable(const struct file *f)
@@ -614,9 +614,18 @@ struct vfs_task_ops {
 };
 extern const struct vfs_task_ops *g_vfs_task_ops; /* NULL: only the caller's */
 
-/* An inode of the hidden super of anonymous files, refs 1. */
-int MUST_CHECK vfs_anon_inode(uint32_t mode, struct inode **out);
-struct super *vfs_anon_super(void);
+/* The file systems that no one mounts, of files without a name. */
+enum anon_fs {
+    ANON_INODEFS,
+    ANON_PIPEFS,
+    ANON_SOCKFS,
+    ANON_NSFS, /* its files may be bound to a name with mount(2) */
+    ANON_FS_COUNT
+};
+/* An inode of one of them, refs 1. */
+int MUST_CHECK vfs_anon_inode(enum anon_fs which, uint32_t mode, struct inode **out);
+struct super *vfs_anon_super(enum anon_fs which);
+bool vfs_super_is_anon(const struct super *s);
 
 /* Boot: dcache, anonymous super. */
 int vfs_init(void);

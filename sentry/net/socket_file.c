@@ -189,7 +189,7 @@ static struct inode *socket_inode_new(const struct sock *sk)
 
     if (!si)
         return NULL;
-    inode_init(&si->inode, vfs_anon_super(), &socket_inode_ops, mode);
+    inode_init(&si->inode, vfs_anon_super(ANON_SOCKFS), &socket_inode_ops, mode);
     inode_init_owner(&si->inode, NULL, mode);
     si->inode.attr.ino = inode_new_ino();
     si->protocol = protocol_name(sk);

@@ -58,37 +58,61 @@ static void ns_file_release(struct file *f)
     free(f);
 }
 
+static struct ns_inode *ns_inode_new(const char *name, uint64_t inum)
+{
+    struct ns_inode *n = calloc(1, sizeof(*n));
+
+    if (!n)
+        return NULL;
+    inode_init(&n->inode, vfs_anon_super(ANON_NSFS), &ns_inode_ops, 0100444);
+    n->inode.attr.mode = 0100444;
+    n->inode.attr.nlink = 1;
+    n->inode.attr.ino = inum;
+    inode_touch(&n->inode, /*atime=*/true, /*mtime=*/true, /*ctime=*/true);
+    n->name = name;
+    return n;
+}
+
+/* The open file of n, which it consumes. */
+static int ns_file_new(struct ns_inode *n, struct file **out)
+{
+    struct file *f = calloc(1, sizeof(*f));
+    char text[64];
+    int ret;
+
+    if (!f) {
+        inode_put(&n->inode);
+        return -ENOMEM;
+    }
+    snprintf(text, sizeof(text), "%s:[%llu]", n->name, (unsigned long long)n->inode.attr.ino);
+    file_init(f, &ns_file_ops, 0);
+    ret = file_set_anon(f, text, 0, &n->inode);
+    if (ret < 0)
+        file_put(f);
+    else
+        *out = f;
+    return ret;
+}
+
 /* ---- ioctl_ns(2) ----------------------------------------------------------------------------- */
 
 /* A descriptor for a namespace that is known by its number alone: it can be compared and asked, but
  * not entered. */
 static long ns_number_fd(const char *name, uint64_t inum, struct userns *owner)
 {
-    struct ns_inode *n = calloc(1, sizeof(*n));
-    struct file *f = calloc(1, sizeof(*f));
-    char text[64];
+    struct ns_inode *n = ns_inode_new(name, inum);
+    struct file *f;
     int ret;
 
-    if (!n || !f) {
-        free(n);
-        free(f);
+    if (!n)
         return -ENOMEM;
-    }
-    inode_init(&n->inode, vfs_anon_super(), &ns_inode_ops, 0100444);
-    n->inode.attr.mode = 0100444;
-    n->inode.attr.nlink = 1;
-    n->inode.attr.ino = inum;
-    n->name = name;
     n->owner = userns_get(owner);
-    snprintf(text, sizeof(text), "%s:[%llu]", name, (unsigned long long)inum);
-    file_init(f, &ns_file_ops, 0);
-    ret = file_set_anon(f, text, 0100444, &n->inode);
-    if (ret == 0) {
-        ret = fdtable_install_take(curr()->files, f, 0, /*cloexec=*/true);
-        if (ret >= 0)
-            return ret;
-    }
-    file_put(f);
+    ret = ns_file_new(n, &f);
+    if (ret < 0)
+        return ret;
+    ret = fdtable_install_take(curr()->files, f, 0, /*cloexec=*/true);
+    if (ret < 0)
+        file_put(f);
     return ret;
 }
 
@@ -194,40 +218,28 @@ int nsfs_path(struct pid *p, enum pid_kind kind, const char *name, struct path *
     struct ns_inode *n;
     struct task *t;
     struct file *f;
-    char text[64];
     int ret;
 
     if (!inum)
         return -ENOENT;
-    n = calloc(1, sizeof(*n));
-    f = calloc(1, sizeof(*f));
-    if (!n || !f) {
-        free(n);
-        free(f);
+    n = ns_inode_new(name, inum);
+    if (!n)
         return -ENOMEM;
-    }
-    inode_init(&n->inode, vfs_anon_super(), &ns_inode_ops, 0100444);
-    n->inode.attr.mode = 0100444;
-    n->inode.attr.nlink = 1;
-    n->inode.attr.ino = inum;
     n->pid = pid_get(p);
     n->kind = kind;
-    n->name = name;
     t = pid_task_get(p, kind);
     if (t) {
         task_namespace_hold(t, ns_flag(name), &n->held, &n->owner);
         task_put(t);
     }
-    snprintf(text, sizeof(text), "%s:[%llu]", name, (unsigned long long)inum);
     /* A file is the way to a path on the hidden mount; only its path is kept. */
-    file_init(f, &ns_file_ops, 0);
-    ret = file_set_anon(f, text, 0100444, &n->inode);
-    if (ret == 0) {
-        *out = f->path;
-        path_get(out);
-    }
+    ret = ns_file_new(n, &f);
+    if (ret < 0)
+        return ret;
+    *out = f->path;
+    path_get(out);
     file_put(f);
-    return ret;
+    return 0;
 }
 
 bool nsfs_from_file(struct file *f, struct pid **out_pid, const char **out_name)

@@ -73,7 +73,7 @@ static int add_path(struct file *rs, uaddr_t uattr)
     if (ret < 0)
         return ret;
     /* Nothing that has no place in a tree. */
-    if (!parent->path.mnt || mount_super(parent->path.mnt) == vfs_anon_super())
+    if (!parent->path.mnt || vfs_super_is_anon(mount_super(parent->path.mnt)))
         ret = -EBADFD;
     else
         ret = landlock_add_path(rs, &parent->path, attr.allowed);

@@ -68,7 +68,7 @@ static void collect(const struct landlock_domain *top, const struct path *p, boo
 
 static bool is_free(const struct path *p)
 {
-    return !p->mnt || mount_super(p->mnt) == vfs_anon_super() || (p->dentry->flags & DENTRY_ANON);
+    return !p->mnt || vfs_super_is_anon(mount_super(p->mnt)) || (p->dentry->flags & DENTRY_ANON);
 }
 
 /* The rights of request that some layer refuses. */

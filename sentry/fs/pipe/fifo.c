@@ -58,7 +58,7 @@ int fifo_open(struct inode *inode, struct dentry *dentry, uint32_t flags, struct
     uint32_t access = flags & LX_O_ACCMODE;
     bool nonblock = flags & LX_O_NONBLOCK;
     /* Linux: a pipe opened again through /proc/PID/fd never waits for the other side. */
-    bool named = inode->super != vfs_anon_super();
+    bool named = !vfs_super_is_anon(inode->super);
     struct pipe_file *pf = NULL;
     struct pipe *p = NULL;
     uint32_t seen_r, seen_w;

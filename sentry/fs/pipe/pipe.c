@@ -415,6 +415,7 @@ int pipe_create(uint32_t flags, struct file **out_read, struct file **out_write)
 {
     uint32_t status = flags & (LX_O_NONBLOCK | LX_O_DIRECT);
     struct pipe_file *r, *w;
+    struct inode *inode;
     struct pipe *p;
     int ret = pipe_new(&p);
 
@@ -423,13 +424,15 @@ int pipe_create(uint32_t flags, struct file **out_read, struct file **out_write)
     ret = pipe_file_new(p, LX_O_RDONLY | (status & LX_O_NONBLOCK), &r);
     if (ret < 0)
         goto out_pipe;
-    ret = file_set_anon(&r->file, "pipe:", 0010600, NULL);
+    ret = vfs_anon_inode(ANON_PIPEFS, 0010600, &inode);
+    if (ret == 0)
+        ret = file_set_anon(&r->file, "pipe:", 0, inode);
     if (ret < 0)
         goto out_read;
     ret = pipe_file_new(p, LX_O_WRONLY | status, &w);
     if (ret < 0)
         goto out_read;
-    ret = file_set_anon(&w->file, "pipe:", 0010600, inode_get(r->file.inode));
+    ret = file_set_anon(&w->file, "pipe:", 0, inode_get(r->file.inode));
     if (ret < 0)
         goto out_write;
     /* Opening /proc/self/fd/N opens the pipe once more, as it does a FIFO; the inode takes our
