@@ -177,14 +177,16 @@ int seccomp_ctx_cpu_clock(struct platform_ctx *c)
 
 void seccomp_ctx_interrupt(struct platform_ctx *c)
 {
+    unsigned seq;
     pid_t pid;
 
-    if (atomic_exchange(&c->interrupt, 1) != 0 || !(atomic_load(&c->seq) & 1))
+    if (atomic_exchange(&c->interrupt, 1) != 0)
         return;
+    seq = atomic_load(&c->seq);
     pid = atomic_load(&c->watch.pid);
-    if (pid) {
+    if ((seq & 1) && pid) {
         seccomp_thread_kick(pid);
-        seccomp_watch_arm(&c->watch, WATCH_KICK);
+        seccomp_watch_kicked(&c->watch, seq);
     }
 }
 
@@ -256,12 +258,12 @@ static int pull_frame(struct platform_ctx *c)
     struct seccomp_notif n;
     int ret;
 
-    seccomp_watch_arm(&c->watch, WATCH_PULL);
+    seccomp_watch_pull(&c->watch, true);
     seccomp_thread_kick(c->thread.pid);
     do
         ret = seccomp_thread_receive(p, &c->thread, &n);
     while (ret == 0 && rings_again(c, &n));
-    seccomp_watch_disarm(&c->watch, WATCH_PULL);
+    seccomp_watch_pull(&c->watch, false);
     if (ret == 0)
         ret = take_call_frame(c, &n, &c->held);
     if (ret < 0) {

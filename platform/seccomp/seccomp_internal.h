@@ -138,12 +138,13 @@ static_assert(offsetof(struct platform_space, base) == 0, "stub_space_of");
 
 /* What the watchdog looks at; see watch.c. Keys: a atomic, w its lock */
 struct watch {
-    struct list node;                /* w: while pid is not 0 */
-    atomic_int pid;                  /* a: written under w */
-    atomic_uint armed;               /* a: WATCH_* bits */
-    unsigned kick_ticks, pull_ticks; /* w */
-    unsigned seq;                    /* w */
-    uint64_t start_cpu_ns;           /* w */
+    struct list node;      /* w: while pid is not 0 */
+    atomic_int pid;        /* a: written under w */
+    atomic_uint kicked;    /* a: seq of the run that should have been left soon; 0: none */
+    atomic_bool pulled;    /* a: the handler should have rung soon */
+    unsigned pull_ticks;   /* w */
+    unsigned seq;          /* w: of the run that start_cpu_ns belongs to */
+    uint64_t start_cpu_ns; /* w */
 };
 
 /* How often calls came from where, lately. */
@@ -367,16 +368,13 @@ void seccomp_lane_close(struct platform_ctx *c);
 
 /* --- watch.c --- */
 
-enum {
-    WATCH_KICK = 1, /* guest code should have been left soon */
-    WATCH_PULL = 2, /* the handler should have rung soon */
-};
-
 /* The ctx that embeds w has the stub pid from here to seccomp_watch_end. */
 void seccomp_watch_begin(struct watch *w, pid_t pid);
 void seccomp_watch_end(struct watch *w);
-void seccomp_watch_arm(struct watch *w, unsigned what);
-void seccomp_watch_disarm(struct watch *w, unsigned what);
+/* The run with that number, odd, was kicked. Any thread. */
+void seccomp_watch_kicked(struct watch *w, unsigned seq);
+/* From here on, until false is said, the handler has to ring. */
+void seccomp_watch_pull(struct watch *w, bool waits);
 /* Ends the stub. Any thread. */
 void seccomp_watch_kill(struct watch *w);
 

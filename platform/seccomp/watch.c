@@ -3,10 +3,11 @@
  * The watchdog: no guest can keep a sentry thread waiting for ever. A guest may load a signal frame
  * of its own making that blocks the kick signal. Then
  *
- *   WATCH_KICK  guest code goes on after ctx_interrupt. Ended when the stub used KICK_CPU_NS of CPU
- *               time since: CPU time, not wall time, so that a starved machine kills nobody.
- *   WATCH_PULL  a stub that waits for the result of a call does not enter its handler. It uses no CPU
- *               time, so wall time it is, and plenty.
+ *   kicked  guest code goes on after ctx_interrupt. Ended when the stub used KICK_CPU_NS of CPU
+ *           time since: CPU time, not wall time, so that a starved machine kills nobody. It is that
+ *           run alone which has to end, told by its number: the next one may compute as long as it likes.
+ *   pulled  a stub that waits for the result of a call does not enter its handler. It uses no CPU
+ *           time, so wall time it is, and plenty.
  *
  * The end is SIGKILL: the owner gets PLATFORM_DEAD. The thread sleeps while nothing is armed, so an
  * idle sandbox has no wake-ups. Lock: one leaf lock over the list; a pid is cleared under it before
@@ -49,20 +50,18 @@ static uint64_t cpu_ns(pid_t pid)
     return host_cpu_clock_ns(host_cpu_clock(pid, /*thread=*/false));
 }
 
-/* Does guest code run on although it was kicked long ago? */
-static bool kick_overdue(struct watch *w, pid_t pid)
+/* Does the run go on that was kicked long ago? */
+static bool kick_overdue(struct watch *w, unsigned kicked, pid_t pid)
 {
     const struct platform_ctx *c = container_of(w, struct platform_ctx, watch);
-    unsigned seq = atomic_load(&c->seq);
 
-    if (w->kick_ticks++ == 0) {
-        w->seq = seq;
-        w->start_cpu_ns = cpu_ns(pid);
+    if (atomic_load(&c->seq) != kicked) {
+        atomic_compare_exchange_strong(&w->kicked, &kicked, 0);
         return false;
     }
-    if (seq != w->seq || !(seq & 1)) {
-        w->kick_ticks = 0;
-        atomic_fetch_and(&w->armed, ~(unsigned)WATCH_KICK);
+    if (w->seq != kicked) {
+        w->seq = kicked;
+        w->start_cpu_ns = cpu_ns(pid);
         return false;
     }
     return cpu_ns(pid) > w->start_cpu_ns + KICK_CPU_NS;
@@ -75,15 +74,13 @@ static bool tick(void)
 
     mutex_lock(&g.lock);
     list_for_each_entry(w, &g.all, node) {
-        unsigned armed = atomic_load(&w->armed);
+        unsigned kicked = atomic_load(&w->kicked);
+        bool pulled = atomic_load(&w->pulled);
         pid_t pid = atomic_load(&w->pid);
-        bool overdue = false;
 
-        if (armed & WATCH_KICK)
-            overdue = kick_overdue(w, pid);
-        w->pull_ticks = armed & WATCH_PULL ? w->pull_ticks + 1 : 0;
-        any |= armed != 0;
-        if (overdue || w->pull_ticks > PULL_TICKS) {
+        w->pull_ticks = pulled ? w->pull_ticks + 1 : 0;
+        any |= kicked || pulled;
+        if ((kicked && kick_overdue(w, kicked, pid)) || w->pull_ticks > PULL_TICKS) {
             log_warn(LOG_PLATFORM, "seccomp: a guest thread blocks the sentry's signal: killed");
             (void)host_kill(pid, SIGKILL); /* gone is fine */
         }
@@ -105,6 +102,8 @@ static void *watch_main(void *arg)
             continue;
         quiet = 0;
         atomic_store(&g.idle, 1);
+        if (tick()) /* who came before that did not wake */
+            atomic_store(&g.idle, 0);
         while (atomic_load(&g.idle))
             (void)host_futex_wait(&g.idle, 1, NULL); /* looks again */
     }
@@ -136,8 +135,9 @@ void seccomp_watch_begin(struct watch *w, pid_t pid)
     pthread_once(&g_once, init);
     mutex_lock(&g.lock);
     start_thread();
-    w->kick_ticks = w->pull_ticks = 0;
-    atomic_store(&w->armed, 0);
+    w->pull_ticks = w->seq = 0;
+    atomic_store(&w->kicked, 0);
+    atomic_store(&w->pulled, false);
     if (atomic_exchange(&w->pid, pid) == 0)
         list_add_tail(&g.all, &w->node);
     mutex_unlock(&g.lock);
@@ -153,16 +153,27 @@ void seccomp_watch_end(struct watch *w)
     mutex_unlock(&g.lock);
 }
 
-void seccomp_watch_arm(struct watch *w, unsigned what)
+static void wake_up(void)
 {
-    atomic_fetch_or(&w->armed, what);
     if (unlikely(atomic_load(&g.idle)) && atomic_exchange(&g.idle, 0))
         host_futex_wake(&g.idle, 1);
 }
 
-void seccomp_watch_disarm(struct watch *w, unsigned what)
+void seccomp_watch_kicked(struct watch *w, unsigned seq)
 {
-    atomic_fetch_and(&w->armed, ~what);
+    unsigned old = atomic_load(&w->kicked);
+
+    /* Who is late does not hide a later run's kick. */
+    while ((!old || (int)(seq - old) > 0) && !atomic_compare_exchange_weak(&w->kicked, &old, seq)) {
+    }
+    wake_up();
+}
+
+void seccomp_watch_pull(struct watch *w, bool waits)
+{
+    atomic_store(&w->pulled, waits);
+    if (waits)
+        wake_up();
 }
 
 void seccomp_watch_kill(struct watch *w)
