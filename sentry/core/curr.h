@@ -18,6 +18,7 @@ struct ipcns;
 struct utsns;
 struct mntns;
 struct cgroupns;
+struct timens;
 
 #define LX_RLIMIT_CPU        0
 #define LX_RLIMIT_FSIZE      1
@@ -57,10 +58,13 @@ struct curr {
     struct ipcns *ipcns;       /* m */
     struct utsns *utsns;       /* m */
     struct cgroupns *cgroupns; /* m */
-    struct pidns *pidns;       /* m: the namespace its own pid lives in */
-    struct pid *tid, *tgid;    /* m; change only in exec of a non-leader */
-    struct task *task;         /* I: the task it is embedded in, NULL in service threads */
-    struct io_counts io;       /* T, racy readers */
+    struct timens *timens;     /* m */
+    struct timens
+        *child_timens;      /* m: where children with memory of their own, and the next exec, go */
+    struct pidns *pidns;    /* m: the namespace its own pid lives in */
+    struct pid *tid, *tgid; /* m; change only in exec of a non-leader */
+    struct task *task;      /* I: the task it is embedded in, NULL in service threads */
+    struct io_counts io;    /* T, racy readers */
     /* While io_uring runs a request: the file that FD_OF_REQUEST names, and nobody may sleep. */
     struct file *request_file; /* T, borrowed, or NULL */
     bool nowait;               /* T */

@@ -20,6 +20,7 @@
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/namespace.h"
 #include "sentry/kernel/task_info.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
 #include "sentry/net/netns.h"
@@ -114,7 +115,7 @@ int kernel_init(const struct platform_ops *ops, struct platform *p)
     kernel_memory_unlimited();
     cputime_init();
     futex_init();
-    return 0;
+    return timens_init();
 }
 
 /* ---- namespaces of a running container ------------------------------------------------------- */
@@ -134,6 +135,7 @@ int task_namespaces_get(struct task *t, struct task_namespaces *out)
         out->utsns = utsns_get(c->utsns);
         out->ipcns = ipcns_get(c->ipcns);
         out->cgroupns = cgroupns_get(c->cgroupns);
+        out->timens = timens_get(c->timens);
         fs = fs_ctx_get(c->fs);
         ret = 0;
     }
@@ -156,6 +158,7 @@ void task_namespaces_put(struct task_namespaces *ns)
     utsns_put(ns->utsns);
     ipcns_put(ns->ipcns);
     cgroupns_put(ns->cgroupns);
+    timens_put(ns->timens);
     path_put(&ns->root);
     *ns = (struct task_namespaces){0};
 }
@@ -183,6 +186,8 @@ static int set_up_namespaces(struct task *t, const struct process_args *args)
         ret = ipcns_new(owner, &c->ipcns);
     if (ret < 0)
         return ret;
+    c->timens = args->timens ? timens_get(args->timens) : timens_root_get();
+    c->child_timens = timens_get(c->timens);
     if (args->cgroupns)
         c->cgroupns = cgroupns_get(args->cgroupns);
     else

@@ -5,6 +5,7 @@
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/ktime.h"
 #include "sentry/kernel/rusage.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/loader/vdso.h"
 
 /* Dynamic CPU clock ids: ~pid << 3, bit 2 thread, bits 0-1 which time. */
@@ -45,7 +46,7 @@ static int cpu_clock(struct task *t, int clockid, uint64_t *out_ns)
     return 0;
 }
 
-int clock_value(struct task *t, int clockid, uint64_t *out_ns)
+static int host_clock_value(struct task *t, int clockid, uint64_t *out_ns)
 {
     if (vdso_clock_read(clockid, out_ns))
         return 0;
@@ -68,6 +69,15 @@ int clock_value(struct task *t, int clockid, uint64_t *out_ns)
     default:
         return clock_is_cpu(clockid) ? cpu_clock(t, clockid, out_ns) : -EINVAL;
     }
+}
+
+int clock_value(struct task *t, int clockid, uint64_t *out_ns)
+{
+    int ret = host_clock_value(t, clockid, out_ns);
+
+    if (ret == 0)
+        *out_ns += (uint64_t)timens_shift(clockid);
+    return ret;
 }
 
 int clock_resolution(struct task *t, int clockid, uint64_t *out_ns)
@@ -101,9 +111,12 @@ int clock_deadline(int clockid, uint64_t ns, bool absolute, uint64_t *out_deadli
     default:
         return -EINVAL;
     }
-    if (!absolute)
+    if (!absolute) {
         *out_deadline = deadline_after(ns);
-    else if (shift >= 0)
+        return 0;
+    }
+    ns = timens_to_host(clockid, ns);
+    if (shift >= 0)
         *out_deadline = ns > (uint64_t)shift ? ns - (uint64_t)shift : 1;
     else
         *out_deadline = ns + (uint64_t)-shift;

@@ -43,8 +43,6 @@ static int check_flags(struct task *t, const struct clone_request *rq)
         return -EINVAL;
     if ((f & (LX_CLONE_NEWIPC | LX_CLONE_SYSVSEM)) == (LX_CLONE_NEWIPC | LX_CLONE_SYSVSEM))
         return -EINVAL;
-    if (f & LX_CLONE_NEWTIME)
-        return -EINVAL; /* as a kernel without time namespaces */
     return 0;
 }
 
@@ -168,7 +166,9 @@ static int copy_objects(struct task *t, struct task *child, const struct clone_r
     c->ipcns = ns.ipcns;
     c->utsns = ns.utsns;
     c->cgroupns = ns.cgroupns;
-    return 0;
+    c->timens = ns.timens;
+    c->child_timens = ns.child_timens;
+    return rq->flags & LX_CLONE_VM ? 0 : task_enter_child_timens(child);
 }
 
 static int new_pid(struct task *t, struct task *child, const struct clone_request *rq)

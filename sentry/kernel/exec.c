@@ -21,8 +21,10 @@
 #include "sentry/fs/vfs.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/keys.h"
+#include "sentry/kernel/namespace.h"
 #include "sentry/kernel/task_info.h"
 #include "sentry/kernel/taskwork.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/mm/mm.h"
 
 /* What is ready when the point of no return comes. */
@@ -335,6 +337,11 @@ static int load_image(struct task *t, struct exec_job *job)
     struct lx_regs regs = {0};
     int ret;
 
+    ret = task_enter_child_timens(t);
+    if (ret == 0)
+        ret = timens_vvar(t->curr.timens, &job->rq.vvar);
+    if (ret < 0)
+        return ret;
     mm_layout_init(t->curr.mm, job->rq.stack_limit, job->rq.randomize);
     ret = loader_commit(job->plan, &job->rq, t->curr.mm, &regs);
     if (ret < 0)

@@ -20,6 +20,7 @@
 #include "sentry/kernel/ipc_internal.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/taskwork.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/net/netns.h"
@@ -94,6 +95,7 @@ void task_drop_resources(struct task *t, bool group_dead)
     struct ipcns *ipcns;
     struct utsns *utsns;
     struct cgroupns *cgroupns;
+    struct timens *timens, *child_timens;
 
     if (c->mm && group_dead) {
         struct mm_usage usage;
@@ -125,6 +127,8 @@ void task_drop_resources(struct task *t, bool group_dead)
     ipcns = c->ipcns, c->ipcns = NULL;
     utsns = c->utsns, c->utsns = NULL;
     cgroupns = c->cgroupns, c->cgroupns = NULL;
+    timens = c->timens, c->timens = NULL;
+    child_timens = c->child_timens, c->child_timens = NULL;
     mutex_unlock(&t->lock);
     if (fs)
         fs_ctx_put(fs);
@@ -135,6 +139,8 @@ void task_drop_resources(struct task *t, bool group_dead)
     ipcns_put(ipcns);
     utsns_put(utsns);
     cgroupns_put(cgroupns);
+    timens_put(timens);
+    timens_put(child_timens);
 }
 
 /* ---- process groups ------------------------------------------------------------------------- */

@@ -64,6 +64,7 @@ struct process_args {
     struct utsns *utsns;       /* NULL makes one */
     struct ipcns *ipcns;       /* NULL makes one */
     struct cgroupns *cgroupns; /* NULL makes one with the container's group as its root */
+    struct timens *timens;     /* NULL: the clocks as they are */
     uint32_t umask, personality;
     bool no_new_privs;
     bool killable_init; /* PID 1 without the protection from signals it does not handle (`do`) */
@@ -92,6 +93,7 @@ struct task_namespaces {
     struct utsns *utsns;
     struct ipcns *ipcns;
     struct cgroupns *cgroupns;
+    struct timens *timens;
     struct path root;
 };
 int MUST_CHECK task_namespaces_get(struct task *t, struct task_namespaces *out); /* -ESRCH */

@@ -16,11 +16,13 @@
 #include "sentry/kernel/clone.h"
 #include "sentry/kernel/kernel_internal.h"
 #include "sentry/kernel/task_info.h"
+#include "sentry/kernel/timens.h"
+#include "sentry/mm/mm.h"
 #include "sentry/net/netns.h"
 
 #define NEED_ADMIN                                                                                 \
     (LX_CLONE_NEWNS | LX_CLONE_NEWUTS | LX_CLONE_NEWIPC | LX_CLONE_NEWPID | LX_CLONE_NEWNET |      \
-     LX_CLONE_NEWCGROUP)
+     LX_CLONE_NEWCGROUP | LX_CLONE_NEWTIME)
 
 /* ---- uts ------------------------------------------------------------------------------------ */
 
@@ -141,6 +143,8 @@ void namespace_set_put(struct namespace_set *s)
     ipcns_put(s->ipcns);
     utsns_put(s->utsns);
     cgroupns_put(s->cgroupns);
+    timens_put(s->timens);
+    timens_put(s->child_timens);
     memset(s, 0, sizeof(*s));
 }
 
@@ -186,10 +190,35 @@ int namespace_set_copy(const struct curr *from, uint64_t flags, const struct cre
     }
     if (ret < 0)
         goto fail;
+    out->timens = timens_get(from->timens);
+    if (flags & LX_CLONE_NEWTIME)
+        ret = timens_copy(from->child_timens, cred->userns, &out->child_timens);
+    else
+        out->child_timens = timens_get(from->child_timens);
+    if (ret < 0)
+        goto fail;
     return 0;
 fail:
     namespace_set_put(out);
     return ret;
+}
+
+int task_enter_child_timens(struct task *t)
+{
+    struct curr *c = &t->curr;
+    struct timens *old = c->timens;
+    int ret;
+
+    if (old == c->child_timens)
+        return 0;
+    ret = timens_enter(c->child_timens, c->mm);
+    if (ret < 0)
+        return ret;
+    mutex_lock(&t->lock);
+    c->timens = timens_get(c->child_timens);
+    mutex_unlock(&t->lock);
+    timens_put(old);
+    return 0;
 }
 
 /* Swaps the calling task's namespaces for those of s (consumed). */
@@ -198,13 +227,16 @@ static void install(struct task *t, struct namespace_set *s)
     struct namespace_set old;
 
     mutex_lock(&t->lock);
-    old = (struct namespace_set){t->curr.mntns, t->curr.netns, t->curr.ipcns, t->curr.utsns,
-                                 t->curr.cgroupns};
+    old =
+        (struct namespace_set){t->curr.mntns,    t->curr.netns,  t->curr.ipcns,       t->curr.utsns,
+                               t->curr.cgroupns, t->curr.timens, t->curr.child_timens};
     t->curr.mntns = s->mntns;
     t->curr.netns = s->netns;
     t->curr.ipcns = s->ipcns;
     t->curr.utsns = s->utsns;
     t->curr.cgroupns = s->cgroupns;
+    t->curr.timens = s->timens;
+    t->curr.child_timens = s->child_timens;
     mutex_unlock(&t->lock);
     namespace_set_put(&old);
 }
@@ -214,7 +246,7 @@ static void install(struct task *t, struct namespace_set *s)
 #define UNSHARE_FLAGS                                                                              \
     (LX_CLONE_THREAD | LX_CLONE_FS | LX_CLONE_NEWNS | LX_CLONE_SIGHAND | LX_CLONE_VM |             \
      LX_CLONE_FILES | LX_CLONE_SYSVSEM | LX_CLONE_NEWUTS | LX_CLONE_NEWIPC | LX_CLONE_NEWNET |     \
-     LX_CLONE_NEWUSER | LX_CLONE_NEWPID | LX_CLONE_NEWCGROUP)
+     LX_CLONE_NEWUSER | LX_CLONE_NEWPID | LX_CLONE_NEWCGROUP | LX_CLONE_NEWTIME)
 
 struct unshare_parts {
     struct cred *cred; /* NULL: keep */
@@ -368,12 +400,24 @@ static int join(struct task *t, struct task *target, uint64_t flags, struct name
         s->utsns = utsns_get(flags & LX_CLONE_NEWUTS ? c->utsns : own->utsns);
         s->ipcns = ipcns_get(flags & LX_CLONE_NEWIPC ? c->ipcns : own->ipcns);
         s->cgroupns = cgroupns_get(flags & LX_CLONE_NEWCGROUP ? c->cgroupns : own->cgroupns);
+        s->timens = timens_get(flags & LX_CLONE_NEWTIME ? c->timens : own->timens);
+        s->child_timens = timens_get(flags & LX_CLONE_NEWTIME ? c->timens : own->child_timens);
         s->netns = flags & LX_CLONE_NEWNET ? c->netns : own->netns;
         if (s->netns)
             netns_get(s->netns);
     }
     mutex_unlock(&target->lock);
     return ret;
+}
+
+/* The clocks of the calling task's memory: only for one that has it alone. */
+static int enter_time_namespace(struct task *t, struct timens *ns)
+{
+    if (t->tg->thread_count > 1 || mm_is_shared(t->curr.mm))
+        return -EUSERS;
+    if (!cred_ns_capable(t->curr.cred, timens_owner(ns), LX_CAP_SYS_ADMIN))
+        return -EPERM;
+    return timens_enter(ns, t->curr.mm);
 }
 
 long task_setns_pid(struct task *t, struct pid *target_pid, uint64_t flags)
@@ -390,10 +434,6 @@ long task_setns_pid(struct task *t, struct pid *target_pid, uint64_t flags)
         ret = -EINVAL;
         goto out;
     }
-    if (flags & LX_CLONE_NEWTIME) {
-        ret = -EINVAL;
-        goto out;
-    }
     ret = join(t, target, flags, &s);
     if (ret < 0)
         goto out;
@@ -403,6 +443,11 @@ long task_setns_pid(struct task *t, struct pid *target_pid, uint64_t flags)
         if (!theirs || theirs->userns == t->curr.cred->userns || t->tg->thread_count > 1)
             goto out;
         ret = cred_enter_userns(t->curr.cred, theirs->userns, &cred);
+        if (ret < 0)
+            goto out;
+    }
+    if (flags & LX_CLONE_NEWTIME) {
+        ret = enter_time_namespace(t, s.timens);
         if (ret < 0)
             goto out;
     }
@@ -431,7 +476,7 @@ out:
     return ret;
 }
 
-void task_namespace_hold(struct task *t, uint64_t flag, struct namespace_set *out,
+void task_namespace_hold(struct task *t, uint64_t flag, bool of_children, struct namespace_set *out,
                          struct userns **out_owner)
 {
     const struct curr *c = &t->curr;
@@ -448,6 +493,8 @@ void task_namespace_hold(struct task *t, uint64_t flag, struct namespace_set *ou
         out->netns = netns_get(c->netns);
     else if (flag == LX_CLONE_NEWCGROUP && c->cgroupns)
         out->cgroupns = cgroupns_get(c->cgroupns);
+    else if (flag == LX_CLONE_NEWTIME)
+        out->timens = timens_get(of_children ? c->child_timens : c->timens);
     *out_owner = userns_get(c->cred->userns);
     mutex_unlock(&t->lock);
 }
@@ -456,24 +503,39 @@ long task_setns_held(struct task *t, const struct namespace_set *held, const str
 {
     const struct curr *own = &t->curr;
     struct namespace_set s;
+    int ret = 0;
 
+    if (held->timens)
+        ret = enter_time_namespace(t, held->timens);
+    if (ret < 0)
+        return ret;
     if (!cred_ns_capable(own->cred, owner, LX_CAP_SYS_ADMIN))
         return -EPERM;
-    if (held->mntns) {
-        int ret = enter_mount_namespace(t, held->mntns);
-
-        if (ret < 0)
-            return ret;
-    }
+    if (held->mntns)
+        ret = enter_mount_namespace(t, held->mntns);
+    if (ret < 0)
+        return ret;
     s.mntns = mntns_get(held->mntns ? held->mntns : own->mntns);
     s.utsns = utsns_get(held->utsns ? held->utsns : own->utsns);
     s.ipcns = ipcns_get(held->ipcns ? held->ipcns : own->ipcns);
     s.cgroupns = cgroupns_get(held->cgroupns ? held->cgroupns : own->cgroupns);
+    s.timens = timens_get(held->timens ? held->timens : own->timens);
+    s.child_timens = timens_get(held->timens ? held->timens : own->child_timens);
     s.netns = held->netns ? held->netns : own->netns;
     if (s.netns)
         netns_get(s.netns);
     install(t, &s);
     return 0;
+}
+
+struct timens *task_child_timens_get(struct task *t)
+{
+    struct timens *ns;
+
+    mutex_lock(&t->lock);
+    ns = timens_get(t->curr.child_timens);
+    mutex_unlock(&t->lock);
+    return ns;
 }
 
 uint64_t task_ns_inum(struct task *t, const char *name)
@@ -495,6 +557,10 @@ uint64_t task_ns_inum(struct task *t, const char *name)
         inum = t->curr.cgroupns ? cgroupns_inum(t->curr.cgroupns) : 0;
     else if (!strcmp(name, "net") && t->curr.netns)
         inum = netns_inum(t->curr.netns);
+    else if (!strcmp(name, "time") && t->curr.timens)
+        inum = timens_inum(t->curr.timens);
+    else if (!strcmp(name, "time_for_children") && t->curr.child_timens)
+        inum = timens_inum(t->curr.child_timens);
     else if (!strcmp(name, "mnt") && t->curr.mntns)
         inum = 0x200000000u | ((uintptr_t)t->curr.mntns >> 6 & 0xffffffu);
     mutex_unlock(&t->lock);

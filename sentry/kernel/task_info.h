@@ -99,3 +99,5 @@ void utsns_domainname(struct utsns *ns, char *buf);
 /* Binary inode number of the namespaces of t for /proc/PID/ns/NAME ("mnt", "pid", "user", ...); 0
  * when there is no such kind or the task has left it. */
 uint64_t task_ns_inum(struct task *t, const char *name);
+/* The time namespace that children of t enter, +1; NULL when t has ended. */
+struct timens *task_child_timens_get(struct task *t);

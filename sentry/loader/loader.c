@@ -213,7 +213,7 @@ int loader_commit(struct exec_plan *plan, struct exec_request *rq, struct mm *mm
             return ret;
     }
     set_brk(mm, plan, rq, main.brk);
-    ret = vdso_map(mm, &vdso);
+    ret = vdso_map(mm, rq->vvar, &vdso);
     if (ret < 0)
         return ret;
     fill_layout(mm, &main, vdso);

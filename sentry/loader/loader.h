@@ -9,6 +9,7 @@
 #include "sentry/abi/types.h"
 
 struct file;
+struct mappable;
 struct mm;
 struct path;
 
@@ -27,6 +28,7 @@ struct exec_request {
     uint32_t uid, euid, gid, egid;  /* for auxv, as the guest's user namespace shows them */
     bool secure;                    /* AT_SECURE */
     bool randomize;                 /* no ADDR_NO_RANDOMIZE personality */
+    struct mappable *vvar;          /* borrowed: see vdso_map */
 };
 
 /* Opens a program for execution as open_exec does: name resolved from dirfd with walk_flags

@@ -11,12 +11,15 @@
  * The offsets of the other clocks change only when somebody sets the time; noise of a sample is
  * kept out of them, or CLOCK_REALTIME could step back by it.
  *
- * Locks: g_vdso.lock (LEAF) serialises writers of the page; readers use the sequence number.
+ * A time namespace with offsets has a data page of its own, which is written with the first one.
+ *
+ * Locks: g_vdso.lock (LEAF) serialises writers of the pages; readers use the sequence number.
  */
 #include "sentry/loader/vdso.h"
 
 #include <cpuid.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,6 +31,8 @@
 #include "sentry/mm/mm.h"
 
 extern const char g_vdso_image[], g_vdso_image_end[];
+
+static const char g_vvar_name[] = "[vvar]";
 
 #define FIRST_BASELINE_NS 500000ull
 #define INTERVAL_MIN_NS   1000000ull
@@ -42,6 +47,17 @@ struct sample {
     uint64_t tsc, mono;
 };
 
+/* The data page of a time namespace.
+ * Lifetime: refcounted: by the namespace and by what maps it. Keys: I immutable; v g_vdso.lock */
+struct vvar {
+    struct refs refs;
+    struct mappable object;         /* its one page */
+    struct list node;               /* v: g_vdso.vvars */
+    mfpage_t page;                  /* I */
+    struct vdso_data *data;         /* v for writers */
+    int64_t mono_shift, boot_shift; /* I: ns */
+};
+
 /* Keys: I immutable after vdso_init; v ->lock; a atomic */
 static struct {
     struct mutex lock;                 /* rank LEAF */
@@ -49,6 +65,7 @@ static struct {
     mfpage_t page;                     /* I: first page */
     uint32_t pages;                    /* I */
     struct vdso_data *data;            /* v for writers */
+    struct list vvars;                 /* v: further data pages */
     bool tsc_usable;                   /* v */
     struct sample first, anchor, last; /* v */
     uint64_t interval_ns;              /* v */
@@ -124,9 +141,8 @@ static int64_t offset_update(int64_t old, clockid_t id)
 
 /* release on every field: none is seen before the odd seq; acquire on every field in the readers: seq
  * is read again after all of them. */
-static void publish_locked(const struct vdso_data *fresh)
+static void publish_to(struct vdso_data *d, const struct vdso_data *fresh, int64_t boot_shift)
 {
-    struct vdso_data *d = g_vdso.data;
     uint32_t seq = d->seq;
 
     __atomic_store_n(&d->seq, seq + 1, __ATOMIC_RELAXED);
@@ -136,10 +152,19 @@ static void publish_locked(const struct vdso_data *fresh)
     __atomic_store_n(&d->mult, fresh->mult, __ATOMIC_RELEASE);
     __atomic_store_n(&d->mono_ns, fresh->mono_ns, __ATOMIC_RELEASE);
     __atomic_store_n(&d->real_off, fresh->real_off, __ATOMIC_RELEASE);
-    __atomic_store_n(&d->boot_off, fresh->boot_off, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->boot_off, fresh->boot_off + boot_shift, __ATOMIC_RELEASE);
     __atomic_store_n(&d->tai_off, fresh->tai_off, __ATOMIC_RELEASE);
     /* release: pairs with the acquire loads of seq in the readers. */
     __atomic_store_n(&d->seq, seq + 2, __ATOMIC_RELEASE);
+}
+
+static void publish_locked(const struct vdso_data *fresh)
+{
+    struct vvar *v;
+
+    publish_to(g_vdso.data, fresh, 0);
+    list_for_each_entry(v, &g_vdso.vvars, node)
+        publish_to(v->data, fresh, v->boot_shift);
 }
 
 static void snapshot(struct vdso_data *out, uint64_t *out_tsc)
@@ -321,6 +346,80 @@ static const struct mappable_ops vdso_mappable_ops = {
     .put = vdso_ref,
 };
 
+/* ---- data pages of time namespaces ------------------------------------------------------- */
+
+static struct vvar *vvar_of(struct mappable *m)
+{
+    return container_of(m, struct vvar, object);
+}
+
+static int vvar_translate(struct mappable *m, uint64_t pgoff, uint32_t count, bool write,
+                          struct backing *out)
+{
+    (void)count;
+    (void)write; /* only private mappings exist */
+    if (pgoff)
+        return -ENXIO;
+    *out = (struct backing){.kind = BACKING_MEMFILE, .page = vvar_of(m)->page, .count = 1};
+    memfile_get(out->page, 1);
+    return 0;
+}
+
+static void vvar_get(struct mappable *m)
+{
+    refs_get(&vvar_of(m)->refs);
+}
+
+static void vvar_put(struct mappable *m)
+{
+    struct vvar *v = vvar_of(m);
+
+    if (!refs_put(&v->refs))
+        return;
+    mutex_lock(&g_vdso.lock);
+    list_del(&v->node);
+    mutex_unlock(&g_vdso.lock);
+    memfile_put(v->page, 1);
+    mappable_destroy(&v->object);
+    free(v);
+}
+
+static const struct mappable_ops vvar_mappable_ops = {
+    .translate = vvar_translate,
+    .get = vvar_get,
+    .put = vvar_put,
+};
+
+int vdso_vvar_new(int64_t mono_shift, int64_t boot_shift, struct mappable **out)
+{
+    struct vvar *v = calloc(1, sizeof(*v));
+    int ret = v ? memfile_alloc(MEMFILE_KERNEL, 1, &v->page) : -ENOMEM;
+
+    if (ret < 0) {
+        free(v);
+        return ret;
+    }
+    refs_init(&v->refs);
+    mappable_init(&v->object, &vvar_mappable_ops);
+    v->mono_shift = mono_shift;
+    v->boot_shift = boot_shift;
+    v->data = memfile_ptr(v->page);
+    v->data->mono_off = mono_shift;
+    mutex_lock(&g_vdso.lock);
+    publish_to(v->data, g_vdso.data, boot_shift);
+    list_add_tail(&g_vdso.vvars, &v->node);
+    mutex_unlock(&g_vdso.lock);
+    *out = &v->object;
+    return 0;
+}
+
+int vdso_show_vvar(struct mm *mm, struct mappable *vvar)
+{
+    return mm_show_special(mm, g_vvar_name, vvar ? vvar : &g_vdso.object);
+}
+
+/* ---- boot and exec ----------------------------------------------------------------------- */
+
 static bool cpu_has_invariant_tsc(void)
 {
     unsigned a, b, c, d;
@@ -365,6 +464,7 @@ int vdso_init(void)
     if (ret < 0)
         return ret;
     mutex_init(&g_vdso.lock, RANK_LEAF);
+    list_init(&g_vdso.vvars);
     mappable_init(&g_vdso.object, &vdso_mappable_ops);
     g_vdso.data = memfile_ptr(g_vdso.page);
     memcpy((char *)memfile_ptr(g_vdso.page) + LX_PAGE_SIZE, g_vdso_image, size);
@@ -377,14 +477,14 @@ int vdso_init(void)
     return 0;
 }
 
-int vdso_map(struct mm *mm, uaddr_t *out_base)
+int vdso_map(struct mm *mm, struct mappable *vvar, uaddr_t *out_base)
 {
     struct mmap_args a = {
         .size = (uint64_t)g_vdso.pages * LX_PAGE_SIZE,
         .prot = LX_PROT_READ,
         .flags = LX_MAP_PRIVATE,
-        .object = &g_vdso.object,
-        .name = "[vvar]",
+        .object = vvar ? vvar : &g_vdso.object,
+        .name = g_vvar_name,
         .max_prot = LX_PROT_READ,
     };
     int64_t base;
@@ -404,6 +504,7 @@ int vdso_map(struct mm *mm, uaddr_t *out_base)
     a.max_prot = LX_PROT_READ | LX_PROT_EXEC;
     a.flags |= LX_MAP_FIXED;
     a.offset = LX_PAGE_SIZE;
+    a.object = &g_vdso.object;
     a.name = "[vdso]";
     base = mm_mmap(mm, &a);
     if (base < 0)

@@ -88,6 +88,8 @@ int mm_mlock(struct mm *mm, uaddr_t addr, uint64_t size, bool lock, bool on_faul
 int mm_mlockall(struct mm *mm, uint32_t flags); /* 0: munlockall */
 /* remap_file_pages(2): the shared mapping at [addr, +size) shows its file from offset on. */
 int mm_remap_pages(struct mm *mm, uaddr_t addr, uint64_t size, uint64_t offset);
+/* Every mapping of the kernel's that has this very name shows that object instead. -ENOMEM. */
+int MUST_CHECK mm_show_special(struct mm *mm, const char *name, struct mappable *object);
 /* 1: a page is there, 0: not touched, -EFAULT: nothing mapped at addr. */
 int mm_page_state(struct mm *mm, uaddr_t addr);
 bool mm_range_mapped(struct mm *mm, uaddr_t addr, uint64_t size); /* without gaps */

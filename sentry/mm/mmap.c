@@ -355,3 +355,24 @@ int mm_remap_pages(struct mm *mm, uaddr_t addr, uint64_t size, uint64_t offset)
     mm_free_dead(dead);
     return ret < 0 ? (int)ret : 0;
 }
+
+int mm_show_special(struct mm *mm, const char *name, struct mappable *object)
+{
+    struct vma *dead = NULL, *v, t;
+    int64_t ret = 0;
+
+    mutex_lock(&mm->lock);
+    for (v = vma_set_first(&mm->vmas); v && ret >= 0; v = vma_next(v)) {
+        if (!(v->flags & VMA_SPECIAL) || v->name != name || v->object == object)
+            continue;
+        t = vma_template(v);
+        t.object = object;
+        ret = map_region(mm, &t, LX_MAP_STACK, &dead);
+        v = vma_set_at(&mm->vmas, t.start);
+        if (!v)
+            break;
+    }
+    mutex_unlock(&mm->lock);
+    mm_free_dead(dead);
+    return ret < 0 ? (int)ret : 0;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Namespace files. An inode remembers the task it was reached through and the namespace's number.
- * Mount, uts, ipc and net namespaces are held; for the other kinds who uses the file asks that task
+ * Mount, uts, ipc, net, cgroup and time namespaces are held; for the other kinds who uses the file asks that task
  * again. DEVIATION: a pid or user namespace whose last task ended, or that its task left, cannot be
  * entered through a file that is still open.
  */
@@ -34,16 +34,26 @@ static const struct {
     const char *name;
     uint64_t flag;
 } ns_kinds[] = {
-    {"mnt", LX_CLONE_NEWNS},        {"pid", LX_CLONE_NEWPID}, {"net", LX_CLONE_NEWNET},
-    {"uts", LX_CLONE_NEWUTS},       {"ipc", LX_CLONE_NEWIPC}, {"user", LX_CLONE_NEWUSER},
-    {"cgroup", LX_CLONE_NEWCGROUP},
+    {"mnt", LX_CLONE_NEWNS},        {"pid", LX_CLONE_NEWPID},   {"net", LX_CLONE_NEWNET},
+    {"uts", LX_CLONE_NEWUTS},       {"ipc", LX_CLONE_NEWIPC},   {"user", LX_CLONE_NEWUSER},
+    {"cgroup", LX_CLONE_NEWCGROUP}, {"time", LX_CLONE_NEWTIME},
 };
+
+/* What name, as that of a file in /proc/PID/ns, says of the kind: "pid" of "pid_for_children". */
+static int kind_length(const char *name)
+{
+    const char *end = strchr(name, '_');
+
+    return (int)(end ? (size_t)(end - name) : strlen(name));
+}
 
 /* 0: none that setns knows. */
 static uint64_t ns_flag(const char *name)
 {
+    size_t length = (size_t)kind_length(name);
+
     for (size_t i = 0; i < ARRAY_COUNT(ns_kinds); i++) {
-        if (!strcmp(ns_kinds[i].name, name))
+        if (strlen(ns_kinds[i].name) == length && !strncmp(ns_kinds[i].name, name, length))
             return ns_kinds[i].flag;
     }
     return 0;
@@ -84,7 +94,8 @@ static int ns_file_new(struct ns_inode *n, struct file **out)
         inode_put(&n->inode);
         return -ENOMEM;
     }
-    snprintf(text, sizeof(text), "%s:[%llu]", n->name, (unsigned long long)n->inode.attr.ino);
+    snprintf(text, sizeof(text), "%.*s:[%llu]", kind_length(n->name), n->name,
+             (unsigned long long)n->inode.attr.ino);
     file_init(f, &ns_file_ops, 0);
     ret = file_set_anon(f, text, 0, &n->inode);
     if (ret < 0)
@@ -229,7 +240,7 @@ int nsfs_path(struct pid *p, enum pid_kind kind, const char *name, struct path *
     n->kind = kind;
     t = pid_task_get(p, kind);
     if (t) {
-        task_namespace_hold(t, ns_flag(name), &n->held, &n->owner);
+        task_namespace_hold(t, ns_flag(name), strchr(name, '_') != NULL, &n->held, &n->owner);
         task_put(t);
     }
     /* A file is the way to a path on the hidden mount; only its path is kept. */
@@ -269,7 +280,8 @@ long nsfs_setns(struct task *t, struct file *f, uint32_t flags)
     flag = ns_flag(n->name);
     if (!flag || (flags && flags != flag))
         return -EINVAL;
-    if (n->held.mntns || n->held.utsns || n->held.ipcns || n->held.netns || n->held.cgroupns)
+    if (n->held.mntns || n->held.utsns || n->held.ipcns || n->held.netns || n->held.cgroupns ||
+        n->held.timens)
         return task_setns_held(t, &n->held, n->owner);
     if (!nsfs_from_file(f, &pid, &name))
         return -EINVAL;

@@ -13,6 +13,7 @@
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/coredump.h"
 #include "sentry/kernel/oom.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/mm/mm.h"
 #include "sentry/net/netns.h"
 #include "sentry/proc/nsfs.h"
@@ -406,9 +407,17 @@ static int ns_follow(struct pseudo_node *n, struct path *out)
     }
 
 const struct pseudo_entry g_proc_ns_table[] = {
-    ROW_NS("cgroup", "cgroup"), ROW_NS("ipc", "ipc"), ROW_NS("mnt", "mnt"),
-    ROW_NS("net", "net"),       ROW_NS("pid", "pid"), ROW_NS("pid_for_children", "pid"),
-    ROW_NS("user", "user"),     ROW_NS("uts", "uts"), {0},
+    ROW_NS("cgroup", "cgroup"),
+    ROW_NS("ipc", "ipc"),
+    ROW_NS("mnt", "mnt"),
+    ROW_NS("net", "net"),
+    ROW_NS("pid", "pid"),
+    ROW_NS("pid_for_children", "pid"),
+    ROW_NS("time", "time"),
+    ROW_NS("time_for_children", "time_for_children"),
+    ROW_NS("user", "user"),
+    ROW_NS("uts", "uts"),
+    {0},
 };
 
 /* ---- task/TID/children ---------------------------------------------------------------------- */

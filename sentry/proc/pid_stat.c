@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/abi/time.h"
 #include "sentry/core/cred.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/mm/mm.h"
 #include "sentry/proc/proc_internal.h"
 
@@ -96,7 +98,8 @@ static int show_stat(struct pseudo_node *n, struct pbuf *b, bool whole)
                 (unsigned long long)proc_ticks(whole ? ti->tg_stime : ti->stime),
                 (unsigned long long)proc_ticks(ti->tg_cutime),
                 (unsigned long long)proc_ticks(ti->tg_cstime), priority, ti->nice, ti->thread_count,
-                (unsigned long long)proc_ticks(ti->start_boottime));
+                (unsigned long long)proc_ticks(ti->start_boottime +
+                                               (uint64_t)timens_shift(LX_CLOCK_BOOTTIME)));
     pbuf_printf(b, "%llu %llu %llu %llu %llu %llu %llu %llu ", (unsigned long long)v.mu.total_vm,
                 (unsigned long long)rss_pages(&v.mu),
                 (unsigned long long)ti->rlimit_cur[LX_RLIMIT_RSS],

@@ -60,6 +60,9 @@ int proc_show_maps(struct pseudo_node *n, struct pbuf *b);
 int proc_show_smaps(struct pseudo_node *n, struct pbuf *b);
 int proc_show_smaps_rollup(struct pseudo_node *n, struct pbuf *b);
 int proc_show_numa_maps(struct pseudo_node *n, struct pbuf *b);
+/* pid_timens.c */
+int proc_show_timens_offsets(struct pseudo_node *n, struct pbuf *b);
+ssize_t proc_store_timens_offsets(struct pseudo_node *n, char *data, size_t size);
 /* pid_mem.c */
 int proc_show_cmdline(struct pseudo_node *n, struct pbuf *b);
 int proc_show_environ(struct pseudo_node *n, struct pbuf *b);

@@ -291,6 +291,7 @@ const struct pseudo_entry g_proc_pid_table[] = {
     PSEUDO_FILE("io", 0400, proc_show_io_process),
     PSEUDO_FILE("stat", 0444, proc_show_stat_process),
     PSEUDO_FILE("mountstats", 0400, show_mountstats),
+    PSEUDO_RW("timens_offsets", 0644, proc_show_timens_offsets, proc_store_timens_offsets),
     {0},
 };
 

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/abi/time.h"
 #include "sentry/abi/version.h"
 #include "sentry/core/clock.h"
 #include "sentry/fs/flock.h"
 #include "sentry/kernel/keys.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/mm/memfile.h"
 #include "sentry/mm/mm.h"
 #include "sentry/proc/cpuinfo.h"
@@ -44,6 +46,7 @@ static int show_uptime(struct pseudo_node *n, struct pbuf *b)
     busy = (user + system) / 10000000;
     idle = up * kernel_cpu_count();
     idle = idle > busy ? idle - busy : 0;
+    up += (uint64_t)(timens_shift(LX_CLOCK_BOOTTIME) / 10000000);
     pbuf_printf(b, "%llu.%02llu %llu.%02llu\n", (unsigned long long)(up / 100),
                 (unsigned long long)(up % 100), (unsigned long long)(idle / 100),
                 (unsigned long long)(idle % 100));
@@ -89,8 +92,11 @@ static int show_stat(struct pseudo_node *n, struct pbuf *b)
             put_cpu(b, name, &each[i], up);
     }
     free(each);
+    /* Linux: the offset turns the other way round, so that btime plus uptime is the present. */
     pbuf_printf(b, "intr 0\nctxt %llu\nbtime %llu\nprocesses %llu\n",
-                (unsigned long long)ks.switches, (unsigned long long)ks.boot_realtime,
+                (unsigned long long)ks.switches,
+                (unsigned long long)(ks.boot_realtime -
+                                     (uint64_t)(timens_shift(LX_CLOCK_BOOTTIME) / 1000000000)),
                 (unsigned long long)ks.forks);
     pbuf_printf(b, "procs_running %u\nprocs_blocked %u\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
                 ks.running, ks.blocked);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* eventfd, signalfd, timerfd. */
 #include "sentry/syscalls/event.h"
+#include "sentry/kernel/timens.h"
 
 #include <errno.h>
 
@@ -129,6 +130,8 @@ long sys_timerfd_settime(struct task *t, int ufd, int flags, uaddr_t utmr, uaddr
         return ret;
     spec.interval_ns = lx_timespec_to_ns(&its.interval);
     spec.value_ns = lx_timespec_to_ns(&its.value);
+    if (spec.value_ns && (flags & LX_TFD_TIMER_ABSTIME))
+        spec.value_ns = MAX(timens_to_host(timerfd_clock(f), spec.value_ns), 1u);
     ret = timerfd_set(f, (uint32_t)flags, &spec, &old);
     file_put(f);
     if (ret == 0 && otmr != 0) {

@@ -7,6 +7,7 @@
 
 #include "sentry/abi/prctl.h"
 #include "sentry/abi/resource.h"
+#include "sentry/abi/time.h"
 #include "sentry/abi/version.h"
 #include "sentry/core/kmsg.h"
 #include "sentry/core/random.h"
@@ -16,6 +17,7 @@
 #include "sentry/kernel/settings.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_info.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/mm/uaccess.h"
 #if __has_include("gen/syscall_protos.h")
 #include "gen/syscall_protos.h"
@@ -69,7 +71,8 @@ long sys_sysinfo(struct task *t, uaddr_t info)
 
     (void)t;
     kernel_stats_get(&stats);
-    out.uptime = (int64_t)(clock_boottime() / NSEC_PER_SEC);
+    out.uptime =
+        (int64_t)((clock_boottime() + (uint64_t)timens_shift(LX_CLOCK_BOOTTIME)) / NSEC_PER_SEC);
     for (int i = 0; i < 3; i++)
         out.loads[i] = ((uint64_t)stats.load[i] << 16) / 100;
     out.totalram = stats.mem_total;

@@ -48,6 +48,11 @@ bool file_is_timerfd(const struct file *f)
     return f->ops == &timerfd_file_ops;
 }
 
+int timerfd_clock(const struct file *f)
+{
+    return container_of(f, struct timerfd, file)->clockid;
+}
+
 /* Counts the expiries up to now. */
 static void timerfd_catch_up_locked(struct timerfd *t, uint64_t now) REQUIRES(t->lock)
 {

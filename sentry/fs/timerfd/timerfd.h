@@ -12,4 +12,5 @@ int MUST_CHECK timerfd_create_file(int clockid, uint32_t flags, struct file **ou
 bool file_is_timerfd(const struct file *f);
 int MUST_CHECK timerfd_set(struct file *f, uint32_t flags, const struct timerfd_spec *spec,
                            struct timerfd_spec *out_old);
+int timerfd_clock(const struct file *f);
 void timerfd_get_spec(struct file *f, struct timerfd_spec *out);

@@ -19,6 +19,8 @@ struct vdso_data {
     int64_t real_off; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
     int64_t boot_off; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
     int64_t tai_off;  /* CLOCK_TAI - CLOCK_MONOTONIC */
+    /* Of the time namespace: what it shows as CLOCK_MONOTONIC - CLOCK_MONOTONIC. boot_off has its own. */
+    int64_t mono_off; /* constant */
 };
 
 static inline uint64_t vdso_mono_at(const struct vdso_data *d, uint64_t tsc)

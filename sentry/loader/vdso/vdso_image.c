@@ -80,13 +80,14 @@ static inline int clock_ns(int clock, uint64_t *ns)
         return 0;
     if (!snapshot(&d, &tsc))
         return 0;
-    off = 0;
     if (clock == 0 || clock == 5)
         off = (uint64_t)d.real_off;
     else if (clock == 7)
         off = (uint64_t)d.boot_off;
     else if (clock == 11)
         off = (uint64_t)d.tai_off;
+    else
+        off = (uint64_t)vvar_page.mono_off;
     *ns = vdso_mono_at(&d, tsc) + off;
     return 1;
 }
