@@ -560,9 +560,25 @@ int sandbox_container_create(struct boot_config *c, struct sandbox_process **out
 
 /* ---- exec ------------------------------------------------------------------------------------ */
 
+/* Where a service manager handed on controllers, the container's own group may have no processes, and
+ * one that slipped in keeps the manager from handing on more: with the first process then, as runc. */
+static int enter_default_cgroup(struct sandbox_process *p)
+{
+    struct kcgroup *cg;
+    int ret = cgroup_put_task(kcontainer_cgroup(p->container->kernel), p->task);
+
+    if (ret != -EBUSY)
+        return ret;
+    cg = task_cgroup_get(p->container->init->task);
+    ret = cgroup_put_task(cg, p->task);
+    cgroup_put(cg);
+    return ret;
+}
+
 static int enter_cgroup(struct sandbox_process *p, const char *path, struct boot_error *e)
 {
-    int ret = boot_enter_cgroup(kcontainer_cgroup(p->container->kernel), path, p->task);
+    int ret = *path ? boot_enter_cgroup(kcontainer_cgroup(p->container->kernel), path, p->task)
+                    : enter_default_cgroup(p);
 
     if (ret == 0)
         return 0;
@@ -585,7 +601,7 @@ static int exec_in(struct sandbox_process *p, struct boot_config *c, struct boot
         fs_ctx_set_devices(self->fs, p->container->devices);
         self->mntns = mntns_get(cp.ns.mntns);
         ret = create_process(p, c, &cp, e);
-        if (ret == 0 && *cgroup)
+        if (ret == 0)
             ret = enter_cgroup(p, cgroup, e);
     } else {
         ret = boot_error_set(e, 1, "exec: %s", strerror(-ret));

@@ -117,6 +117,7 @@ struct super {
 #define SUPER_REVALIDATE      32u  /* names change behind our back: ask ops->revalidate each time */
 #define SUPER_STICKY_NEGATIVE 64u  /* negative dentries stay valid (exclusive) */
 #define SUPER_STACKED         128u /* a guest's overlay over our own file systems: OVL_TOP_* ranks */
+#define SUPER_NUMBER_HANDLES  256u /* file handles are the inode's number and no more */
 
 int MUST_CHECK super_init(struct super *s, const struct super_ops *ops, const char *type);
 struct super *super_get(struct super *s);

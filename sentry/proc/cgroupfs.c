@@ -622,6 +622,7 @@ static bool node_valid(struct pseudo_node *n)
 static int create_super(struct kcgroup *root, struct super **out)
 {
     struct pseudo_super *ps = calloc(1, sizeof(*ps));
+    int ret;
 
     if (!ps)
         return -ENOMEM;
@@ -631,7 +632,10 @@ static int create_super(struct kcgroup *root, struct super **out)
     ps->root_object = cgroup_get(root);
     ps->refresh = cgroup_refresh;
     ps->valid = node_valid;
-    return pseudo_super_setup_take(ps, "cgroup2", &g_dir_entry, out);
+    ret = pseudo_super_setup_take(ps, "cgroup2", &g_dir_entry, out);
+    if (ret == 0)
+        (*out)->flags |= SUPER_NUMBER_HANDLES; /* systemd reads a group's ID from its handle */
+    return ret;
 }
 
 static int cgroupfs_mount(const struct fs_type *type, const char *source, const char *options,

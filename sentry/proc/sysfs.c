@@ -268,9 +268,9 @@ static const struct pseudo_entry thp_table[] = {
 
 static const struct pseudo_entry empty_table[] = {{0}};
 
+/* No hugepages: there is no hugetlbfs, and systemd mounts it where the directory is. */
 static const struct pseudo_entry mm_table[] = {
     PSEUDO_DIR("transparent_hugepage", 0755, thp_table),
-    PSEUDO_DIR("hugepages", 0755, empty_table),
     {0},
 };
 

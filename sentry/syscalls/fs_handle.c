@@ -9,11 +9,24 @@
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/fs_path.h"
 
-#define HANDLE_TYPE 1
+#define HANDLE_TYPE        1
+#define HANDLE_TYPE_NUMBER 0xfe /* FILEID_KERNFS */
 
 struct handle_body {
-    uint64_t dev, ino;
+    uint64_t ino;
+    uint64_t dev; /* not of a HANDLE_TYPE_NUMBER */
 };
+
+static uint32_t body_size(const struct mount *m)
+{
+    return mount_super(m)->flags & SUPER_NUMBER_HANDLES ? sizeof(uint64_t)
+                                                        : sizeof(struct handle_body);
+}
+
+static int32_t handle_type(uint32_t size)
+{
+    return size == sizeof(uint64_t) ? HANDLE_TYPE_NUMBER : HANDLE_TYPE;
+}
 
 long sys_name_to_handle_at(struct task *t, int dfd, uaddr_t name, uaddr_t uhandle, uaddr_t mnt_id,
                            int flag)
@@ -23,6 +36,7 @@ long sys_name_to_handle_at(struct task *t, int dfd, uaddr_t name, uaddr_t uhandl
     struct fs_attr attr;
     struct path p;
     uint64_t unique;
+    uint32_t size;
     int32_t id;
     int ret;
 
@@ -34,6 +48,7 @@ long sys_name_to_handle_at(struct task *t, int dfd, uaddr_t name, uaddr_t uhandl
         return ret;
     id = (int32_t)mount_id(p.mnt);
     unique = mount_unique_id(p.mnt);
+    size = body_size(p.mnt);
     ret = vfs_getattr(&p, &attr);
     path_put(&p);
     if (ret == 0)
@@ -42,19 +57,19 @@ long sys_name_to_handle_at(struct task *t, int dfd, uaddr_t name, uaddr_t uhandl
         return ret;
     if (h.handle_bytes > LX_MAX_HANDLE_SZ)
         return -EINVAL;
-    if (h.handle_bytes < sizeof(body)) {
-        h.handle_bytes = sizeof(body);
+    if (h.handle_bytes < size) {
+        h.handle_bytes = size;
         ret = put_user(&h, uhandle);
         return ret < 0 ? ret : -EOVERFLOW;
     }
-    h.handle_bytes = sizeof(body);
-    h.handle_type = 1;
-    body = (struct handle_body){attr.dev, attr.ino};
+    h.handle_bytes = size;
+    h.handle_type = handle_type(size);
+    body = (struct handle_body){.ino = attr.ino, .dev = attr.dev};
     ret = flag & LX_AT_HANDLE_MNT_ID_UNIQUE ? put_user(&unique, mnt_id) : put_user(&id, mnt_id);
     if (ret == 0)
         ret = put_user(&h, uhandle);
     if (ret == 0)
-        ret = copy_out(uhandle + sizeof(h), &body, sizeof(body));
+        ret = copy_out(uhandle + sizeof(h), &body, size);
     return ret;
 }
 
@@ -80,19 +95,20 @@ static int anchor_get(int fd, struct path *out)
 static int handle_to_path(const struct path *anchor, const struct lx_file_handle *h,
                           uaddr_t uhandle, struct path *out)
 {
+    uint32_t size = body_size(anchor->mnt);
     struct handle_body body;
     struct fs_attr attr;
     int ret;
 
-    if (h->handle_bytes != sizeof(body) || h->handle_type != HANDLE_TYPE)
+    if (h->handle_bytes != size || h->handle_type != handle_type(size))
         return -ESTALE;
-    if (copy_in(&body, uhandle + sizeof(*h), sizeof(body)) < 0)
+    if (copy_in(&body, uhandle + sizeof(*h), size) < 0)
         return -EFAULT;
     ret = vfs_path_of_inode(anchor, body.ino, out);
     if (ret < 0)
         return ret;
     ret = vfs_getattr(out, &attr);
-    if (ret == 0 && attr.dev != body.dev)
+    if (ret == 0 && h->handle_type == HANDLE_TYPE && attr.dev != body.dev)
         ret = -ESTALE;
     if (ret < 0)
         path_put(out);

@@ -53,5 +53,13 @@ runsc exec c1 mkdir -p /sys/fs/cgroup/one/two || fail "mkdir"
 [ "$(runsc exec --cgroup cpu,memory:/one c1 cat /proc/self/cgroup)" = 0::/one ] || fail "exec --cgroup with controllers"
 expect 255 'cgroup nosuch: No such file' runsc exec --cgroup nosuch c1 true
 expect 255 'cgroup one/../..: No such file' runsc exec --cgroup one/../.. c1 true
+# Its own group has handed on controllers: a process there is not allowed, so exec joins the first process.
+runsc exec c1 sh -c 'cd /sys/fs/cgroup && mkdir init && echo 1 >init/cgroup.procs && echo $$ >init/cgroup.procs && echo +memory >cgroup.subtree_control' ||
+    fail "handing on a controller"
+[ "$(runsc exec c1 cat /proc/self/cgroup)" = 0::/init ] || fail "exec beside handed on controllers"
+[ "$(runsc exec --cgroup one c1 cat /proc/self/cgroup)" = 0::/one ] || fail "exec --cgroup beside handed on controllers"
+expect 255 'cgroup /: Device or resource busy' runsc exec --cgroup / c1 true
+runsc exec c1 sh -c 'cd /sys/fs/cgroup && exec sleep 1000' </dev/null >/dev/null 2>&1 & started+=($!)
+runsc exec c1 sh -c 'echo +cpu >/sys/fs/cgroup/cgroup.subtree_control' || fail "handing on a further controller beside an exec"
 runsc delete --force c1
 exit 0

@@ -53,6 +53,34 @@ TEST(errors)
     cg_end();
 }
 
+/* A group's ID: the number of its directory, which is its handle too. */
+TEST(handle_is_the_number)
+{
+    BEGIN;
+    struct {
+        uint32_t bytes;
+        int32_t type;
+        uint64_t number;
+    } h = {.bytes = 7};
+    struct stat st, again;
+    int id, fd, dir;
+
+    CHECK_ERR(sysp(SYS_name_to_handle_at, AT_FDCWD, g_cg, &h, &id, 0), EOVERFLOW);
+    CHECK_EQ(h.bytes, 8);
+    REQUIRE(sysp(SYS_name_to_handle_at, AT_FDCWD, g_cg, &h, &id, 0) == 0);
+    CHECK_EQ(h.type, 0xfe);
+    REQUIRE(stat(g_cg, &st) == 0);
+    CHECK_EQ(h.number, st.st_ino);
+    dir = open(g_cg, O_RDONLY | O_DIRECTORY);
+    fd = (int)sysp(SYS_open_by_handle_at, dir, &h, O_RDONLY);
+    CHECK(fd >= 0 && fstat(fd, &again) == 0 && again.st_ino == st.st_ino);
+    h.type = 7;
+    CHECK_ERR(sysp(SYS_open_by_handle_at, dir, &h, O_RDONLY), ESTALE);
+    close(fd);
+    close(dir);
+    cg_end();
+}
+
 TEST(limits_of_the_tree)
 {
     BEGIN;

@@ -102,6 +102,15 @@ TEST(magic_numbers)
     CHECK_EQ(s.f_type, 0x62656572);
 }
 
+/* systemd mounts hugetlbfs where the directory is, and is "degraded" when it cannot. */
+TEST(huge_pages_have_their_file_system)
+{
+    bool there = access("/sys/kernel/mm/hugepages", F_OK) == 0;
+
+    CHECK(has("/proc/filesystems", "proc"));
+    CHECK_EQ(there, strstr(text, "hugetlbfs") != NULL);
+}
+
 TEST(nothing_can_be_made)
 {
     CHECK(open("/proc/new", O_CREAT | O_WRONLY, 0600) < 0);
