@@ -41,6 +41,7 @@ struct netns {
     atomic_int unix_qlen;               /* a: max_dgram_qlen */
     atomic_ullong lo_bytes, lo_packets; /* a: statistics of lo */
     atomic_uint raw_socks;              /* a: raw sockets that are not ICMP's alone */
+    atomic_uint watchers;               /* a: AF_PACKET sockets (link/link.h) */
     atomic_uint ephemeral;              /* a: where the next search for a port starts */
     /* Who carries what is not loopback; NULL: there is no route. */
     const struct inet_transport_ops *transport; /* I */

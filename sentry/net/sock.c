@@ -13,6 +13,7 @@
 #include "sentry/fs/security.h"
 #include "sentry/net/filter.h"
 #include "sentry/net/inet/inet.h"
+#include "sentry/net/link/link.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/netlink/netlink.h"
 #include "sentry/net/unix/unix.h"
@@ -189,9 +190,7 @@ int sock_create(struct netns *ns, int family, int type, int protocol, struct soc
     case LX_AF_NETLINK:
         return netlink_create(ns, type, protocol, out);
     case LX_AF_PACKET:
-        if (!cred_ns_capable(curr()->cred, ns->owner, LX_CAP_NET_RAW))
-            return -EPERM;
-        return -EAFNOSUPPORT;
+        return packet_create(ns, type, protocol, out);
     default:
         return -EAFNOSUPPORT;
     }

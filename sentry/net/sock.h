@@ -97,6 +97,8 @@ struct sock_ops {
     int (*getsockopt)(struct sock *sk, int level, int name, void *val, uint32_t *len);
     uint32_t (*poll)(struct sock *sk);                         /* required; must not block */
     long (*ioctl)(struct sock *sk, uint32_t cmd, uaddr_t arg); /* [-ENOTTY] */
+    /* What mmap of the file maps, borrowed from sk; NULL: nothing. [-ENODEV] */
+    struct mappable *(*mappable)(struct sock *sk);
     /* The file is gone (or never came to be): start the protocol's close. The caller drops its
      * reference afterwards. May block for SO_LINGER when linger is true. */
     void (*close)(struct sock *sk, bool linger);

@@ -79,6 +79,13 @@ static void socket_owner_set(struct file *f)
         sk->ops->signals_wanted(sk);
 }
 
+static struct mappable *socket_mappable(struct file *f)
+{
+    struct sock *sk = socket_of(f)->sk;
+
+    return sk->ops->mappable ? sk->ops->mappable(sk) : NULL;
+}
+
 static void socket_release(struct file *f)
 {
     struct socket *s = socket_of(f);
@@ -100,6 +107,7 @@ static const struct file_ops socket_file_ops = {
     .poll = socket_poll,
     .ioctl = socket_ioctl,
     .owner_set = socket_owner_set,
+    .mappable = socket_mappable,
     .release = socket_release,
 };
 

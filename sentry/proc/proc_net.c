@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "sentry/abi/netlink.h"
+#include "sentry/abi/packet.h"
+#include "sentry/core/userns.h"
 #include "sentry/net/inet/lo.h"
 #include "sentry/net/net_tables.h"
 #include "sentry/net/unix/unix.h"
@@ -306,6 +308,30 @@ static int show_netlink(struct pseudo_node *n, struct pbuf *b)
     return walk_socks(n, &w, show_netlink_sock);
 }
 
+static bool show_packet_sock(struct sock *sk, void *arg)
+{
+    struct walk *w = arg;
+    struct lx_sockaddr_ll ll = {0};
+    struct sockaddr_buf a;
+
+    if (sk->family != LX_AF_PACKET)
+        return true;
+    if (sk->ops->getname(sk, /*peer=*/false, &a) == 0)
+        memcpy(&ll, a.bytes, MIN((size_t)a.len, sizeof(ll)));
+    pbuf_printf(w->b, "0000000000000000 %-6d %-4d %04x   %-5d %1d %-6u %-6u %-6llu\n", 3, sk->type,
+                ntohs(ll.protocol), ll.ifindex, ll.protocol != 0, 0u,
+                userns_from_kuid(curr()->cred->userns, sk->uid), (unsigned long long)sk->ino);
+    return true;
+}
+
+static int show_packet(struct pseudo_node *n, struct pbuf *b)
+{
+    struct walk w = {.b = b};
+
+    pbuf_puts(b, "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n");
+    return walk_socks(n, &w, show_packet_sock);
+}
+
 /* ---- the device ----------------------------------------------------------------------------- */
 
 static int show_dev(struct pseudo_node *n, struct pbuf *b)
@@ -543,8 +569,7 @@ const struct pseudo_entry g_proc_net_table[] = {
     PSEUDO_FILE("raw6", 0444, outside_raw6),
     PSEUDO_FILE("unix", 0444, show_unix),
     PSEUDO_FILE("netlink", 0444, show_netlink),
-    PSEUDO_TEXT("packet", 0444,
-                "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n"),
+    PSEUDO_FILE("packet", 0444, show_packet),
     PSEUDO_FILE("dev", 0444, outside_dev),
     PSEUDO_FILE("dev_mcast", 0444, outside_dev_mcast),
     PSEUDO_FILE("if_inet6", 0444, outside_if_inet6),

@@ -363,6 +363,11 @@ long sys_getsockopt(struct task *t, int fd, int level, int optname, uaddr_t optv
             goto out;
     }
     used = (uint32_t)len;
+    /* PACKET_HDRLEN asks about the version that stands there. */
+    if (level == LX_SOL_PACKET && used && copy_in(val, optval, MIN(used, sizeof(int32_t))) < 0) {
+        ret = -EFAULT;
+        goto free;
+    }
     ret = get_option(sk, level, optname, val, &used);
     if (ret == 0 || ret == -ERANGE) {
         int err = ret;
@@ -373,6 +378,7 @@ long sys_getsockopt(struct task *t, int fd, int level, int optname, uaddr_t optv
             ret = copy_out(optval, val, used);
         ret = ret < 0 ? ret : err;
     }
+free:
     if (val != small)
         free(val);
 out:

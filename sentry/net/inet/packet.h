@@ -3,8 +3,9 @@
 #pragma once
 
 #include "sentry/net/inet/inet.h"
+#include "sentry/net/link/link.h"
 
-enum { LINK_HEADER = 14, IP4_HEADER = 20, IP6_HEADER = 40, UDP_HEADER = 8 };
+enum { IP4_HEADER = 20, IP6_HEADER = 40, UDP_HEADER = 8 };
 
 struct packet_info {
     struct inet_addr src, dst;
@@ -19,6 +20,17 @@ void raw_see_udp(struct netns *ns, const struct packet_info *info, const uint8_t
 /* A UDP packet that a raw socket sent, header and data: to the socket that has the port. */
 void udp_input(struct netns *ns, const struct packet_info *info, const uint8_t *packet,
                size_t size);
+/* A frame that an AF_PACKET socket sent: to whom it is for. */
+void packet_input(struct netns *ns, const uint8_t *frame, size_t size);
+/* The same for what is behind the IP header. data is changed. */
+void raw_input(struct netns *ns, const struct packet_info *info, uint8_t *data, size_t size);
+/* Shows those who watch lo a packet: transport header and data behind it. */
+void packet_show(struct netns *ns, const struct packet_info *info, const void *transport,
+                 size_t head, const void *data, size_t size);
+/* The checksum of TCP, UDP and ICMPv6: of a transport header of even size and what is behind it, 0 when
+ * the right one is there already. */
+uint16_t packet_transport_checksum(const struct packet_info *info, const void *transport,
+                                   size_t head, const void *data, size_t size);
 /* The UDP header of a datagram with so many bytes: UDP_HEADER bytes. */
 void packet_udp_header(uint8_t *h, const struct packet_info *info, size_t payload);
 /* Internet checksum of size bytes, as it stands in a header. */

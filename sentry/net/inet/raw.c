@@ -192,6 +192,16 @@ static void set_ping_id(struct inet_sock *in, uint8_t *data)
     memcpy(data + offsetof(struct icmp_header, id), &id, sizeof(id));
 }
 
+/* To those who watch lo. */
+static void raw_show(struct netns *ns, const struct raw_message *m)
+{
+    const struct packet_info info = {
+        .src = m->src, .dst = m->dst, .protocol = m->protocol, .ttl = m->ttl, .tos = m->tos};
+
+    if (link_watched(ns))
+        packet_show(ns, &info, NULL, 0, m->data, m->size);
+}
+
 /* An echo request is answered; m's bytes are changed for it, in the buffer that they are in. */
 static void answer_echo(struct netns *ns, struct raw_message *m, uint8_t *data)
 {
@@ -210,10 +220,12 @@ static void answer_echo(struct netns *ns, struct raw_message *m, uint8_t *data)
     memcpy(bytes, &h, sizeof(h));
     m->src = m->dst;
     m->dst = swap;
+    raw_show(ns, m);
     raw_broadcast(ns, m);
 }
 
-static void raw_transmit(struct sock *sk, struct raw_message *m, uint8_t *data)
+/* seen: by raw sockets. */
+static void raw_arrives(struct netns *ns, struct raw_message *m, uint8_t *data, bool seen)
 {
     const struct packet_info info = {
         .src = m->src, .dst = m->dst, .protocol = m->protocol, .ttl = m->ttl, .tos = m->tos};
@@ -221,12 +233,31 @@ static void raw_transmit(struct sock *sk, struct raw_message *m, uint8_t *data)
 
     if (icmp && m->size < sizeof(struct icmp_header))
         return;
-    if (sk->type == LX_SOCK_RAW)
-        raw_broadcast(sk->netns, m);
+    if (seen)
+        raw_broadcast(ns, m);
     if (icmp)
-        answer_echo(sk->netns, m, data);
+        answer_echo(ns, m, data);
     else if (m->protocol == LX_IPPROTO_UDP || m->protocol == LX_IPPROTO_UDPLITE)
-        udp_input(sk->netns, &info, m->data, m->size);
+        udp_input(ns, &info, m->data, m->size);
+}
+
+static void raw_transmit(struct sock *sk, struct raw_message *m, uint8_t *data)
+{
+    raw_show(sk->netns, m);
+    raw_arrives(sk->netns, m, data, /*seen=*/sk->type == LX_SOCK_RAW);
+}
+
+void raw_input(struct netns *ns, const struct packet_info *info, uint8_t *data, size_t size)
+{
+    struct raw_message m = {.src = info->src,
+                            .dst = info->dst,
+                            .data = data,
+                            .size = size,
+                            .protocol = info->protocol,
+                            .ttl = info->ttl,
+                            .tos = info->tos};
+
+    raw_arrives(ns, &m, data, /*seen=*/true);
 }
 
 void raw_see_udp(struct netns *ns, const struct packet_info *info, const uint8_t *data, size_t size)

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "sentry/core/restart.h"
+#include "sentry/net/link/link.h"
 
 #define CONNECT_TIMEOUT (127 * NSEC_PER_SEC) /* 6 retries of a SYN */
 
@@ -193,6 +194,8 @@ static int try_establish(struct tcp_sock *c, struct tcp_sock *listener)
         sock_wake_locked(csk, WAKE_OUT | WAKE_WRNORM);
     }
     sock_unlock_pair(csk, lsk);
+    if (ret == 0 && link_watched(csk->netns))
+        tcp_show_connect(c, /*accepted=*/true);
     if (ret < 0)
         child_discard(child);
     else
@@ -315,6 +318,8 @@ static void connect_run(struct tcp_sock *t)
     struct inet_sock *l = inet_port_find_listener(t->in.sk.netns, &t->in.raddr, t->in.rport);
     int ret = l ? try_establish(t, tcp_of(&l->sk)) : -ECONNREFUSED;
 
+    if (ret == -ECONNREFUSED && link_watched(t->in.sk.netns))
+        tcp_show_connect(t, /*accepted=*/false);
     if (ret < 0 && ret != -EAGAIN)
         connect_failed(t, -ret);
     if (l)
@@ -485,6 +490,8 @@ static int tcp_shutdown(struct sock *sk, int how)
     uint32_t bits = (uint32_t)how + 1;
     int ret = 0;
 
+    if ((bits & SOCK_SHUT_SND) && link_watched(sk->netns))
+        tcp_show_end(t, /*reset=*/false);
     sock_lock_pair(sk, peer ? &peer->in.sk : NULL);
     switch (t->state) {
     case LX_TCP_CLOSE:
@@ -572,6 +579,8 @@ static void end_connection(struct tcp_sock *t, bool abort)
     struct list bufs = LIST_INIT(bufs);
     bool mine_tw = false, their_tw = false, unlinked = false;
 
+    if (link_watched(t->in.sk.netns))
+        tcp_show_end(t, abort || !list_empty(&t->recvq));
     sock_lock_pair(&t->in.sk, peer ? &peer->in.sk : NULL);
     abort |= !list_empty(&t->recvq);
     if (peer && t->peer == peer) {

@@ -59,6 +59,27 @@ static inline struct tcp_sock *tcp_of(struct sock *sk)
 
 extern const struct sock_ops g_tcp_ops;
 
+/* tcp_show.c: segments for those who watch lo. What TCP would have sent: TCP_SHOW_* flags, and size bytes
+ * of data that begin at offset `at` of what t ever sent. Holds no lock. */
+enum { TCP_SHOW_FIN = 1, TCP_SHOW_SYN = 2, TCP_SHOW_RST = 4, TCP_SHOW_PSH = 8, TCP_SHOW_ACK = 16 };
+struct tcp_ends {
+    struct inet_addr src, dst;
+    uint16_t sport, dport;
+    uint32_t src_first, dst_first; /* numbers of the SYNs */
+    int ttl, tos;
+};
+/* t, which has both addresses, as the sender. */
+void tcp_ends_get(struct tcp_sock *t, struct tcp_ends *out);
+struct tcp_ends tcp_ends_turned(const struct tcp_ends *e);
+void tcp_show(struct netns *ns, const struct tcp_ends *e, unsigned flags, uint64_t at, uint64_t ack,
+              const void *data, size_t size);
+/* The handshake, or the refusal, of the connection that t asked for. */
+void tcp_show_connect(struct tcp_sock *t, bool accepted);
+/* What t is about to put at the end of its peer's queue, and that it came. */
+void tcp_show_data(struct tcp_sock *t, struct tcp_sock *peer, const void *data, size_t size);
+/* t's FIN, if it has not sent one, or its reset. */
+void tcp_show_end(struct tcp_sock *t, bool reset);
+
 /* How much t's peer may hold unread of what t sends. */
 size_t tcp_send_limit(struct tcp_sock *t, struct tcp_sock *peer);
 ssize_t tcp_sendmsg(struct sock *sk, struct net_msg *m);

@@ -15,6 +15,7 @@
 #include "sentry/fs/fasync.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/net/inet/tcp.h"
+#include "sentry/net/link/link.h"
 
 #define CHUNK_MAX  65536
 #define SMALL_MAX  512
@@ -147,6 +148,8 @@ static ssize_t send_chunk(struct tcp_sock *t, struct tcp_sock *peer, struct net_
             nbuf_free(b);
         return -EFAULT;
     }
+    if (link_watched(t->in.sk.netns))
+        tcp_show_data(t, peer, b ? b->data : small, got);
     urgent = (m->flags & LX_MSG_OOB) && iov_iter_count(m->iter) == 0;
     ret = append(peer, small, got, b, urgent);
     if (ret < 0) {

@@ -328,13 +328,27 @@ static void udp_send_many(struct inet_sock *in, const struct udp_dest *d, const 
     free(to);
 }
 
+/* To those who look at packets. */
+static void udp_show(struct netns *ns, const struct packet_info *info, const uint8_t *data,
+                     size_t size)
+{
+    uint8_t header[UDP_HEADER];
+
+    if (atomic_load(&ns->raw_socks))
+        raw_see_udp(ns, info, data, size);
+    if (link_watched(ns)) {
+        packet_udp_header(header, info, size);
+        packet_show(ns, info, header, sizeof(header), data, size);
+    }
+}
+
 /* Hands one datagram over, or tells the sender that nobody is there. */
 static void udp_transmit(struct inet_sock *in, const struct udp_dest *d, const uint8_t *data,
                          size_t size)
 {
     struct inet_sock *to;
 
-    if (atomic_load(&in->sk.netns->raw_socks)) {
+    if (atomic_load(&in->sk.netns->raw_socks) || link_watched(in->sk.netns)) {
         const struct packet_info info = {.src = d->src,
                                          .dst = d->dst,
                                          .sport = in->lport,
@@ -343,7 +357,7 @@ static void udp_transmit(struct inet_sock *in, const struct udp_dest *d, const u
                                          .ttl = d->ttl,
                                          .tos = d->tos};
 
-        raw_see_udp(in->sk.netns, &info, data, size);
+        udp_show(in->sk.netns, &info, data, size);
     }
     if (ia_is_multicast(&d->dst) || ia_is_broadcast(&d->dst)) {
         udp_send_many(in, d, data, size);
