@@ -76,6 +76,9 @@ static_assert(sizeof(struct lx_statx) == 256, "struct statx");
 #define LX_STATX_DIOALIGN        0x2000u
 #define LX_STATX_MNT_ID_UNIQUE   0x4000u
 #define LX_STATX__RESERVED       0x80000000u
+#define LX_STATX_ATTR_IMMUTABLE  0x10u
+#define LX_STATX_ATTR_APPEND     0x20u
+#define LX_STATX_ATTR_NODUMP     0x40u
 #define LX_STATX_ATTR_MOUNT_ROOT 0x2000u
 
 struct lx_statfs {

@@ -90,11 +90,31 @@ static int check_owner_change(const struct inode *i, const struct fs_attr *a)
     return 0;
 }
 
+/* may_setattr of Linux: what a file that is immutable, or may only grow, does not let change. */
+static int check_fixed(const struct inode *i, const struct fs_attr *a)
+{
+    const uint32_t now = ATTR_ATIME_NOW | ATTR_MTIME_NOW;
+    const uint32_t times = a->mask & (now | ATTR_ATIME | ATTR_MTIME);
+    const bool immutable = inode_is_immutable(i), append = inode_is_append(i);
+
+    if (!immutable && !append)
+        return 0;
+    if (a->mask & ATTR_SIZE)
+        return append ? -EPERM : 0;
+    if (a->mask & (ATTR_MODE | ATTR_UID | ATTR_GID))
+        return -EPERM;
+    if (times == now)
+        return immutable ? -EPERM : 0;
+    return times ? -EPERM : 0;
+}
+
 /* setattr_prepare of Linux. May edit a->mode (set-gid without membership). */
 static int check_change(struct inode *i, struct fs_attr *a)
 {
-    int ret = check_owner_change(i, a);
+    int ret = check_fixed(i, a);
 
+    if (ret == 0)
+        ret = check_owner_change(i, a);
     if (ret < 0)
         return ret;
     if (a->mask & ATTR_MODE) {

@@ -105,7 +105,8 @@ void file_accessed(struct file *f)
     if (!f->path.mnt) /* a layer's file, opened by an overlay */
         return;
     flags = f->path.mnt->flags;
-    if ((f->flags & LX_O_NOATIME) || (i->flags & INODE_NO_ATIME) || (flags & MOUNT_NOATIME) ||
+    if ((f->flags & LX_O_NOATIME) || (i->flags & INODE_NO_ATIME) ||
+        (i->fsflags & LX_FS_NOATIME_FL) || (flags & MOUNT_NOATIME) ||
         mount_is_readonly(f->path.mnt))
         return;
     if ((flags & MOUNT_NODIRATIME) && inode_type(i) == LX_S_IFDIR)

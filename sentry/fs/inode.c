@@ -133,6 +133,8 @@ int inode_permission_cred(struct inode *i, const struct cred *c, uint32_t mask)
         if (type == LX_S_IFREG || type == LX_S_IFDIR || type == LX_S_IFLNK)
             return -EROFS;
     }
+    if ((mask & MAY_WRITE) && inode_is_immutable(i))
+        return -EPERM;
     if (i->ops->permission)
         return i->ops->permission(i, c, mask);
     return mode_permission(i, c, mask);

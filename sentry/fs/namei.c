@@ -28,7 +28,8 @@ int may_delete(struct inode *dir, struct dentry *victim, bool is_dir)
 
     if (ret < 0)
         return ret;
-    if (sticky_denies(dir, victim->inode))
+    if (inode_is_append(dir) || sticky_denies(dir, victim->inode) ||
+        inode_is_append(victim->inode) || inode_is_immutable(victim->inode))
         return -EPERM;
     if (is_dir) {
         if (!dentry_is_dir(victim))
@@ -191,9 +192,8 @@ static int link_checks(const struct path *old, const struct new_name *n)
 
     if (old->mnt != n->w.cur.mnt || i->super != n->dir->super)
         return -EXDEV;
-    if (LX_S_ISDIR(i->attr.mode))
-        return -EPERM;
-    if (!n->dir->ops->link)
+    if (inode_is_append(i) || inode_is_immutable(i) || LX_S_ISDIR(i->attr.mode) ||
+        !n->dir->ops->link)
         return -EPERM;
     if (i->attr.nlink == 0 && !(i->flags & INODE_LINKABLE))
         return -ENOENT;

@@ -93,6 +93,9 @@ static int may_open(const struct path *p, uint32_t *flags, const struct cred *cr
                          (mask & MAY_READ ? DEV_MAY_READ : 0) |
                              (mask & MAY_WRITE ? DEV_MAY_WRITE : 0)))
         return -EPERM;
+    if (inode_is_append(i) &&
+        ((*flags & LX_O_TRUNC) || ((access_mask(*flags) & MAY_WRITE) && !(*flags & LX_O_APPEND))))
+        return -EPERM;
     if ((*flags & LX_O_NOATIME) && cred->fsuid != i->attr.uid && !inode_capable(i, LX_CAP_FOWNER))
         return -EPERM;
     return 0;

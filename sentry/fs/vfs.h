@@ -20,6 +20,7 @@
 #include "platform/base/lock.h"
 #include "platform/base/refs.h"
 #include "platform/base/tree.h"
+#include "sentry/abi/ioctl.h"
 #include "sentry/abi/types.h"
 #include "sentry/core/curr.h"
 #include "sentry/core/sleep.h"
@@ -177,6 +178,9 @@ struct inode_ops {
                     uint32_t flags);
     ssize_t (*listxattr)(struct inode *inode, char *buf, size_t size);
     int (*removexattr)(struct inode *inode, const char *name);
+    /* Stores LX_FS_*_FL in inode->fsflags, or -EOPNOTSUPP for what it cannot keep. The caller
+     * checked permission and holds inode->lock. [the file system keeps none] */
+    int (*set_fsflags)(struct inode *inode, uint32_t flags);
     /* Is a cached dentry still right? false: drop it. Only with SUPER_REVALIDATE. child may be
      * negative; dir's lock may or may not be held. [true] */
     bool (*revalidate)(struct inode *dir, struct dentry *child);
@@ -202,6 +206,7 @@ struct inode {
     void *pipe;             /* FIFO state (fs/pipe), l */
     void *unix_sock;        /* bound AF_UNIX socket (net/unix), under SOCK_TABLE */
     uint32_t flags;         /* INODE_* */
+    atomic_uint fsflags;    /* a: LX_FS_*_FL, written under l; see fileattr.c */
     /* Symlink target when it never changes: owned, freed by inode_destroy_generic. Set at creation,
      * or by the vfs after the first readlink of an INODE_CACHE_LINK inode. Walks follow it without
      * ops. */
@@ -229,6 +234,14 @@ int MUST_CHECK inode_permission(struct inode *i,
                                 uint32_t mask); /* caller's fsuid: -EACCES, -EROFS */
 int MUST_CHECK inode_permission_cred(struct inode *i, const struct cred *c, uint32_t mask);
 bool inode_owner_or_capable(const struct inode *i);
+static inline bool inode_is_append(const struct inode *i)
+{
+    return atomic_load_explicit(&i->fsflags, memory_order_relaxed) & LX_FS_APPEND_FL;
+}
+static inline bool inode_is_immutable(const struct inode *i)
+{
+    return atomic_load_explicit(&i->fsflags, memory_order_relaxed) & LX_FS_IMMUTABLE_FL;
+}
 /* The caller has cap and its user namespace maps the inode's owners. */
 bool inode_capable(const struct inode *i, int cap);
 /* What runs when ops->permission is NULL: for ops that add to it. */
@@ -439,6 +452,18 @@ int vfs_setxattr(const struct path *p, const char *name, const void *value, size
                  uint32_t flags);
 ssize_t vfs_listxattr(struct inode *i, char *buf, size_t size);
 int vfs_removexattr(const struct path *p, const char *name);
+
+/* What chattr(1) changes. */
+struct fs_fileattr {
+    uint32_t flags;  /* LX_FS_*_FL, in both forms */
+    bool by_xflags;  /* set: the rest counts too */
+    uint32_t xflags; /* LX_FS_XFLAG_* */
+    uint32_t extsize, projid, cowextsize;
+};
+/* -ENOTTY: the file system keeps none. */
+int MUST_CHECK vfs_fileattr_get(const struct path *p, struct fs_fileattr *out);
+/* -ENOTTY, -EROFS, -EPERM, -EINVAL, -EOPNOTSUPP. */
+int MUST_CHECK vfs_fileattr_set(const struct path *p, const struct fs_fileattr *attr);
 /* ops->setattr under inode->lock, or the generic update; no permission checks, no notification. */
 int MUST_CHECK inode_setattr(struct inode *i, const struct fs_attr *attr);
 /* Applies mask to i->attr (all but SIZE) and ctime: what a local setattr op ends with. lock held.

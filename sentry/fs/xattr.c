@@ -17,6 +17,8 @@ static bool starts(const char *name, const char *prefix)
 /* xattr_permission of Linux. */
 static int xattr_permission(struct inode *i, const char *name, uint32_t mask)
 {
+    if ((mask & MAY_WRITE) && (inode_is_append(i) || inode_is_immutable(i)))
+        return -EPERM;
     if (starts(name, "security.")) {
         if (!(mask & MAY_WRITE))
             return 0;

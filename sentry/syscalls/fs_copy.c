@@ -151,6 +151,8 @@ static int range_check(struct file *in, lx_loff_t in_pos, struct file *out, lx_l
         return -EINVAL;
     if (!file_readable(in) || !file_writable(out) || (out->flags & LX_O_APPEND))
         return -EBADF;
+    if (inode_is_immutable(out->inode))
+        return -EPERM;
     if (in_pos < 0 || out_pos < 0)
         return -EINVAL;
     if (add_overflows(in_pos, (lx_loff_t)*len, &in_end) ||

@@ -75,6 +75,8 @@ static long set_status_flags(struct file *f, int fd, uint32_t want)
     uint32_t old = f->flags, now;
     int ret;
 
+    if (((want ^ old) & LX_O_APPEND) && inode_is_append(f->inode))
+        return -EPERM;
     if ((want & ~old & LX_O_NOATIME) && !inode_owner_or_capable(f->inode))
         return -EPERM;
     now = (old & ~LX_O_SETFL) | (want & LX_O_SETFL);

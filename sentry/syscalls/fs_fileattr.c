@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cachestat(2); file_getattr(2) and file_setattr(2). */
+/* cachestat(2); inode flags by ioctl(2), file_getattr(2) and file_setattr(2). */
 #include <errno.h>
 
 #include "sentry/mm/uaccess.h"
@@ -76,9 +76,6 @@ long sys_cachestat(struct task *t, int fd, uaddr_t cstat_range, uaddr_t cstat, u
 /* ---- file_getattr, file_setattr ------------------------------------------------------------- */
 
 #define FILE_ATTR_SIZE_VER0 24u
-#define FS_XFLAGS_KNOWN                                                                            \
-    0x8001ffffu /* FS_XFLAG_* of Linux 6.18, as a mask that is not too small \
-                                         */
 
 struct lx_file_attr {
     uint64_t xflags;
@@ -113,10 +110,18 @@ static int attr_args(size_t usize, uint32_t at_flags)
     return usize < FILE_ATTR_SIZE_VER0 ? -EINVAL : 0;
 }
 
-/* No file system here keeps inode flags or project ids: what Linux says on such. */
+/* Linux: the calls say otherwise than the ioctl that a file system keeps none. */
+static int attr_error(int ret)
+{
+    return ret == -ENOTTY ? -EOPNOTSUPP : ret;
+}
+
 long sys_file_getattr(struct task *t, int dfd, uaddr_t filename, uaddr_t ufattr, size_t usize,
                       uint32_t at_flags)
 {
+    static const uint8_t zeros[LX_PAGE_SIZE];
+    struct lx_file_attr attr = {0};
+    struct fs_fileattr fa;
     struct path p;
     int ret = attr_args(usize, at_flags);
 
@@ -124,25 +129,87 @@ long sys_file_getattr(struct task *t, int dfd, uaddr_t filename, uaddr_t ufattr,
         ret = attr_target(dfd, filename, at_flags, &p);
     if (ret < 0)
         return ret;
+    ret = vfs_fileattr_get(&p, &fa);
     path_put(&p);
-    return -EOPNOTSUPP;
+    if (ret < 0)
+        return attr_error(ret);
+    attr.xflags = fa.xflags;
+    ret = put_user(&attr, ufattr);
+    /* A caller that knows more fields gets zeros for them. */
+    return ret < 0 ? ret : copy_out(ufattr + sizeof(attr), zeros, usize - sizeof(attr));
 }
 
 long sys_file_setattr(struct task *t, int dfd, uaddr_t filename, uaddr_t ufattr, size_t usize,
                       uint32_t at_flags)
 {
     struct lx_file_attr attr;
+    struct fs_fileattr fa;
     struct path p;
     int ret = attr_args(usize, at_flags);
 
     if (ret == 0)
         ret = copy_struct_from_user(&attr, sizeof(attr), ufattr, usize);
-    if (ret == 0 && (attr.xflags & ~(uint64_t)FS_XFLAGS_KNOWN))
+    if (ret == 0 && (attr.xflags & ~(uint64_t)LX_FS_XFLAG_VALUES))
         ret = -EINVAL;
     if (ret == 0)
         ret = attr_target(dfd, filename, at_flags, &p);
     if (ret < 0)
         return ret;
+    fa = (struct fs_fileattr){.by_xflags = true,
+                              .xflags = (uint32_t)attr.xflags,
+                              .extsize = attr.extsize,
+                              .projid = attr.projid,
+                              .cowextsize = attr.cowextsize};
+    ret = vfs_fileattr_set(&p, &fa);
     path_put(&p);
-    return -EOPNOTSUPP;
+    return attr_error(ret);
+}
+
+/* ---- the same by ioctl ------------------------------------------------------------------------ */
+
+static long ioctl_get(struct file *f, bool by_xflags, uaddr_t arg)
+{
+    struct lx_fsxattr x = {0};
+    struct fs_fileattr fa;
+    int ret = vfs_fileattr_get(&f->path, &fa);
+
+    if (ret < 0)
+        return ret;
+    if (!by_xflags)
+        return put_user(&fa.flags, arg);
+    x.xflags = fa.xflags;
+    return put_user(&x, arg);
+}
+
+static long ioctl_set(struct file *f, bool by_xflags, uaddr_t arg)
+{
+    struct fs_fileattr fa = {.by_xflags = by_xflags};
+    struct lx_fsxattr x;
+
+    if (!by_xflags) {
+        if (get_user(&fa.flags, arg) < 0)
+            return -EFAULT;
+        return vfs_fileattr_set(&f->path, &fa);
+    }
+    if (get_user(&x, arg) < 0)
+        return -EFAULT;
+    if (x.xflags & ~LX_FS_XFLAG_VALUES)
+        return -EOPNOTSUPP;
+    fa.xflags = x.xflags;
+    fa.extsize = x.extsize;
+    fa.projid = x.projid;
+    fa.cowextsize = x.cowextsize;
+    return vfs_fileattr_set(&f->path, &fa);
+}
+
+long ioctl_fileattr(struct file *f, uint32_t cmd, uaddr_t arg)
+{
+    const bool by_xflags = cmd == LX_FS_IOC_FSGETXATTR || cmd == LX_FS_IOC_FSSETXATTR;
+
+    /* Without a file system's flags the command is the file's own, if anybody's. */
+    if (!f->inode->ops->set_fsflags)
+        return f->ops->ioctl ? f->ops->ioctl(f, cmd, arg) : -ENOTTY;
+    if (cmd == LX_FS_IOC_GETFLAGS || cmd == LX_FS_IOC_FSGETXATTR)
+        return ioctl_get(f, by_xflags, arg);
+    return ioctl_set(f, by_xflags, arg);
 }

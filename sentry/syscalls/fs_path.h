@@ -20,5 +20,8 @@ struct path_arg {
 int MUST_CHECK path_arg_init(struct path_arg *a, uaddr_t src, bool empty_ok);
 void path_arg_free(struct path_arg *a);
 
+/* FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR. */
+long ioctl_fileattr(struct file *f, uint32_t cmd, uaddr_t arg);
+
 /* The usual "walk with AT_* flags": SYMLINK_NOFOLLOW, EMPTY_PATH. default_follow: last link. */
 int MUST_CHECK path_from_user(int dfd, uaddr_t name, bool follow, bool empty_ok, struct path *out);

@@ -357,6 +357,10 @@ long sys_fallocate(struct task *t, int fd, int mode, lx_loff_t offset, lx_loff_t
     ret = -EFBIG;
     if (add_overflows(offset, len, &end))
         goto out;
+    ret = -EPERM;
+    if (inode_is_immutable(b.file->inode) ||
+        ((mode & ~LX_FALLOC_FL_KEEP_SIZE) && inode_is_append(b.file->inode)))
+        goto out;
     ret = b.file->ops->fallocate ? b.file->ops->fallocate(b.file, mode, offset, len) : -EOPNOTSUPP;
     if (ret == 0)
         fs_notify_file(b.file, 0x2 /* IN_MODIFY */);

@@ -90,7 +90,9 @@ static struct lx_statx_timestamp statx_time(const struct fs_time *ts)
 
 static long statx_out(const struct path *p, const struct fs_attr *a, uint32_t want, uaddr_t ubuf)
 {
+    const uint32_t kept = LX_STATX_ATTR_IMMUTABLE | LX_STATX_ATTR_APPEND | LX_STATX_ATTR_NODUMP;
     const struct userns *ns = curr()->cred->userns;
+    struct fs_fileattr fa;
     struct lx_statx sx = {
         .stx_mask = LX_STATX_BASIC_STATS | LX_STATX_MNT_ID,
         .stx_blksize = a->blksize,
@@ -122,6 +124,11 @@ static long statx_out(const struct path *p, const struct fs_attr *a, uint32_t wa
     }
     if (p->mnt && mount_root(p->mnt) == p->dentry)
         sx.stx_attributes |= LX_STATX_ATTR_MOUNT_ROOT;
+    if (vfs_fileattr_get(p, &fa) == 0) {
+        /* Linux: they have the values of the inode flags. */
+        sx.stx_attributes_mask |= kept;
+        sx.stx_attributes |= fa.flags & kept;
+    }
     return put_user(&sx, ubuf);
 }
 

@@ -11,6 +11,7 @@
 #include "sentry/fs/security.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
+#include "sentry/syscalls/fs_path.h"
 
 static long ioctl_set_flag(struct file *f, int fd, uint32_t flag, uaddr_t arg)
 {
@@ -92,6 +93,12 @@ long sys_ioctl(struct task *t, int fd, uint32_t request, uint64_t arg)
     case LX_FIDEDUPERANGE:
     case LX_FS_IOC_FIEMAP:
         ret = -EOPNOTSUPP;
+        break;
+    case LX_FS_IOC_GETFLAGS:
+    case LX_FS_IOC_SETFLAGS:
+    case LX_FS_IOC_FSGETXATTR:
+    case LX_FS_IOC_FSSETXATTR:
+        ret = ioctl_fileattr(f, request, arg);
         break;
     default:
         ret = security_file(f, LX_LL_FS_IOCTL_DEV);

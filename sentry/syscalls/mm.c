@@ -85,6 +85,10 @@ long sys_mmap(struct task *t, uaddr_t addr, size_t len, uint64_t prot, uint64_t 
         ret = shmem_check_mmap(f, (flags & LX_MAP_SHARED) != 0, prot & LX_PROT_WRITE, &no_write);
         if (ret < 0)
             goto out;
+        if ((flags & LX_MAP_SHARED) && inode_is_append(f->inode) && file_writable(f)) {
+            ret = -EACCES;
+            goto out;
+        }
         a.file = f;
         a.max_prot = file_prot(f);
         if (no_write)

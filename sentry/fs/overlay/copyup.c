@@ -177,6 +177,8 @@ static int copy_meta(struct ovl_inode *oi, struct inode *from, struct inode *to)
     attr.mask = ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME;
     if (!LX_S_ISLNK(attr.mode))
         attr.mask |= ATTR_MODE;
+    if (to->ops->set_fsflags)
+        to->fsflags = from->fsflags;
     return inode_setattr(to, &attr);
 }
 

@@ -223,6 +223,25 @@ void ovl_attr_sync(struct ovl_inode *oi)
     TAKE(ctime.nsec);
     TAKE(btime.sec);
     TAKE(btime.nsec);
+    if (oi->inode.fsflags != ovl_real_inode(oi)->fsflags)
+        oi->inode.fsflags = ovl_real_inode(oi)->fsflags;
+}
+
+static int ovl_set_fsflags(struct inode *inode, uint32_t flags)
+{
+    struct ovl_inode *oi = ovl_inode(inode);
+    int ret = ovl_copy_up(oi, OVL_ALL_DATA);
+    struct inode *real;
+
+    if (ret < 0)
+        return ret;
+    real = ovl_real_inode(oi);
+    mutex_lock(&real->lock);
+    ret = real->ops->set_fsflags ? real->ops->set_fsflags(real, flags) : -ENOTTY;
+    mutex_unlock(&real->lock);
+    if (ret == 0)
+        ovl_attr_sync(oi);
+    return ret;
 }
 
 static int ovl_getattr(struct inode *inode)
@@ -418,6 +437,7 @@ const struct inode_ops ovl_dir_ops = {
     .setxattr = ovl_setxattr,
     .listxattr = ovl_listxattr,
     .removexattr = ovl_removexattr,
+    .set_fsflags = ovl_set_fsflags,
     .destroy = ovl_inode_destroy,
 };
 
@@ -431,5 +451,6 @@ const struct inode_ops ovl_node_ops = {
     .setxattr = ovl_setxattr,
     .listxattr = ovl_listxattr,
     .removexattr = ovl_removexattr,
+    .set_fsflags = ovl_set_fsflags,
     .destroy = ovl_inode_destroy,
 };

@@ -310,6 +310,8 @@ int tmpfs_inode_new(struct super *s, const struct inode *dir, uint32_t mode, lx_
     }
     inode_init(&ti->inode, s, ops, mode);
     inode_init_owner(&ti->inode, dir, mode);
+    if (dir)
+        ti->inode.fsflags = dir->fsflags & (LX_FS_NODUMP_FL | LX_FS_NOATIME_FL);
     ti->inode.attr.ino = inode_new_ino();
     ti->inode.attr.rdev = rdev;
     list_init(&ti->xattrs);
@@ -357,6 +359,15 @@ int tmpfs_setattr(struct inode *inode, const struct fs_attr *attr)
         return 0;
     }
     inode_setattr_generic(inode, attr);
+    return 0;
+}
+
+int tmpfs_set_fsflags(struct inode *inode, uint32_t flags)
+{
+    if (flags & ~(LX_FS_IMMUTABLE_FL | LX_FS_APPEND_FL | LX_FS_NODUMP_FL | LX_FS_NOATIME_FL))
+        return -EOPNOTSUPP;
+    inode->fsflags = flags;
+    inode_touch(inode, /*atime=*/false, /*mtime=*/false, /*ctime=*/true);
     return 0;
 }
 

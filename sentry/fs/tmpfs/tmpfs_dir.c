@@ -418,5 +418,6 @@ const struct inode_ops tmpfs_dir_inode_ops = {
     .setxattr = tmpfs_setxattr,
     .listxattr = tmpfs_listxattr,
     .removexattr = tmpfs_removexattr,
+    .set_fsflags = tmpfs_set_fsflags,
     .destroy = tmpfs_inode_destroy,
 };

@@ -515,5 +515,6 @@ const struct inode_ops tmpfs_file_inode_ops = {
     .setxattr = tmpfs_setxattr,
     .listxattr = tmpfs_listxattr,
     .removexattr = tmpfs_removexattr,
+    .set_fsflags = tmpfs_set_fsflags,
     .destroy = tmpfs_inode_destroy,
 };

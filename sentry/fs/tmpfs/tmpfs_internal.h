@@ -96,4 +96,5 @@ int tmpfs_setxattr(struct inode *inode, const char *name, const void *value, siz
                    uint32_t flags);
 ssize_t tmpfs_listxattr(struct inode *inode, char *buf, size_t size);
 int tmpfs_removexattr(struct inode *inode, const char *name);
+int tmpfs_set_fsflags(struct inode *inode, uint32_t flags);
 void tmpfs_xattrs_free(struct tmpfs_inode *ti);
