@@ -237,50 +237,27 @@ int futex_wake_word(uaddr_t addr)
 
 /* ---- requeue -------------------------------------------------------------------------------- */
 
-long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move,
-                   const uint32_t *cmp)
+/* Both buckets are locked. Woken and moved, or -EINVAL. */
+static int requeue_locked(const struct futex_key *src, const struct futex_key *dst,
+                          atomic_uint *counter, int wake, int move)
 {
-    struct futex_bucket *a, *b;
+    struct futex_bucket *a = futex_bucket_of(src), *b = futex_bucket_of(dst);
     struct futex_waiter *w, *tmp;
-    struct futex_key src, dst;
-    atomic_uint *counter;
-    int woken = 0, moved = 0, ret;
-    uint32_t now;
+    int woken = 0, moved = 0;
 
-    if (wake < 0 || move < 0 || (from & 3) || (to & 3))
-        return -EINVAL;
-    ret = futex_key_get(from, is_private, /*write=*/false, &src);
-    if (ret < 0)
-        return ret;
-    ret = futex_key_get(to, is_private, /*write=*/false, &dst);
-    if (ret < 0)
-        return ret;
-    if (cmp) {
-        ret = user_atomic_load32(from, &now);
-        if (ret < 0)
-            return ret;
-        if (now != *cmp)
-            return -EAGAIN;
-    }
-    a = futex_bucket_of(&src);
-    b = futex_bucket_of(&dst);
-    counter = futex_counter_of(&dst);
-    futex_lock_buckets(a, b);
     list_for_each_entry_safe(w, tmp, &a->queue, node) {
         if (woken >= wake && moved >= move)
             break;
-        if (!futex_key_equal(&w->key, &src))
+        if (!futex_key_equal(&w->key, src))
             continue;
-        if (w->wants_pi) {
-            ret = -EINVAL;
-            break;
-        }
+        if (w->wants_pi)
+            return -EINVAL;
         if (woken < wake) {
             futex_wake_one_locked(w);
             woken++;
             continue;
         }
-        w->key = dst;
+        w->key = *dst;
         moved++;
         if (w->counter)
             atomic_fetch_sub(w->counter, 1);
@@ -295,8 +272,44 @@ long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move
         list_add_tail(&b->queue, &w->node);
         atomic_store(&w->bucket, b);
     }
+    return woken + moved;
+}
+
+/* The word is compared while the buckets are held: who queues itself later changed it before, or is not
+ * moved. */
+long futex_requeue(uaddr_t from, uaddr_t to, bool is_private, int wake, int move,
+                   const uint32_t *cmp)
+{
+    struct futex_bucket *a, *b;
+    struct futex_key src, dst;
+    struct user_word word;
+    atomic_uint *counter;
+    uint32_t now;
+    int ret;
+
+    if (wake < 0 || move < 0 || (from & 3) || (to & 3))
+        return -EINVAL;
+    ret = futex_key_get(from, is_private, /*write=*/false, &src);
+    if (ret == 0)
+        ret = futex_key_get(to, is_private, /*write=*/false, &dst);
+    if (ret < 0)
+        return ret;
+    a = futex_bucket_of(&src);
+    b = futex_bucket_of(&dst);
+    counter = futex_counter_of(&dst);
+    ret = cmp ? user_word_hold(from, &word) : 0;
+    if (ret < 0)
+        return ret;
+    futex_lock_buckets(a, b);
+    ret = cmp ? user_word_load(&word, &now) : 0;
+    if (ret == 0 && cmp && now != *cmp)
+        ret = -EAGAIN;
+    if (ret == 0)
+        ret = requeue_locked(&src, &dst, counter, wake, move);
     futex_unlock_buckets(a, b);
-    return ret < 0 ? ret : woken + moved;
+    if (cmp)
+        user_word_release(&word);
+    return ret;
 }
 
 /* ---- wake_op -------------------------------------------------------------------------------- */

@@ -302,6 +302,7 @@ long futex_cmp_requeue_pi(struct task *t, uaddr_t cond, uaddr_t mutex, bool is_p
     struct futex_key src, dst;
     struct futex_waiter *w, *tmp;
     struct futex_bucket *b;
+    struct user_word word;
     uint32_t now;
     int ret, count = 0;
 
@@ -312,15 +313,16 @@ long futex_cmp_requeue_pi(struct task *t, uaddr_t cond, uaddr_t mutex, bool is_p
     if (ret == 0)
         ret = futex_key_get(mutex, is_private, /*write=*/true, &dst);
     if (ret == 0)
-        ret = user_atomic_load32(cond, &now);
+        ret = user_word_hold(cond, &word);
     if (ret < 0)
         return ret;
-    if (now != expected)
-        return -EAGAIN;
     b = futex_bucket_of(&src);
     mutex_lock(&b->lock);
+    ret = user_word_load(&word, &now);
+    if (ret == 0 && now != expected)
+        ret = -EAGAIN;
     list_for_each_entry_safe(w, tmp, &b->queue, node) {
-        if (count > move)
+        if (ret < 0 || count > move)
             break;
         if (!futex_key_equal(&w->key, &src))
             continue;
@@ -332,5 +334,6 @@ long futex_cmp_requeue_pi(struct task *t, uaddr_t cond, uaddr_t mutex, bool is_p
         count++;
     }
     mutex_unlock(&b->lock);
+    user_word_release(&word);
     return ret < 0 ? ret : count;
 }

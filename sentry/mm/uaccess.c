@@ -253,6 +253,35 @@ static int word_spot(struct mm *mm, uaddr_t addr, uint32_t access, struct spot *
     return spot_find(mm, addr, 4, access, false, s) < 0 ? -EFAULT : 0;
 }
 
+int user_word_hold(uaddr_t addr, struct user_word *w)
+{
+    struct mm *mm = curr()->mm;
+    struct spot s;
+    int ret;
+
+    if (!mm)
+        return -EFAULT;
+    mutex_lock(&mm->lock);
+    ret = word_spot(mm, addr, PLATFORM_ACCESS_READ, &s);
+    if (ret < 0)
+        mutex_unlock(&mm->lock);
+    else
+        *w = (struct user_word){.mm = mm, .ptr = s.ptr, .win = s.win};
+    return ret;
+}
+
+int user_word_load(const struct user_word *w, uint32_t *out)
+{
+    return safe_load32(w->ptr, out);
+}
+
+void user_word_release(struct user_word *w)
+{
+    if (w->win)
+        hostmem_unpin(w->win);
+    mutex_unlock(&w->mm->lock);
+}
+
 int user_atomic_load32(uaddr_t addr, uint32_t *out)
 {
     struct mm *mm = curr()->mm;

@@ -43,6 +43,17 @@ size_t mm_copy_out_partial(struct mm *mm, uaddr_t dst, const void *src, size_t s
 /* Atomic access to an aligned guest word of the current mm (futex). op runs on the sentry's mapping
  * of the page. -EFAULT; -EAGAIN never. */
 int MUST_CHECK user_atomic_load32(uaddr_t addr, uint32_t *out);
+/* Keeps the word in place: between them it may be read with locks that come after MM. Between, nobody may
+ * touch guest memory otherwise. -EFAULT: it is not held. */
+struct host_window;
+struct user_word {
+    struct mm *mm;
+    void *ptr;
+    struct host_window *win; /* pinned, or NULL */
+};
+int MUST_CHECK user_word_hold(uaddr_t addr, struct user_word *w) NO_THREAD_SAFETY;
+int MUST_CHECK user_word_load(const struct user_word *w, uint32_t *out);
+void user_word_release(struct user_word *w) NO_THREAD_SAFETY;
 /* *old is what was there; stores want only if it equalled *old. 0 also when it differed. */
 int MUST_CHECK user_atomic_cmpxchg32(uaddr_t addr, uint32_t *old, uint32_t want);
 
