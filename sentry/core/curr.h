@@ -45,6 +45,8 @@ struct io_counts {
     uint64_t syscr, syscw; /* operations */
 };
 
+enum append_rule { APPEND_AS_OPENED, APPEND_ALWAYS, APPEND_NEVER };
+
 /* Keys: T own thread only; m written by its own thread under task.lock, others read under it.
  * All pointers hold a reference (+1) unless NULL. */
 struct curr {
@@ -69,8 +71,9 @@ struct curr {
     struct file *request_file; /* T, borrowed, or NULL */
     bool nowait;               /* T */
     atomic_int cpu;            /* a: where it last went to sleep */
-    bool no_append;            /* T: the write under way ignores O_APPEND (RWF_NOAPPEND) */
-    uint16_t memcg;            /* memcg lock: who pays for pages that it allocates (mm/memcg.h) */
+    /* T: the write under way goes to the end, or does not, whatever O_APPEND says (RWF_APPEND, RWF_NOAPPEND) */
+    enum append_rule append;
+    uint16_t memcg; /* memcg lock: who pays for pages that it allocates (mm/memcg.h) */
 };
 
 extern _Thread_local struct curr *g_curr;

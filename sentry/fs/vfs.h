@@ -559,7 +559,8 @@ static inline bool file_nonblock(const struct file *f)
 /* Does a write of the calling thread go to the end? O_APPEND, unless the write says otherwise. */
 static inline bool file_appends(const struct file *f)
 {
-    return (f->flags & 02000u) && !g_curr->no_append;
+    return g_curr->append == APPEND_AS_OPENED ? (f->flags & 02000u)
+                                              : g_curr->append == APPEND_ALWAYS;
 }
 /* Checked entry points: mode, limits, notifications, atime/mtime. Position at f->pos (locked when
  * shared) or at *pos. */

@@ -106,18 +106,6 @@ static long rw_plain(struct file *f, struct iov_iter *it, lx_loff_t *pos, bool w
     return write ? file_write(f, it) : file_read(f, it);
 }
 
-static long write_at_end(struct file *f, struct iov_iter *it, lx_loff_t *pos)
-{
-    lx_loff_t end = (lx_loff_t)f->inode->attr.size;
-    long ret = file_write_at(f, it, &end);
-
-    if (pos)
-        *pos = end;
-    else if (ret > 0)
-        vfs_lseek(f, end, LX_SEEK_SET);
-    return ret;
-}
-
 long fs_rw_iter(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flags, bool write)
 {
     const bool nowait = g_curr->nowait, seekable = f->kind & FILE_SEEKABLE;
@@ -132,13 +120,11 @@ long fs_rw_iter(struct file *f, struct iov_iter *it, lx_loff_t *pos, int flags, 
         return -EINVAL;
     /* A regular file does not sleep in our sense. */
     g_curr->nowait = nowait || ((flags & LX_RWF_NOWAIT) && !seekable);
-    g_curr->no_append = write && (flags & LX_RWF_NOAPPEND);
-    if (write && (flags & LX_RWF_APPEND) && (pos || seekable))
-        ret = write_at_end(f, it, pos);
-    else
-        ret = rw_plain(f, it, pos, write);
+    if (write && (flags & (LX_RWF_APPEND | LX_RWF_NOAPPEND)))
+        g_curr->append = flags & LX_RWF_APPEND ? APPEND_ALWAYS : APPEND_NEVER;
+    ret = rw_plain(f, it, pos, write);
     g_curr->nowait = nowait;
-    g_curr->no_append = false;
+    g_curr->append = APPEND_AS_OPENED;
     if (write && ret > 0 && (flags & (LX_RWF_DSYNC | LX_RWF_SYNC)) && f->ops->fsync) {
         int err = f->ops->fsync(f, !(flags & LX_RWF_SYNC));
 

@@ -297,13 +297,17 @@ static ssize_t regular_write(struct file *f, struct iov_iter *src, lx_loff_t *po
     size_t done = 0;
     ssize_t ret = 0;
 
-    if (hostfile_of(f)->own_pos && file_appends(f)) {
+    /* The host's own O_APPEND is as good where the position is the host's. */
+    if (file_appends(f) && (hostfile_of(f)->own_pos || g_curr->append == APPEND_ALWAYS)) {
         struct stat st;
 
         ret = host_fstat(h->fd, &st);
         if (ret < 0)
             return ret;
-        *pos = st.st_size;
+        if (shared && host_lseek(h->fd, st.st_size, SEEK_SET) < 0)
+            return -EIO;
+        if (!shared)
+            *pos = st.st_size;
     }
     bounce_init(&b, iov_iter_count(src));
     while (iov_iter_count(src) > 0) {

@@ -43,6 +43,26 @@ TEST(append)
     close(fd);
 }
 
+/* Two who append at once overwrite nothing of each other. */
+TEST(append_finds_the_end_under_the_lock)
+{
+    enum { ROUNDS = 2000 };
+    struct stat st;
+    int fd = fresh(0), status, failed = 0;
+    pid_t pid = fork();
+
+    for (int i = 0; i < ROUNDS; i++)
+        failed += pwritev2(fd, &g_four, 1, i & 1 ? 0 : -1, RWF_APPEND) != 4;
+    if (!pid)
+        _exit(failed != 0);
+    CHECK_EQ(failed, 0);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    CHECK_EQ(fstat(fd, &st), 0);
+    CHECK_EQ(st.st_size, 10 + 2 * 4 * ROUNDS);
+    close(fd);
+}
+
 TEST(no_append)
 {
     struct stat st;
