@@ -190,9 +190,24 @@ struct lx_io_uring_getevents_arg {
 #define LX_IORING_POLL_UPDATE_EVENTS    2u
 #define LX_IORING_POLL_UPDATE_USER_DATA 4u
 
-#define LX_IORING_ASYNC_CANCEL_ALL 1u
-#define LX_IORING_ASYNC_CANCEL_FD  2u
-#define LX_IORING_ASYNC_CANCEL_ANY 4u
+#define LX_IORING_ASYNC_CANCEL_ALL      1u
+#define LX_IORING_ASYNC_CANCEL_FD       2u
+#define LX_IORING_ASYNC_CANCEL_ANY      4u
+#define LX_IORING_ASYNC_CANCEL_FD_FIXED 8u
+
+struct lx_io_uring_sync_cancel {
+    uint64_t addr;
+    int32_t fd;
+    uint32_t flags;
+    int64_t tv_sec, tv_nsec; /* both -1: for ever */
+    uint64_t pad[4];
+};
+static_assert(sizeof(struct lx_io_uring_sync_cancel) == 64, "io_uring_sync_cancel_reg");
+
+/* What MSG_RING sends is in addr. */
+#define LX_IORING_MSG_DATA          0u
+#define LX_IORING_MSG_SEND_FD       1u
+#define LX_IORING_MSG_RING_CQE_SKIP 1u
 
 #define LX_IORING_ACCEPT_MULTISHOT    1u
 #define LX_IORING_RECVSEND_POLL_FIRST 1u
@@ -216,6 +231,7 @@ enum {
     LX_IORING_REGISTER_FILES2,
     LX_IORING_REGISTER_PBUF_RING = 22,
     LX_IORING_UNREGISTER_PBUF_RING,
+    LX_IORING_REGISTER_SYNC_CANCEL,
     LX_IORING_REGISTER_LAST = 26
 };
 

@@ -356,7 +356,10 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_REMOVE_BUFFERS] = {.run = uring_remove_buffers,
                                      .buf_index = true,
                                      .iopoll = true},
-    [LX_IORING_OP_MSG_RING] = {.run = uring_msg_ring, .file = NEEDS_FILE, .iopoll = true},
+    [LX_IORING_OP_MSG_RING] = {.run = uring_msg_ring,
+                               .file = NEEDS_FILE,
+                               .file_index = true,
+                               .iopoll = true},
 };
 
 bool uring_op_supported(uint32_t op)
@@ -372,7 +375,8 @@ int uring_op_take_file(struct ureq *q)
         !(g_ops[s->opcode].file == NEEDS_FILE ||
           (s->opcode == LX_IORING_OP_ASYNC_CANCEL && (s->op_flags & LX_IORING_ASYNC_CANCEL_FD))))
         return 0;
-    if (s->flags & LX_IOSQE_FIXED_FILE)
+    if ((s->flags & LX_IOSQE_FIXED_FILE) ||
+        (s->opcode == LX_IORING_OP_ASYNC_CANCEL && (s->op_flags & LX_IORING_ASYNC_CANCEL_FD_FIXED)))
         return uring_fixed_get(q->ring, (uint32_t)s->fd, &q->file);
     return fdtable_lookup_any_get(curr()->files, s->fd, &q->file);
 }

@@ -123,21 +123,63 @@ long uring_recv(struct ureq *q)
                                  q->sqe.len - q->done, q->sqe.op_flags, 0, 0));
 }
 
-/* DEVIATION: IORING_MSG_SEND_FD and flags are not known. */
+/* ---- messages between rings ------------------------------------------------------------------ */
+
+static void post_to(struct uring *target, uint64_t user_data, int32_t res)
+{
+    mutex_lock(&target->lock);
+    uring_post_locked(target, user_data, res, 0);
+    mutex_unlock(&target->lock);
+    uring_signal(target, /*inline_post=*/false);
+}
+
+static long msg_data(const struct ureq *q, struct uring *target)
+{
+    if (q->sqe.addr3 || q->sqe.splice_fd_in || q->sqe.op_flags)
+        return -EINVAL;
+    if (target->disabled)
+        return -EBADFD;
+    post_to(target, q->sqe.off, (int32_t)q->sqe.len);
+    return 0;
+}
+
+/* A fixed file of the sender's becomes one of the target's. */
+static long msg_send_fd(const struct ureq *q, struct uring *target)
+{
+    struct file *f;
+    long ret;
+
+    if (q->sqe.len || target == q->ring)
+        return -EINVAL;
+    if (target->disabled)
+        return -EBADFD;
+    ret = q->sqe.addr3 > UINT32_MAX ? -EBADF : uring_fixed_get(q->ring, (uint32_t)q->sqe.addr3, &f);
+    if (ret == 0)
+        ret = uring_slot_set_take(target, (uint32_t)q->sqe.splice_fd_in, f);
+    if (ret >= 0 && !(q->sqe.op_flags & LX_IORING_MSG_RING_CQE_SKIP))
+        post_to(target, q->sqe.off, (int32_t)ret);
+    return ret;
+}
+
 long uring_msg_ring(struct ureq *q)
 {
     struct uring *target = uring_from_file(q->file);
 
+    if (q->sqe.op_flags & ~LX_IORING_MSG_RING_CQE_SKIP)
+        return -EINVAL;
     if (!target)
         return -EBADFD;
-    if (q->sqe.addr || q->sqe.op_flags)
+    switch (q->sqe.addr) {
+    case LX_IORING_MSG_DATA:
+        return msg_data(q, target);
+    case LX_IORING_MSG_SEND_FD:
+        return msg_send_fd(q, target);
+    default:
         return -EINVAL;
-    mutex_lock(&target->lock);
-    uring_post_locked(target, q->sqe.off, (int32_t)q->sqe.len, 0);
-    mutex_unlock(&target->lock);
-    uring_signal(target, /*inline_post=*/false);
-    return 0;
+    }
 }
+
+/* ---- others ---------------------------------------------------------------------------------- */
 
 long uring_shutdown(struct ureq *q)
 {

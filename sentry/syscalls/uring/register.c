@@ -499,6 +499,8 @@ long uring_register(struct uring *r, uint32_t op, uaddr_t arg, uint32_t count)
         return uring_register_pbuf_ring(r, arg, count);
     case LX_IORING_UNREGISTER_PBUF_RING:
         return uring_unregister_pbuf_ring(r, arg, count);
+    case LX_IORING_REGISTER_SYNC_CANCEL:
+        return arg && count == 1 ? uring_sync_cancel(r, arg) : -EINVAL;
     case LX_IORING_REGISTER_FILES_UPDATE:
         return register_files_update(r, arg, count);
     case LX_IORING_REGISTER_EVENTFD:

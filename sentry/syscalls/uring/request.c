@@ -124,6 +124,14 @@ static void pump(struct uring *r)
     }
 }
 
+/* Does the guest hear of that end? Linux: how a timeout of another one ends is no failure. */
+static bool is_told(const struct ureq *q, int32_t res)
+{
+    if (!(q->sqe.flags & LX_IOSQE_CQE_SKIP_SUCCESS))
+        return true;
+    return res < 0 && !(q->sqe.opcode == LX_IORING_OP_LINK_TIMEOUT && q->link_head);
+}
+
 void ureq_complete(struct ureq *q, int32_t res)
 {
     struct uring *r = uring_get(q->ring);
@@ -135,7 +143,7 @@ void ureq_complete(struct ureq *q, int32_t res)
     ASSERT(q->state != UREQ_DONE);
     if (q->pick.picked)
         q->cqe_flags |= LX_IORING_CQE_F_BUFFER | (uint32_t)q->pick.id << LX_IORING_CQE_BUFFER_SHIFT;
-    if (res < 0 || !(q->sqe.flags & LX_IOSQE_CQE_SKIP_SUCCESS))
+    if (is_told(q, res))
         uring_post_locked(r, q->sqe.user_data, res, q->cqe_flags);
     if (q->sqe.opcode != LX_IORING_OP_TIMEOUT)
         r->completions++;

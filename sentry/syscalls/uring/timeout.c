@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sentry/abi/time.h"
+#include "sentry/core/restart.h"
 #include "sentry/mm/uaccess.h"
 #include "sentry/syscalls/uring/uring_internal.h"
 
@@ -207,22 +208,103 @@ long uring_timeout_remove(struct ureq *q)
     return ret;
 }
 
-long uring_async_cancel(struct ureq *q)
-{
-    const struct lx_io_uring_sqe *s = &q->sqe;
-    bool all = s->op_flags & (LX_IORING_ASYNC_CANCEL_ALL | LX_IORING_ASYNC_CANCEL_ANY);
-    struct wanted w = {
-        .asker = q, .user_data = s->addr, .file = q->file, .flags = s->op_flags, .opcode = -1};
-    uint32_t count, busy;
+#define CANCEL_FLAGS                                                                               \
+    (LX_IORING_ASYNC_CANCEL_ALL | LX_IORING_ASYNC_CANCEL_FD | LX_IORING_ASYNC_CANCEL_ANY |         \
+     LX_IORING_ASYNC_CANCEL_FD_FIXED)
 
-    if (s->ioprio || s->off || s->len || s->splice_fd_in ||
-        (s->op_flags &
-         ~(LX_IORING_ASYNC_CANCEL_ALL | LX_IORING_ASYNC_CANCEL_FD | LX_IORING_ASYNC_CANCEL_ANY)))
-        return -EINVAL;
-    count = uring_cancel_matching(q->ring, matches, &w, all ? UINT32_MAX : 1, &busy);
+static long cancel_wanted(struct uring *r, struct wanted *w)
+{
+    bool all = w->flags & (LX_IORING_ASYNC_CANCEL_ALL | LX_IORING_ASYNC_CANCEL_ANY);
+    uint32_t busy, count = uring_cancel_matching(r, matches, w, all ? UINT32_MAX : 1, &busy);
+
     if (all)
         return (long)(count + busy);
     return count ? 0 : busy ? -EALREADY : -ENOENT;
+}
+
+long uring_async_cancel(struct ureq *q)
+{
+    const struct lx_io_uring_sqe *s = &q->sqe;
+    struct wanted w = {
+        .asker = q, .user_data = s->addr, .file = q->file, .flags = s->op_flags, .opcode = -1};
+
+    if (s->ioprio || s->off || s->len || s->splice_fd_in || (s->op_flags & ~CANCEL_FLAGS))
+        return -EINVAL;
+    return cancel_wanted(q->ring, &w);
+}
+
+static bool is_there(struct uring *r, struct wanted *w)
+{
+    struct ureq *q;
+    bool found = false;
+
+    mutex_lock(&r->lock);
+    list_for_each_entry(q, &r->pending, node)
+        found |= matches(q, w);
+    mutex_unlock(&r->lock);
+    return found;
+}
+
+/* Until the one that runs at this moment ended; it was told to. */
+static int wait_until_gone(struct uring *r, struct wanted *w, uint64_t deadline)
+{
+    struct task *t = current_task();
+    struct waiter waiter;
+    int ret = 0;
+
+    waiter_init(&waiter, WAKE_IN);
+    waitq_add(&r->file.own_wq, &waiter);
+    for (;;) {
+        if (taskwork_due(t) && taskwork_run(t))
+            ret = -EINTR;
+        if (ret < 0 || !is_there(r, w))
+            break;
+        ret = task_block(deadline);
+        if (ret == -ERESTARTSYS && !taskwork_run(t))
+            ret = 0;
+    }
+    waitq_remove(&r->file.own_wq, &waiter);
+    return ret == -ETIMEDOUT ? -ETIME : ret < 0 ? -EINTR : 0;
+}
+
+static int sync_cancel_file(struct uring *r, const struct lx_io_uring_sync_cancel *c,
+                            struct file **out)
+{
+    *out = NULL;
+    if (!(c->flags & LX_IORING_ASYNC_CANCEL_FD))
+        return 0;
+    if (c->flags & LX_IORING_ASYNC_CANCEL_FD_FIXED)
+        return uring_fixed_get(r, (uint32_t)c->fd, out);
+    return fdtable_lookup_get(curr()->files, c->fd, out);
+}
+
+long uring_sync_cancel(struct uring *r, uaddr_t arg)
+{
+    struct lx_io_uring_sync_cancel c;
+    struct wanted w = {.opcode = -1};
+    uint64_t deadline = NO_DEADLINE;
+    long ret;
+
+    if (get_user(&c, arg) < 0)
+        return -EFAULT;
+    if ((c.flags & ~CANCEL_FLAGS) || c.pad[0] || c.pad[1] || c.pad[2] || c.pad[3])
+        return -EINVAL;
+    if (c.tv_sec != -1 || c.tv_nsec != -1) {
+        const struct lx_timespec ts = {c.tv_sec, c.tv_nsec};
+
+        deadline = deadline_after(lx_timespec_valid(&ts) ? lx_timespec_to_ns(&ts) : 0);
+    }
+    w.user_data = c.addr;
+    w.flags = c.flags;
+    ret = sync_cancel_file(r, &c, &w.file);
+    if (ret < 0)
+        return ret;
+    ret = cancel_wanted(r, &w);
+    if (ret == -EALREADY)
+        ret = wait_until_gone(r, &w, deadline);
+    if (w.file)
+        file_put(w.file);
+    return ret;
 }
 
 /* ---- poll ----------------------------------------------------------------------------------- */

@@ -220,6 +220,7 @@ int uring_timeout_prepare(struct ureq *q);
 uint64_t uring_timeout_deadline(const struct ureq *q); /* if it is armed at this moment */
 long uring_timeout_remove(struct ureq *q);
 long uring_async_cancel(struct ureq *q);
+long uring_sync_cancel(struct uring *r, uaddr_t arg);
 long uring_poll_run(struct ureq *q);
 long uring_poll_remove(struct ureq *q);
 /* Timeouts whose number of completions is reached. */
