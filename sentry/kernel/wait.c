@@ -61,7 +61,7 @@ static void inherit_usage_locked(struct thread_group *parent, struct thread_grou
     parent->child_maxrss = MAX(parent->child_maxrss, MAX(child->maxrss, child->child_maxrss));
 }
 
-static bool report_zombie(struct task *self, struct task *child, int options,
+static void report_zombie(struct task *self, struct task *child, int options,
                           struct wait_result *out, struct list *dead)
 {
     int status = task_exit_status_locked(child);
@@ -76,18 +76,17 @@ static bool report_zombie(struct task *self, struct task *child, int options,
         out->code_status = (status >> 8) & 0xff;
     }
     if (options & LX_WNOWAIT)
-        return true;
+        return;
     if (task_is_leader(child) && ptrace_is_traced(child) && ptrace_reparented_locked(child)) {
         /* The tracer has seen it; now it is the parent's. */
         ptrace_unlink_locked(child);
         if (task_notify_parent_locked(child))
             task_reap_locked(child, dead);
-        return true;
+        return;
     }
     if (task_is_leader(child))
         inherit_usage_locked(self->tg, child->tg);
     task_reap_locked(child, dead);
-    return true;
 }
 
 /* A stop that is for the tracer. */
@@ -152,23 +151,32 @@ static bool report_continue(struct task *child, int options, struct wait_result 
     return true;
 }
 
-static bool consider(struct task *self, struct task *child, const struct wait_request *rq,
-                     bool as_tracee, struct wait_result *out, struct list *dead)
+/* 1 reported, 0 something may still come of it, -ECHILD no: it is a zombie, and that is not asked for. */
+static int consider(struct task *self, struct task *child, const struct wait_request *rq,
+                    bool as_tracee, struct wait_result *out, struct list *dead)
 {
-    if (child->k->exit_state == TASK_ZOMBIE &&
-        !(task_is_leader(child) && child->tg->thread_count > 1) &&
-        (as_tracee || !ptrace_is_traced(child)))
-        return (rq->options & LX_WEXITED) && report_zombie(self, child, rq->options, out, dead);
+    bool zombie = child->k->exit_state == TASK_ZOMBIE;
+
+    if (zombie && !(task_is_leader(child) && child->tg->thread_count > 1) &&
+        (as_tracee || !ptrace_is_traced(child))) {
+        if (!(rq->options & LX_WEXITED))
+            return -ECHILD;
+        report_zombie(self, child, rq->options, out, dead);
+        return 1;
+    }
     if (as_tracee ? report_trap(child, rq->options, out)
                   : (rq->options & LX_WSTOPPED) && report_stop(child, rq->options, out))
-        return true;
-    return (rq->options & LX_WCONTINUED) && report_continue(child, rq->options, out);
+        return 1;
+    if ((rq->options & LX_WCONTINUED) && report_continue(child, rq->options, out))
+        return 1;
+    /* The other threads of a zombie's process stop for its parent, not for its tracer. */
+    return zombie && as_tracee && !(rq->options & (LX_WCONTINUED | LX_WEXITED)) ? -ECHILD : 0;
 }
 
 static int scan_children(struct task *self, struct task *parent, const struct wait_request *rq,
                          struct wait_result *out, struct list *dead)
 {
-    int ret = -ECHILD;
+    int ret = -ECHILD, one;
     struct list *it;
 
     list_for_each(it, &parent->k->children) {
@@ -177,9 +185,10 @@ static int scan_children(struct task *self, struct task *parent, const struct wa
 
         if (!eligible(child, rq, /*as_tracee=*/false))
             continue;
-        ret = 0;
-        if (consider(self, child, rq, as_tracee, out, dead))
-            return 1;
+        one = consider(self, child, rq, as_tracee, out, dead);
+        ret = MAX(ret, one);
+        if (ret > 0)
+            break;
     }
     return ret;
 }
@@ -187,7 +196,7 @@ static int scan_children(struct task *self, struct task *parent, const struct wa
 static int scan_tracees(struct task *self, struct task *tracer, const struct wait_request *rq,
                         struct wait_result *out, struct list *dead)
 {
-    int ret = -ECHILD;
+    int ret = -ECHILD, one;
     struct list *it;
 
     list_for_each(it, &tracer->k->pt.tracees) {
@@ -195,9 +204,10 @@ static int scan_tracees(struct task *self, struct task *tracer, const struct wai
 
         if (!eligible(child, rq, /*as_tracee=*/true))
             continue;
-        ret = 0;
-        if (consider(self, child, rq, /*as_tracee=*/true, out, dead))
-            return 1;
+        one = consider(self, child, rq, /*as_tracee=*/true, out, dead);
+        ret = MAX(ret, one);
+        if (ret > 0)
+            break;
     }
     return ret;
 }

@@ -98,6 +98,30 @@ TEST(waitid_information)
     CHECK_ERR(sysp(SYS_waitid, P_PID, -1, &info, WEXITED, NULL), EINVAL);
 }
 
+/* A debugger that waits for a stop (rr) must not wait for ever. */
+TEST(zombie_will_never_stop)
+{
+    siginfo_t info;
+    pid_t pid = fork(), other;
+
+    if (pid == 0) {
+        usleep(50000);
+        _exit(5);
+    }
+    CHECK_ERR(sysp(SYS_waitid, P_PID, pid, &info, WSTOPPED | WNOWAIT, NULL), ECHILD);
+    CHECK_ERR(sysp(SYS_waitid, P_PID, pid, &info, WCONTINUED, NULL), ECHILD);
+    CHECK_ERR(sysp(SYS_waitid, P_ALL, 0, &info, WSTOPPED | WCONTINUED | WNOHANG, NULL), ECHILD);
+    other = fork();
+    if (other == 0) {
+        pause();
+        _exit(0);
+    }
+    CHECK_EQ(sysp(SYS_waitid, P_ALL, 0, &info, WSTOPPED | WNOHANG, NULL), 0);
+    kill(other, SIGKILL);
+    CHECK_EQ(waitpid(other, NULL, 0), other);
+    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
 TEST(groups_in_wait)
 {
     int status;
