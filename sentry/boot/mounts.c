@@ -283,21 +283,32 @@ static bool has_option(const json_t *mount, const char *name)
     return false;
 }
 
-/* tmpcopyup: what the new mount covers; a read-only one becomes that afterwards. */
-static int fill_tmpfs(const json_t *spec_mount, const struct path *covered, const char *destination,
-                      uint32_t flags)
+static int make_readonly(const char *where)
 {
     struct path top;
-    int ret = has_option(spec_mount, "tmpcopyup") ? boot_copy_tree(covered, destination) : 0;
+    int ret = vfs_walk(LX_AT_FDCWD, where, WALK_FOLLOW, &top);
 
-    if (ret < 0 || !(flags & MOUNT_READONLY))
-        return ret;
-    ret = vfs_walk(LX_AT_FDCWD, destination, WALK_FOLLOW, &top);
     if (ret < 0)
         return ret;
     ret = vfs_mount_setattr(&top, MOUNT_READONLY, 0, /*recursive=*/false);
     path_put(&top);
     return ret;
+}
+
+/* tmpcopyup: what the new mount covers; a read-only one becomes that afterwards. */
+static int fill_tmpfs(const json_t *spec_mount, const struct path *covered, const char *destination,
+                      uint32_t flags)
+{
+    int ret = has_option(spec_mount, "tmpcopyup") ? boot_copy_tree(covered, destination) : 0;
+
+    return ret == 0 && flags & MOUNT_READONLY ? make_readonly(destination) : ret;
+}
+
+static bool is_device_mount(const json_t *spec_mount, const char *destination)
+{
+    const char *type = boot_string(spec_mount, "type", "none");
+
+    return !strcmp(destination, "/dev") && (!strcmp(type, "tmpfs") || !strcmp(type, "devtmpfs"));
 }
 
 static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
@@ -307,8 +318,7 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     const char *volume = boot_string(spec_mount, "volume", NULL);
     char data[1024];
     uint32_t flags = split_options(json_object_get(spec_mount, "options"), data, sizeof(data));
-    bool is_dev =
-        !strcmp(destination, "/dev") && (!strcmp(type, "tmpfs") || !strcmp(type, "devtmpfs"));
+    bool is_dev = is_device_mount(spec_mount, destination);
     const struct fs_type *fs;
     bool is_tmpfs = !is_dev && !strcmp(type, "tmpfs");
     struct path where;
@@ -333,7 +343,8 @@ static int mount_internal(const struct boot_config *c, const json_t *spec_mount,
     if (ret == 0)
         ret = make_destination(destination, true, &where);
     if (ret == 0) {
-        ret = vfs_mount_super(s, s->root, &where, is_tmpfs ? flags & ~MOUNT_READONLY : flags,
+        ret = vfs_mount_super(s, s->root, &where,
+                              is_tmpfs || is_dev ? flags & ~MOUNT_READONLY : flags,
                               boot_string(spec_mount, "source", type));
         if (ret == 0 && is_tmpfs)
             ret = fill_tmpfs(spec_mount, &where, destination, flags);
@@ -478,16 +489,30 @@ static int for_each_path(const json_t *list, int (*fn)(const char *), const char
     return 0;
 }
 
-static int make_root_readonly(void)
+/* Once all is in it; where the console will be mounted, too. */
+static int make_devices_readonly(const struct boot_config *c)
 {
-    struct path top;
-    int ret = vfs_walk(LX_AT_FDCWD, "/", 0, &top);
+    struct path where;
+    int ret = 0;
 
-    if (ret < 0)
-        return ret;
-    ret = vfs_mount_setattr(&top, MOUNT_READONLY, 0, /*recursive=*/false);
-    path_put(&top);
-    return ret;
+    if (c->console_fd >= 0)
+        ret = make_destination("/dev/console", /*directory=*/false, &where);
+    if (ret == 0 && c->console_fd >= 0)
+        path_put(&where);
+    return ret < 0 ? ret : make_readonly("/dev");
+}
+
+static bool wants_devices_readonly(const struct boot_config *c)
+{
+    const json_t *v;
+    size_t i;
+
+    json_array_foreach(json_object_get(c->spec, "mounts"), i, v)
+    {
+        if (has_option(v, "ro") && is_device_mount(v, boot_string(v, "destination", "")))
+            return true;
+    }
+    return false;
 }
 
 /* One of the network that this kernel does not have is said, not fatal: engines set such on every container, and the host
@@ -553,10 +578,12 @@ int boot_mounts_protect(const struct boot_config *c, const char **out_what)
 
     if (ret == 0)
         ret = for_each_path(json_object_get(linux_spec, "readonlyPaths"), readonly_path, out_what);
+    if (ret == 0 && wants_devices_readonly(c))
+        ret = make_devices_readonly(c);
     if (ret == 0 && *propagation)
         ret = set_propagation("/", propagation);
     if (ret == 0 && json_is_true(json_object_get(json_object_get(c->spec, "root"), "readonly")))
-        ret = make_root_readonly();
+        ret = make_readonly("/");
     return ret;
 }
 

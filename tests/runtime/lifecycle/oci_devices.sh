@@ -28,4 +28,11 @@ grep -q '^1$' <<<"$out" || fail "the log, allowed: $out"
 grep -q "nothing'\?: Operation not permitted" <<<"$out" || fail "another device than the allowed one: $out"
 out=$(as "[{allow:false,type:\"\",access:\"rwm\"},{allow:true,type:\"c\",major:1,minor:11,access:\"r\"}]" 'cat </dev/kmsg >/dev/null & sleep 0.1; kill $! 2>/dev/null; echo x >/dev/kmsg')
 grep -q "kmsg: Operation not permitted" <<<"$out" || fail "allowed for reading alone: $out"
+# Read-only once all is in it.
+jq '.mounts|=map(if .destination=="/dev" then .options+=["ro"] else . end)' "$b/config.json" >"$work/c" && cp "$work/c" "$b/config.json"
+out=$(as "[$deny]" 'ls -d /dev/pts/ptmx /dev/mqueue; touch /dev/new; touch /dev/shm/new && echo fine')
+[ "$out" = "/dev/mqueue
+/dev/pts/ptmx
+touch: /dev/new: Read-only file system
+fine" ] || fail "/dev with ro: $out"
 echo ok
