@@ -197,7 +197,6 @@ static int rseq_end(struct platform_ctx *c)
 int ptrace_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t sig)
 {
     struct platform *p = c->space->platform;
-    struct stub_space *s = &c->space->base;
     int ret;
 
     if (!p->base.has_rseq)
@@ -220,12 +219,12 @@ int ptrace_ctx_rseq(struct platform_ctx *c, int fd, uint64_t offset, uint32_t si
         if (ret < 0)
             return ret == -ESRCH ? 0 : ret; /* the next run says DEAD */
     }
-    mutex_lock(&s->lock);
-    if (fd >= 0 && s->queue.count == 0 && !c->rseq.host.addr)
+    mutex_lock(&c->space->base.lock);
+    if (fd >= 0 && c->space->base.queue.count == 0 && !c->rseq.host.addr)
         ret = rseq_begin_locked(c, fd, offset, sig);
     else
-        ret = stub_rseq_point_locked(s, c, &c->rseq, fd, offset, sig);
-    mutex_unlock(&s->lock);
+        ret = stub_rseq_point_locked(&c->space->base, c, &c->rseq, fd, offset, sig);
+    mutex_unlock(&c->space->base.lock);
     return ret;
 }
 
