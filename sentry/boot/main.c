@@ -29,7 +29,6 @@
 #include "sentry/boot/isolate.h"
 #include "sentry/boot/network.h"
 #include "sentry/boot/sandbox.h"
-#include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/signalfd/signalfd.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/kernel/kernel.h"
@@ -45,7 +44,7 @@
 
 /* Keys: l ->lock */
 static struct {
-    struct mutex lock; /* rank LEAF: the gofer reports its death under file system locks */
+    struct mutex lock; /* rank LEAF */
     struct cond changed;
     bool ended;         /* l: the first process has ended, or the sandbox must */
     int status;         /* l: wait status */
@@ -62,13 +61,6 @@ void boot_end_sandbox(int status, const char *reason)
     }
     cond_wake_all(&g_end.changed);
     mutex_unlock(&g_end.lock);
-}
-
-/* Programs see EIO for whatever they were doing. The watch of the session's container
- * (sandbox.c) ends what has no files any more. */
-static void session_died(const char *reason)
-{
-    log_error(LOG_BOOT, "a session of the gofer ended: %s", reason);
 }
 
 static void panic_context(void)
@@ -175,7 +167,6 @@ static int run(struct boot_config *c, const struct lx_rlimit *limits)
     log_phase("kernel started");
     if ((ret = isolate_filter(boot_network_is_host(c))) < 0)
         return step_failed(c, "cannot install the system call filter", ret);
-    g_gofer_session_death = session_died;
     log_phase("filter installed");
     sandbox_init(limits);
     if (sandbox_container_create(c, &init, &e) < 0)

@@ -17,7 +17,3 @@ struct super;
 /* Says hello on sock_fd (taken over, also on failure) and attaches. -EPROTO when the other side
  * does not speak the protocol. One call per tree. */
 int MUST_CHECK gofer_mount(int sock_fd, uint32_t flags, struct super **out);
-
-/* Called once per session that ends while the file system is in use; from any thread, may hold file
- * system locks: it must only note the reason and start the end of the sandbox. Boot sets it. */
-extern void (*g_gofer_session_death)(const char *reason);

@@ -10,7 +10,8 @@
 #include "platform/host/sock.h"
 #include "sentry/fs/gofer/gofer_fs.h"
 
-void (*g_gofer_session_death)(const char *reason);
+/* Who else lost its files says so: the sandbox or a container of it, which may just be ending. */
+static const char g_gone[] = "the gofer is gone";
 
 /* Control data of one received packet. */
 union fd_control {
@@ -42,7 +43,6 @@ int session_new(int sock, struct gofer_session **out)
 
 void session_free(struct gofer_session *s)
 {
-    s->closing = true;
     host_close(s->sock);
     for (uint32_t i = 0; i < SESSION_SLOTS; i++)
         free(s->slots[i].buf);
@@ -56,13 +56,12 @@ static void kill_locked(struct gofer_session *s, const char *reason) REQUIRES(s-
     if (s->dead)
         return;
     s->dead = true;
-    log_error(LOG_GOFER, "the gofer session ends: %s", reason);
+    log_at(reason == g_gone ? LOG_INFO : LOG_ERROR, LOG_GOFER, "the gofer session ends: %s",
+           reason);
     (void)host_shutdown(s->sock, SHUT_RDWR); /* the reader, if any, returns */
     for (uint32_t i = 0; i < SESSION_SLOTS; i++)
         cond_wake_all(&s->slots[i].cond);
     cond_wake_all(&s->slot_freed);
-    if (g_gofer_session_death && !s->closing)
-        g_gofer_session_death(reason);
 }
 
 void session_kill(struct gofer_session *s, const char *reason)
@@ -228,7 +227,7 @@ static void read_one_locked(struct gofer_session *s, struct gofer_slot *c) REQUI
     if (n == -EINTR || n == -EAGAIN)
         return;
     if (n <= 0)
-        wrong = "the gofer is gone";
+        wrong = g_gone;
     else if (!fine)
         wrong = "the gofer sent an oversized message";
     else
@@ -277,7 +276,7 @@ int session_call(struct gofer_slot *c)
     ret = send_all(s, c->out.data, c->out.off);
     mutex_lock(&s->lock);
     if (ret < 0)
-        kill_locked(s, "the gofer is gone");
+        kill_locked(s, g_gone);
     while (!c->done && !s->dead) {
         if (s->reading)
             cond_wait(&c->cond, &s->lock);
@@ -338,7 +337,7 @@ static void flush_clunks_locked(struct gofer_session *s) REQUIRES(s->lock)
     for (uint32_t i = 0; i < s->clunk_count; i++)
         wbuf_u32(&out, s->clunks[i]);
     if (!gp_finish(&out, 0, 0) || send_all(s, buf, out.off) < 0) {
-        kill_locked(s, "the gofer is gone");
+        kill_locked(s, g_gone);
     } else {
         for (uint32_t i = 0; i < s->clunk_count; i++)
             fid_free_locked(s, s->clunks[i]);

@@ -48,7 +48,7 @@ struct gofer_session {
     uint32_t free_slot; /* s: list through next_free, SESSION_SLOTS: none */
     struct cond slot_freed;
     bool reading;                      /* s: somebody is in recvmsg */
-    bool dead, closing;                /* s */
+    bool dead;                         /* s */
     uint32_t *free_fids;               /* s: stack */
     uint32_t free_fid_count, next_fid; /* s */
     uint32_t clunks[64];               /* s: released by us, not told to the gofer yet */

@@ -79,6 +79,17 @@ expect 1 'linux.resources.memory.limit must be an integer' runsc create --bundle
 restore
 none_left || fail "left in $state: $(ls "$state")"
 
+# podman takes the log for the reason, if it is one line of JSON.
+mkdir "$work"/v1 "$work"/v2
+jq --arg w "$work" '.process.args=["/etc"] | .mounts+=[{destination:"/v1",type:"bind",source:($w+"/v1"),options:["rbind"]},
+    {destination:"/v2",type:"bind",source:($w+"/v2"),options:["rbind"]}]' "$work/good" >"$b/config.json"
+for _ in 1 2 3 4 5 6 7 8; do
+    rm -f "$work/log"
+    expect 126 'permission denied' runsc --log "$work/log" --log-format json create --bundle "$b" "$id"
+    [ "$(jq -r .level "$work/log")" = error ] || fail "the log is not one line: $(cat "$work/log")"
+done
+restore
+
 # A root that is full or cannot be written.
 mkdir "$work/small"
 if mount -t tmpfs -o size=8k none "$work/small" 2>/dev/null; then

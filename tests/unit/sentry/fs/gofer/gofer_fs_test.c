@@ -244,13 +244,6 @@ static void test_xattr(void **state)
     stop();
 }
 
-static char g_reason[128];
-
-static void died(const char *reason)
-{
-    snprintf(g_reason, sizeof(g_reason), "%s", reason);
-}
-
 static void test_gofer_killed(void **state)
 {
     struct fs_attr attr;
@@ -261,14 +254,13 @@ static void test_gofer_killed(void **state)
     make_tree();
     start(true, GOFER_EXCLUSIVE, GOFER_IO_AUTO);
     f = open_file("/a/one", LX_O_RDONLY, 0);
-    g_gofer_session_death = died;
+    assert_false(gs()->session->dead);
     kill(g_f.gofer, SIGKILL);
     (void)fixture_wait_gofer(&g_f);
     assert_int_equal(stat_path("/a/b/c/file", 0, &attr), -EIO);
-    assert_string_equal(g_reason, "the gofer is gone");
+    assert_true(gs()->session->dead);
     assert_int_equal(file_read_kernel(f, buf, sizeof(buf), 0), 1); /* donated: still there */
     file_put(f);
-    g_gofer_session_death = NULL;
     fixture_unroot();
     fixture_remove_tree(&g_f);
 }
