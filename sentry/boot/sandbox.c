@@ -419,6 +419,7 @@ static int enter_namespaces(const struct boot_config *c, struct kcgroup *cg)
         if (ret < 0)
             return ret;
         netns_set_lo_up(g_sandbox.netns, true);
+        netns_set_ping_groups(g_sandbox.netns, 0, INT32_MAX); /* as systemd and Docker do */
         ret = boot_network_attach(c, g_sandbox.netns);
     }
     if (ret == 0 && !g_sandbox.ipcns)

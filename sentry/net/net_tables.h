@@ -39,6 +39,7 @@ struct netns {
     atomic_int somaxconn;               /* a */
     atomic_int unpriv_port;             /* a: ip_unprivileged_port_start */
     atomic_int unix_qlen;               /* a: max_dgram_qlen */
+    atomic_ullong ping_groups;          /* a: ping_group_range: the first, the last << 32 */
     atomic_ullong lo_bytes, lo_packets; /* a: statistics of lo */
     atomic_uint raw_socks;              /* a: raw sockets that are not ICMP's alone */
     atomic_uint watchers;               /* a: AF_PACKET sockets (link/link.h) */
@@ -46,6 +47,9 @@ struct netns {
     /* Who carries what is not loopback; NULL: there is no route. */
     const struct inet_transport_ops *transport; /* I */
 };
+
+/* May the caller have an ICMP socket that is not raw? Groups are the kernel's. */
+bool netns_may_ping(const struct netns *ns);
 
 /* Calls fn for each endpoint, each pinned, no lock held. fn returns false to stop. */
 void netns_for_each_sock(struct netns *ns, bool (*fn)(struct sock *sk, void *arg), void *arg);

@@ -36,11 +36,40 @@ int netns_new(struct userns *owner, struct netns **out)
     ns->somaxconn = LX_SOMAXCONN;
     ns->unpriv_port = 1024;
     ns->unix_qlen = 10;
+    netns_set_ping_groups(ns, 1, 0);
     random_bytes(&start, sizeof(start));
     ns->ephemeral = start;
     random_bytes(&ns->cookie, sizeof(ns->cookie));
     *out = ns;
     return 0;
+}
+
+void netns_set_ping_groups(struct netns *ns, lx_gid_t first, lx_gid_t last)
+{
+    ns->ping_groups = (uint64_t)last << 32 | first;
+}
+
+void netns_ping_groups(const struct netns *ns, lx_gid_t *out_first, lx_gid_t *out_last)
+{
+    uint64_t range = ns->ping_groups;
+
+    *out_first = (lx_gid_t)range;
+    *out_last = (lx_gid_t)(range >> 32);
+}
+
+bool netns_may_ping(const struct netns *ns)
+{
+    const struct cred *c = curr()->cred;
+    lx_gid_t first, last;
+
+    netns_ping_groups(ns, &first, &last);
+    if (c->egid >= first && c->egid <= last)
+        return true;
+    for (size_t i = 0; i < c->group_count; i++) {
+        if (c->groups[i] >= first && c->groups[i] <= last)
+            return true;
+    }
+    return false;
 }
 
 struct netns *netns_get(struct netns *ns)

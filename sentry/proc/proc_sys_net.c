@@ -64,6 +64,39 @@ static ssize_t store_port_range(struct pseudo_node *n, char *data, size_t size)
     return (ssize_t)size;
 }
 
+static int show_ping_groups(struct pseudo_node *n, struct pbuf *b)
+{
+    const struct userns *users = curr()->cred->userns;
+    lx_gid_t first, last;
+
+    if (!ns_now())
+        return -EINVAL;
+    netns_ping_groups(ns_now(), &first, &last);
+    pbuf_printf(b, "%u\t%u\n", userns_from_kgid(users, first), userns_from_kgid(users, last));
+    return 0;
+}
+
+static ssize_t store_ping_groups(struct pseudo_node *n, char *data, size_t size)
+{
+    const struct userns *users = curr()->cred->userns;
+    lx_gid_t first, last;
+    long long from, to;
+
+    if (!ns_now() || sscanf(data, "%lld %lld", &from, &to) != 2)
+        return -EINVAL;
+    if (from < 0 || from > INT32_MAX || to < 0 || to > INT32_MAX)
+        return -EINVAL;
+    first = userns_to_kgid(users, (lx_gid_t)from);
+    last = userns_to_kgid(users, (lx_gid_t)to);
+    if (first == LX_ID_INVALID || last == LX_ID_INVALID)
+        return -EINVAL;
+    if (to < from || last < first)
+        netns_set_ping_groups(ns_now(), 1, 0);
+    else
+        netns_set_ping_groups(ns_now(), first, last);
+    return (ssize_t)size;
+}
+
 static const struct net_number somaxconn = {offsetof(struct netns, somaxconn), 0, 65535};
 static const struct net_number unpriv_port = {offsetof(struct netns, unpriv_port), 0, 65535};
 static const struct net_number unix_qlen = {offsetof(struct netns, unix_qlen), 0, 65535};
@@ -110,7 +143,7 @@ static const struct pseudo_entry ipv4_table[] = {
     PSEUDO_TEXT("ip_default_ttl", 0444, "64\n"),
     PSEUDO_TEXT("ip_forward", 0444, "0\n"),
     PSEUDO_TEXT("ip_nonlocal_bind", 0444, "0\n"),
-    PSEUDO_TEXT("ping_group_range", 0444, "0\t2147483647\n"),
+    PSEUDO_RW("ping_group_range", 0644, show_ping_groups, store_ping_groups),
     PSEUDO_TEXT("icmp_echo_ignore_all", 0444, "0\n"),
     PSEUDO_TEXT("igmp_max_memberships", 0444, "20\n"),
     PSEUDO_TEXT("tcp_rmem", 0444, "4096\t131072\t6291456\n"),

@@ -60,9 +60,12 @@ int host_inet_create(struct netns *ns, int family, int type, int protocol, struc
     case LX_SOCK_DGRAM:
         if (protocol == 0)
             protocol = LX_IPPROTO_UDP;
-        if (protocol != LX_IPPROTO_UDP && protocol != LX_IPPROTO_UDPLITE &&
-            protocol != (family == LX_AF_INET ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6))
+        if (protocol == (family == LX_AF_INET ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6)) {
+            if (!netns_may_ping(ns))
+                return -EACCES;
+        } else if (protocol != LX_IPPROTO_UDP && protocol != LX_IPPROTO_UDPLITE) {
             return -EPROTONOSUPPORT;
+        }
         break;
     case LX_SOCK_RAW:
         if (protocol == 0)

@@ -76,7 +76,7 @@ int inet_create(struct netns *ns, int family, int type, int protocol, struct soc
         return tcp_create(ns, family, LX_IPPROTO_TCP, out);
     case LX_SOCK_DGRAM:
         if (protocol == (family == LX_AF_INET ? LX_IPPROTO_ICMP : LX_IPPROTO_ICMPV6))
-            return raw_create(ns, family, type, protocol, out);
+            return netns_may_ping(ns) ? raw_create(ns, family, type, protocol, out) : -EACCES;
         if (protocol != 0 && protocol != LX_IPPROTO_UDP && protocol != LX_IPPROTO_UDPLITE)
             return -EPROTONOSUPPORT;
         return udp_create(ns, family, protocol ? protocol : LX_IPPROTO_UDP, out);

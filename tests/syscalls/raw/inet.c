@@ -4,9 +4,11 @@
 #include "tests/support/guest_test.h"
 
 #include <arpa/inet.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 enum { PROTOCOL = 253 }; /* for experiments: nobody else's */
@@ -34,6 +36,58 @@ static ssize_t receive(int fd, void *buf, size_t size)
     for (int i = 0; i < 2000 && (n = recv(fd, buf, size, 0)) < 0 && errno == EAGAIN; i++)
         usleep(1000);
     return n;
+}
+
+static int set_ping_groups(const char *range)
+{
+    int fd = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY), ret = 0;
+
+    if (fd < 0 || write(fd, range, strlen(range)) < 0)
+        ret = -errno;
+    close(fd);
+    return ret;
+}
+
+static void ping_groups_are(const char *want)
+{
+    char buf[64] = "";
+    int fd = open("/proc/sys/net/ipv4/ping_group_range", O_RDONLY);
+
+    CHECK(fd >= 0 && read(fd, buf, sizeof(buf) - 1) > 0);
+    CHECK_STR(buf, want);
+    close(fd);
+}
+
+/* podman sets it for each container. */
+static void range_of_groups(void)
+{
+    gid_t further[] = {12, 77};
+
+    if (unshare(CLONE_NEWNET))
+        return;
+    ping_groups_are("1\t0\n");
+    CHECK_ERR(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP), EACCES);
+    CHECK_ERR(socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6), EACCES);
+    if (set_ping_groups("70 80")) /* a read-only /proc/sys */
+        return;
+    ping_groups_are("70\t80\n");
+    CHECK_ERR(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP), EACCES);
+    REQUIRE(setgroups(2, further) == 0);
+    CHECK(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) >= 0);
+    CHECK(socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6) >= 0);
+    CHECK_EQ(set_ping_groups("-1 5"), -EINVAL);
+    CHECK_EQ(set_ping_groups("0 4294967295"), -EINVAL);
+    ping_groups_are("70\t80\n");
+    CHECK_EQ(set_ping_groups("8 3"), 0);
+    ping_groups_are("1\t0\n");
+    CHECK_EQ(set_ping_groups("0\t0\n"), 0);
+    ping_groups_are("0\t0\n");
+    CHECK(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) >= 0);
+}
+
+TEST(who_may_ping)
+{
+    CHECK_EQ(test_in_child(range_of_groups), 0);
 }
 
 TEST(a_protocol_of_its_own)
