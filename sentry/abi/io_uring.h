@@ -204,6 +204,11 @@ struct lx_io_uring_sync_cancel {
 };
 static_assert(sizeof(struct lx_io_uring_sync_cancel) == 64, "io_uring_sync_cancel_reg");
 
+/* Before what a multishot RECVMSG received: then the name's room, the control messages' room, the bytes. */
+struct lx_io_uring_recvmsg_out {
+    uint32_t namelen, controllen, payloadlen, flags;
+};
+
 /* What MSG_RING sends is in addr. */
 #define LX_IORING_MSG_DATA          0u
 #define LX_IORING_MSG_SEND_FD       1u

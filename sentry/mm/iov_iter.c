@@ -32,46 +32,66 @@ int iov_iter_init_user(struct iov_iter *it, uaddr_t buf, size_t size)
     return 0;
 }
 
-int iov_iter_init_iovec(struct iov_iter *it, uaddr_t iovec, size_t count)
+/* Room for that many segments. */
+static int make_room(struct iov_iter *it, size_t count)
 {
-    size_t i;
-
     memset(it, 0, offsetof(struct iov_iter, one));
-    count = (uint32_t)count; /* Linux: the calls take a long, what they share takes an unsigned */
     if (count > IOV_MAX_SEGMENTS)
         return -EINVAL;
     it->segs = it->one;
+    it->nseg = (uint32_t)count;
     if (count > ARRAY_COUNT(it->one)) {
         it->heap = malloc(count * sizeof(*it->heap));
         if (!it->heap)
             return -ENOMEM;
         it->segs = it->heap;
     }
-    if (copy_in(it->segs, iovec, count * sizeof(*it->segs)) < 0) {
-        iov_iter_destroy(it);
-        return -EFAULT;
-    }
-    it->nseg = (uint32_t)count;
-    for (i = 0; i < count; i++) {
-        struct lx_iovec *v = &it->segs[i];
+    return 0;
+}
 
-        if ((int64_t)v->len < 0) {
-            iov_iter_destroy(it);
+static int check_segments(struct iov_iter *it)
+{
+    for (uint32_t i = 0; i < it->nseg; i++) {
+        if ((int64_t)it->segs[i].len < 0)
             return -EINVAL;
-        }
     }
-    for (i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < it->nseg; i++) {
         struct lx_iovec *v = &it->segs[i];
 
-        if (!range_ok(v->base, v->len)) {
-            iov_iter_destroy(it);
+        if (!range_ok(v->base, v->len))
             return -EFAULT;
-        }
         if (v->len > LX_MAX_RW_COUNT - it->count)
             v->len = LX_MAX_RW_COUNT - it->count;
         it->count += v->len;
     }
     return 0;
+}
+
+int iov_iter_init_iovec(struct iov_iter *it, uaddr_t iovec, size_t count)
+{
+    int ret;
+
+    count = (uint32_t)count; /* Linux: the calls take a long, what they share takes an unsigned */
+    ret = make_room(it, count);
+    if (ret < 0)
+        return ret;
+    ret = copy_in(it->segs, iovec, count * sizeof(*it->segs)) < 0 ? -EFAULT : check_segments(it);
+    if (ret < 0)
+        iov_iter_destroy(it);
+    return ret;
+}
+
+int iov_iter_init_copied(struct iov_iter *it, const struct lx_iovec *v, size_t count)
+{
+    int ret = make_room(it, count);
+
+    if (ret < 0)
+        return ret;
+    memcpy(it->segs, v, count * sizeof(*v));
+    ret = check_segments(it);
+    if (ret < 0)
+        iov_iter_destroy(it);
+    return ret;
 }
 
 void iov_iter_init_kernel(struct iov_iter *it, void *buf, size_t size)

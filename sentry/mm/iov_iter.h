@@ -26,6 +26,8 @@ struct iov_iter {
 int MUST_CHECK iov_iter_init_user(struct iov_iter *it, uaddr_t buf, size_t size);
 /* -EINVAL (count > 1024, negative length), -EFAULT, -ENOMEM. */
 int MUST_CHECK iov_iter_init_iovec(struct iov_iter *it, uaddr_t iovec, size_t count);
+/* The same of vectors that were copied in before. */
+int MUST_CHECK iov_iter_init_copied(struct iov_iter *it, const struct lx_iovec *v, size_t count);
 void iov_iter_init_kernel(struct iov_iter *it, void *buf, size_t size);
 void iov_iter_destroy(struct iov_iter *it);
 static inline size_t iov_iter_count(const struct iov_iter *it)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/abi/io_uring.h"
 #include "sentry/abi/time.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/uaccess.h"
@@ -81,12 +82,13 @@ long sys_recvfrom(struct task *t, int fd, uaddr_t buf, size_t len, uint32_t flag
 
 /* ---- sendmsg -------------------------------------------------------------------------------- */
 
-static int msghdr_in(uaddr_t addr, struct lx_msghdr *h)
+static int lookup_for(int fd, uint32_t flags, struct file **f, struct sock **sk)
 {
-    int ret = copy_in(h, addr, sizeof(*h));
+    return flags & LX_MSG_CMSG_COMPAT ? -EINVAL : socket_lookup(fd, f, sk);
+}
 
-    if (ret < 0)
-        return ret;
+static int msghdr_check(struct lx_msghdr *h)
+{
     if (!h->name)
         h->namelen = 0;
     if (h->namelen < 0)
@@ -97,47 +99,106 @@ static int msghdr_in(uaddr_t addr, struct lx_msghdr *h)
     return 0;
 }
 
-static long send_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t flags)
+static int msghdr_in(uaddr_t addr, struct lx_msghdr *h)
 {
-    struct net_msg m = {0};
-    struct lx_msghdr h;
-    struct iov_iter it;
-    uint8_t small[256], *control = NULL;
-    long ret = msghdr_in(addr, &h);
+    int ret = copy_in(h, addr, sizeof(*h));
 
+    return ret < 0 ? ret : msghdr_check(h);
+}
+
+int socket_msg_in(uaddr_t at, struct socket_msg **out)
+{
+    struct socket_msg *msg;
+    struct lx_msghdr h;
+    int ret = copy_in(&h, at, sizeof(h));
+    int32_t namelen = h.namelen;
+
+    if (ret == 0)
+        ret = msghdr_check(&h);
     if (ret < 0)
         return ret;
-    if (h.name && h.namelen) {
-        ret = sockaddr_in(h.name, h.namelen, &m.addr);
+    msg = malloc(sizeof(*msg) + h.iovlen * sizeof(msg->iov[0]));
+    if (!msg)
+        return -ENOMEM;
+    *msg = (struct socket_msg){.at = at, .h = h, .namelen = namelen};
+    ret = copy_in(msg->iov, h.iov, h.iovlen * sizeof(msg->iov[0]));
+    if (ret < 0) {
+        free(msg);
+        return -EFAULT;
+    }
+    for (size_t i = 0; i < h.iovlen; i++)
+        msg->size += MIN(msg->iov[i].len, LX_MAX_RW_COUNT - msg->size);
+    *out = msg;
+    return 0;
+}
+
+/* it: the bytes; the caller's to destroy. */
+static long send_hdr(struct file *f, struct sock *sk, const struct lx_msghdr *h,
+                     struct iov_iter *it, uint32_t flags)
+{
+    struct net_msg m = {.iter = it, .flags = call_flags(f, flags & ~MSG_INTERNAL)};
+    uint8_t small[256], *control = NULL;
+    long ret = 0;
+
+    if (h->name && h->namelen) {
+        ret = sockaddr_in(h->name, h->namelen, &m.addr);
         if (ret < 0)
             return ret;
     }
-    ret = iov_iter_init_iovec(&it, h.iov, h.iovlen);
-    if (ret < 0)
-        return ret;
-    if (h.controllen && h.control) {
+    if (h->controllen && h->control) {
         control = small;
-        if (h.controllen > CONTROL_MAX) {
+        if (h->controllen > CONTROL_MAX) {
             ret = -ENOBUFS;
             control = NULL;
-        } else if (h.controllen > sizeof(small)) {
-            control = malloc(h.controllen);
+        } else if (h->controllen > sizeof(small)) {
+            control = malloc(h->controllen);
             ret = control ? 0 : -ENOBUFS;
         }
         if (ret == 0)
-            ret = copy_in(control, h.control, h.controllen);
+            ret = copy_in(control, h->control, h->controllen);
         if (ret < 0)
             goto out;
         m.control = control;
-        m.control_size = h.controllen;
+        m.control_size = h->controllen;
     }
-    m.iter = &it;
-    m.flags = call_flags(f, flags & ~MSG_INTERNAL);
     ret = sk->ops->sendmsg(sk, &m);
 out:
     if (control != small)
         free(control);
+    return ret;
+}
+
+static long send_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t flags)
+{
+    struct lx_msghdr h;
+    struct iov_iter it;
+    long ret = msghdr_in(addr, &h);
+
+    if (ret == 0)
+        ret = iov_iter_init_iovec(&it, h.iov, h.iovlen);
+    if (ret < 0)
+        return ret;
+    ret = send_hdr(f, sk, &h, &it, flags);
     iov_iter_destroy(&it);
+    return ret;
+}
+
+long socket_sendmsg(int fd, const struct socket_msg *msg, size_t skip, uint32_t flags)
+{
+    struct iov_iter it;
+    struct file *f;
+    struct sock *sk;
+    long ret = lookup_for(fd, flags, &f, &sk);
+
+    if (ret < 0)
+        return ret;
+    ret = iov_iter_init_copied(&it, msg->iov, msg->h.iovlen);
+    if (ret == 0) {
+        iov_iter_advance(&it, skip);
+        ret = send_hdr(f, sk, &msg->h, &it, flags);
+        iov_iter_destroy(&it);
+    }
+    file_put(f);
     return ret;
 }
 
@@ -145,11 +206,8 @@ long sys_sendmsg(struct task *t, int fd, uaddr_t msg, uint32_t flags)
 {
     struct file *f;
     struct sock *sk;
-    long ret;
+    long ret = lookup_for(fd, flags, &f, &sk);
 
-    if (flags & LX_MSG_CMSG_COMPAT)
-        return -EINVAL;
-    ret = socket_lookup(fd, &f, &sk);
     if (ret < 0)
         return ret;
     ret = send_one(f, sk, msg, flags);
@@ -214,66 +272,165 @@ static int recv_results(uaddr_t addr, const struct lx_msghdr *h, struct net_msg 
     return ret;
 }
 
-/* The one buffer in place of those of the header, which may have one length at most: 0 is none. */
-static int init_one_buffer(struct iov_iter *it, const struct lx_msghdr *h, struct lx_iovec into)
+/* it: where the bytes go; the caller's to destroy. */
+static long recv_hdr(struct file *f, struct sock *sk, uaddr_t addr, const struct lx_msghdr *h,
+                     struct iov_iter *it, uint32_t flags)
 {
-    struct lx_iovec limit = {0};
+    struct net_msg m = {.iter = it,
+                        .want_name = h->name != 0,
+                        .cmsg.limit = h->control ? h->controllen : 0,
+                        .flags = call_flags(f, flags & ~MSG_INTERNAL)};
+    long ret = sk->ops->recvmsg(sk, &m);
 
-    if (h->iovlen > 1)
-        return -EINVAL;
-    if (h->iovlen && get_user(&limit, h->iov) < 0)
-        return -EFAULT;
-    return iov_iter_init_user(it, into.base, limit.len ? MIN(limit.len, into.len) : into.len);
+    if (ret >= 0) {
+        int err = recv_results(addr, h, &m, flags);
+
+        ret = err < 0 ? err : ret;
+    }
+    free(m.cmsg.data);
+    return ret;
 }
 
-/* into: a buffer in place of those of the header, or NULL. */
-static long recv_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t flags,
-                     const struct lx_iovec *into)
+static long recv_one(struct file *f, struct sock *sk, uaddr_t addr, uint32_t flags)
 {
-    struct net_msg m = {0};
     struct lx_msghdr h;
     struct iov_iter it;
     long ret = msghdr_in(addr, &h);
-    int err;
+
+    if (ret == 0)
+        ret = iov_iter_init_iovec(&it, h.iov, h.iovlen);
+    if (ret < 0)
+        return ret;
+    ret = recv_hdr(f, sk, addr, &h, &it, flags);
+    iov_iter_destroy(&it);
+    return ret;
+}
+
+/* The one buffer in place of the vectors, of which there may be one at most, and its length limits:
+ * 0 does not. */
+static int limit_buffer(const struct socket_msg *msg, struct lx_iovec *into)
+{
+    if (msg->h.iovlen > 1)
+        return -EINVAL;
+    if (msg->h.iovlen && msg->iov[0].len)
+        into->len = MIN(into->len, msg->iov[0].len);
+    return 0;
+}
+
+static int recv_iter(const struct socket_msg *msg, size_t skip, const struct lx_iovec *into,
+                     struct iov_iter *it)
+{
+    struct lx_iovec one;
+    int ret;
+
+    if (into) {
+        one = *into;
+        ret = limit_buffer(msg, &one);
+        return ret < 0 ? ret : iov_iter_init_user(it, one.base, one.len);
+    }
+    ret = iov_iter_init_copied(it, msg->iov, msg->h.iovlen);
+    if (ret == 0)
+        iov_iter_advance(it, skip);
+    return ret;
+}
+
+long socket_recvmsg(int fd, const struct socket_msg *msg, size_t skip, uint32_t flags,
+                    const struct lx_iovec *into)
+{
+    struct iov_iter it;
+    struct file *f;
+    struct sock *sk;
+    long ret = lookup_for(fd, flags, &f, &sk);
 
     if (ret < 0)
         return ret;
-    ret = into ? init_one_buffer(&it, &h, *into) : iov_iter_init_iovec(&it, h.iov, h.iovlen);
+    ret = recv_iter(msg, skip, into, &it);
+    if (ret == 0) {
+        ret = recv_hdr(f, sk, msg->at, &msg->h, &it, flags);
+        iov_iter_destroy(&it);
+    }
+    file_put(f);
+    return ret;
+}
+
+/* What came, before the bytes. */
+static int put_recvmsg_out(const struct socket_msg *msg, const struct net_msg *m, long got,
+                           uint32_t flags, uaddr_t at)
+{
+    const struct lx_io_uring_recvmsg_out out = {
+        .namelen = m->addr.len,
+        .controllen = (uint32_t)m->cmsg.size,
+        .payloadlen = (uint32_t)got,
+        .flags = m->out_flags | (flags & LX_MSG_CMSG_CLOEXEC),
+    };
+    int ret = put_user(&out, at);
+
+    at += sizeof(out);
+    if (ret == 0)
+        ret = copy_out(at, m->addr.bytes, MIN((uint32_t)msg->namelen, m->addr.len));
+    if (ret == 0 && m->cmsg.size)
+        ret = copy_out(at + (uint32_t)msg->namelen, m->cmsg.data, m->cmsg.size);
+    return ret;
+}
+
+static long recv_out(struct file *f, struct sock *sk, const struct socket_msg *msg, uint32_t flags,
+                     struct lx_iovec into, bool *out_last)
+{
+    struct net_msg m = {.want_name = msg->namelen > 0,
+                        .cmsg.limit = msg->h.controllen,
+                        .flags = call_flags(f, flags & ~MSG_INTERNAL)};
+    struct iov_iter it;
+    uint64_t before;
+    long ret = limit_buffer(msg, &into);
+
+    if (ret < 0)
+        return ret;
+    if (msg->namelen < 0 || msg->h.controllen > INT32_MAX)
+        return -EOVERFLOW;
+    before = sizeof(struct lx_io_uring_recvmsg_out) + (uint64_t)msg->namelen + msg->h.controllen;
+    if (before > into.len)
+        return -EFAULT;
+    ret = iov_iter_init_user(&it, into.base + before, into.len - before);
     if (ret < 0)
         return ret;
     m.iter = &it;
-    m.want_name = h.name != 0;
-    m.cmsg.limit = h.control ? h.controllen : 0;
-    m.flags = call_flags(f, flags & ~MSG_INTERNAL);
     ret = sk->ops->recvmsg(sk, &m);
+    *out_last = ret <= 0;
     if (ret >= 0) {
-        err = recv_results(addr, &h, &m, flags);
-        ret = err < 0 ? err : ret;
+        int err = put_recvmsg_out(msg, &m, ret, flags, into.base);
+
+        ret = err < 0 ? err : (long)(before + MIN((uint64_t)ret, into.len - before));
     }
     free(m.cmsg.data);
     iov_iter_destroy(&it);
     return ret;
 }
 
-long socket_recvmsg(int fd, uaddr_t msg, uint32_t flags, const struct lx_iovec *into)
+long socket_recvmsg_out(int fd, const struct socket_msg *msg, uint32_t flags, struct lx_iovec into,
+                        bool *out_last)
 {
     struct file *f;
     struct sock *sk;
-    long ret;
+    long ret = socket_lookup(fd, &f, &sk);
 
-    if (flags & LX_MSG_CMSG_COMPAT)
-        return -EINVAL;
-    ret = socket_lookup(fd, &f, &sk);
     if (ret < 0)
         return ret;
-    ret = recv_one(f, sk, msg, flags, into);
+    ret = recv_out(f, sk, msg, flags, into, out_last);
     file_put(f);
     return ret;
 }
 
 long sys_recvmsg(struct task *t, int fd, uaddr_t msg, uint32_t flags)
 {
-    return socket_recvmsg(fd, msg, flags, /*into=*/NULL);
+    struct file *f;
+    struct sock *sk;
+    long ret = lookup_for(fd, flags, &f, &sk);
+
+    if (ret < 0)
+        return ret;
+    ret = recv_one(f, sk, msg, flags);
+    file_put(f);
+    return ret;
 }
 
 /* The timeout of recvmmsg is looked at between messages only, as in Linux. */
@@ -287,7 +444,7 @@ static long recv_many(struct file *f, struct sock *sk, uaddr_t mmsg, uint32_t vl
         uaddr_t at = mmsg + (uint64_t)done * sizeof(struct lx_mmsghdr);
         uint32_t len;
 
-        ret = recv_one(f, sk, at, flags & ~LX_MSG_WAITFORONE, /*into=*/NULL);
+        ret = recv_one(f, sk, at, flags & ~LX_MSG_WAITFORONE);
         if (ret < 0)
             break;
         len = (uint32_t)ret;

@@ -68,7 +68,7 @@ struct inet_sock {
     /* options that are remembered or shown in control messages; l */
     int tos, tclass, ttl, hops, mc_ttl, mc_hops, mtu_discover, mc_if, min_ttl, unicast_if;
     bool mc_loop, mc_all, recverr, recverr6, pktinfo, pktinfo6, recvttl, recvtos, recvhops,
-        recvtclass, freebind, transparent, hdrincl, bind_no_port, origdst, autoflow;
+        recvtclass, freebind, transparent, hdrincl, bind_no_port, origdst, origdst6, autoflow;
     int min_hops;
     uint32_t kept;        /* l: bits of the options in inet_opt.c that are only remembered */
     struct list groups;   /* l: struct inet_group */

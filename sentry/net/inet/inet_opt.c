@@ -139,7 +139,6 @@ static const struct kept_option kept_options[] = {
     {LX_SOL_IPV6, LX_IPV6_RECVDSTOPTS},
     {LX_SOL_IPV6, LX_IPV6_RECVPATHMTU},
     {LX_SOL_IPV6, LX_IPV6_DONTFRAG},
-    {LX_SOL_IPV6, LX_IPV6_ORIGDSTADDR},
     {LX_SOL_IPV6, LX_IPV6_TRANSPARENT},
     {LX_SOL_IPV6, LX_IPV6_RECVFRAGSIZE},
 };
@@ -323,6 +322,9 @@ static int set_ipv6(struct inet_sock *in, int name, const void *val, uint32_t le
     case LX_IPV6_2292HOPLIMIT:
         in->recvhops = v;
         return 0;
+    case LX_IPV6_ORIGDSTADDR:
+        in->origdst6 = v;
+        return 0;
     case LX_IPV6_RECVTCLASS:
         in->recvtclass = v;
         return 0;
@@ -464,6 +466,8 @@ static int get_ipv6(struct inet_sock *in, int name, void *val, uint32_t *len)
     case LX_IPV6_RECVHOPLIMIT:
     case LX_IPV6_2292HOPLIMIT:
         return sockopt_put_int(val, len, in->recvhops);
+    case LX_IPV6_ORIGDSTADDR:
+        return sockopt_put_int(val, len, in->origdst6);
     case LX_IPV6_RECVTCLASS:
         return sockopt_put_int(val, len, in->recvtclass);
     case LX_IPV6_TCLASS:
@@ -497,6 +501,21 @@ int inet_getsockopt(struct inet_sock *in, int level, int name, void *val, uint32
     return -EOPNOTSUPP;
 }
 
+/* Where the datagram was sent to, with the port. */
+static void put_origdst(struct inet_sock *in, struct net_msg *m, const struct inet_addr *dst)
+{
+    bool v6 = in->sk.family == LX_AF_INET6;
+    struct sockaddr_buf sa;
+
+    if (!in->lport || !(v6 ? in->origdst6 && !ia_is_v4(dst) : in->origdst))
+        return;
+    inet_addr_format(in, dst, in->lport, &sa);
+    if (v6)
+        cmsg_put(m, LX_SOL_IPV6, LX_IPV6_ORIGDSTADDR, sa.bytes, sa.len);
+    else
+        cmsg_put(m, LX_SOL_IP, LX_IP_ORIGDSTADDR, sa.bytes, sa.len);
+}
+
 void inet_put_cmsgs(struct inet_sock *in, struct net_msg *m, const struct inet_addr *dst, int ttl,
                     int tos)
 {
@@ -523,4 +542,5 @@ void inet_put_cmsgs(struct inet_sock *in, struct net_msg *m, const struct inet_a
         cmsg_put(m, LX_SOL_IPV6, LX_IPV6_HOPLIMIT, &ttl, sizeof(ttl));
     if (!v4 && in->recvtclass)
         cmsg_put(m, LX_SOL_IPV6, LX_IPV6_TCLASS, &tos, sizeof(tos));
+    put_origdst(in, m, dst);
 }

@@ -3,8 +3,9 @@
  * What each operation of io_uring is: a system call of another family, made with the request's file
  * (FD_OF_REQUEST) in place of a descriptor. See uring_internal.h.
  *
- * DEVIATION: addresses, message headers and vectors are read when the operation runs, not when it
- * is submitted (IORING_FEAT_SUBMIT_STABLE is not offered); they must stay until the completion.
+ * DEVIATION: addresses and vectors are read when the operation runs, not when it is submitted
+ * (IORING_FEAT_SUBMIT_STABLE is not offered); they must stay until the completion. Headers of messages
+ * are read when it runs first.
  * Opening a fifo sleeps in io_uring_enter. Regular files are read and written at once.
  */
 #include <errno.h>
@@ -301,9 +302,16 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_POLL_ADD] = {.run = uring_poll_run, .file = NEEDS_FILE},
     [LX_IORING_OP_POLL_REMOVE] = {.run = uring_poll_remove},
     [LX_IORING_OP_SYNC_FILE_RANGE] = {.run = op_sync_file_range, .file = NEEDS_FILE},
-    [LX_IORING_OP_SENDMSG] = {.run = uring_sendmsg, .file = NEEDS_FILE, .poll = OUT},
-    [LX_IORING_OP_RECVMSG] =
-        {.run = uring_recvmsg, .file = NEEDS_FILE, .poll = IN, .buf_index = true, .select = true},
+    [LX_IORING_OP_SENDMSG] = {.run = uring_sendmsg,
+                              .file = NEEDS_FILE,
+                              .poll = OUT,
+                              .ioprio = true},
+    [LX_IORING_OP_RECVMSG] = {.run = uring_recvmsg,
+                              .file = NEEDS_FILE,
+                              .poll = IN,
+                              .ioprio = true,
+                              .buf_index = true,
+                              .select = true},
     [LX_IORING_OP_TIMEOUT] = {.run = uring_timeout_run},
     [LX_IORING_OP_TIMEOUT_REMOVE] = {.run = uring_timeout_remove},
     [LX_IORING_OP_ACCEPT] =
@@ -399,7 +407,8 @@ static int prepare_recv(const struct lx_io_uring_sqe *s)
         return -EINVAL;
     if (!(s->ioprio & LX_IORING_RECV_MULTISHOT))
         return 0;
-    return !(s->flags & LX_IOSQE_BUFFER_SELECT) || (s->op_flags & LX_MSG_WAITALL) || s->len
+    return !(s->flags & LX_IOSQE_BUFFER_SELECT) || (s->op_flags & LX_MSG_WAITALL) ||
+                   (s->len && s->opcode == LX_IORING_OP_RECV)
                ? -EINVAL
                : 0;
 }
@@ -448,8 +457,10 @@ static int prepare_special(struct ureq *q)
     case LX_IORING_OP_REMOVE_BUFFERS:
         return uring_provide_prepare(q);
     case LX_IORING_OP_SEND:
+    case LX_IORING_OP_SENDMSG:
         return q->sqe.ioprio & ~LX_IORING_RECVSEND_POLL_FIRST ? -EINVAL : 0;
     case LX_IORING_OP_RECV:
+    case LX_IORING_OP_RECVMSG:
         return prepare_recv(&q->sqe);
     default:
         return 0;
@@ -488,7 +499,7 @@ long uring_op_run(struct ureq *q)
         !(q->file->flags & LX_O_DIRECT))
         return -EOPNOTSUPP;
     if (!(q->sqe.flags & LX_IOSQE_BUFFER_SELECT) ||
-        (fn == uring_recv && (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)))
+        ((fn == uring_recv || fn == uring_recvmsg) && (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)))
         return fn(q);
     return uring_with_picked_buffer(q, fn, &q->cqe_flags);
 }

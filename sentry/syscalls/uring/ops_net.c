@@ -24,9 +24,9 @@ long uring_accept(struct ureq *q)
     for (int i = 0; i < MULTISHOT_AT_ONCE; i++) {
         ret = sys_accept4(q->task, FD_OF_REQUEST, q->sqe.addr, q->sqe.off, (int)q->sqe.op_flags);
         ret = uring_to_slot(q, ret);
-        if (ret < 0 || !q->sqe.ioprio || atomic_load(&q->cancel))
+        if (ret < 0 || !q->sqe.ioprio || atomic_load(&q->cancel) ||
+            !ureq_post_more(q, (int32_t)ret, 0))
             return ret;
-        ureq_post_more(q, (int32_t)ret, 0);
         q->tries = 0;
     }
     return -EAGAIN; /* others' turn; it is ready and goes on at once */
@@ -53,27 +53,15 @@ long uring_connect(struct ureq *q)
     return ret;
 }
 
-long uring_sendmsg(struct ureq *q)
-{
-    return sys_sendmsg(q->task, FD_OF_REQUEST, q->sqe.addr, q->sqe.op_flags);
-}
-
-long uring_recvmsg(struct ureq *q)
-{
-    const struct lx_iovec picked = {.base = q->pick.addr, .len = q->pick.len};
-
-    return socket_recvmsg(FD_OF_REQUEST, q->sqe.addr, q->sqe.op_flags,
-                          q->pick.picked ? &picked : NULL);
-}
-
-/* MSG_WAITALL on a stream: what was not transferred yet waits for its turn. ret: this turn's result. */
-static long go_on(struct ureq *q, long ret)
+/* MSG_WAITALL on a stream: what was not transferred yet of size bytes waits for its turn. ret: this
+ * turn's result. */
+static long go_on(struct ureq *q, long ret, size_t size)
 {
     struct sock *sk;
 
     if (ret > 0)
         q->done += (uint32_t)ret;
-    if (ret > 0 && (q->sqe.op_flags & LX_MSG_WAITALL) && q->done < q->sqe.len &&
+    if (ret > 0 && (q->sqe.op_flags & LX_MSG_WAITALL) && q->done < size &&
         socket_from_file(q->file, &sk) == 0 && sk->type == LX_SOCK_STREAM) {
         q->tries = 0;
         return -EAGAIN;
@@ -83,8 +71,24 @@ static long go_on(struct ureq *q, long ret)
 
 long uring_send(struct ureq *q)
 {
-    return go_on(q, sys_sendto(q->task, FD_OF_REQUEST, q->sqe.addr + q->done, q->sqe.len - q->done,
-                               q->sqe.op_flags, 0, 0));
+    return go_on(q,
+                 sys_sendto(q->task, FD_OF_REQUEST, q->sqe.addr + q->done, q->sqe.len - q->done,
+                            q->sqe.op_flags, 0, 0),
+                 q->sqe.len);
+}
+
+static int take_msg(struct ureq *q)
+{
+    return q->msg ? 0 : socket_msg_in(q->sqe.addr, &q->msg);
+}
+
+long uring_sendmsg(struct ureq *q)
+{
+    long ret = take_msg(q);
+
+    if (ret < 0)
+        return ret;
+    return go_on(q, socket_sendmsg(FD_OF_REQUEST, q->msg, q->done, q->sqe.op_flags), q->msg->size);
 }
 
 static long recv_once(struct ureq *q)
@@ -93,21 +97,26 @@ static long recv_once(struct ureq *q)
                         q->sqe.op_flags, 0, 0);
 }
 
-/* Until there is nothing to read, no buffer, or an end. */
-static long recv_multishot(struct ureq *q)
+static long recvmsg_out_once(struct ureq *q)
+{
+    return socket_recvmsg_out(FD_OF_REQUEST, q->msg, q->sqe.op_flags,
+                              (struct lx_iovec){q->pick.addr, q->pick.len}, &q->last);
+}
+
+/* Until there is nothing to read, no buffer, no room for a completion, or an end. */
+static long multishot(struct ureq *q, long (*once)(struct ureq *q))
 {
     uint32_t flags;
     long ret;
 
     for (int i = 0; i < MULTISHOT_AT_ONCE; i++) {
-        ret = uring_with_picked_buffer(q, recv_once, &flags);
+        ret = uring_with_picked_buffer(q, once, &flags);
         if (ret <= 0)
             return ret;
-        if (atomic_load(&q->cancel)) {
+        if (q->last || atomic_load(&q->cancel) || !ureq_post_more(q, (int32_t)ret, flags)) {
             q->cqe_flags = flags;
             return ret;
         }
-        ureq_post_more(q, (int32_t)ret, flags);
         q->tries = 0;
     }
     return -EAGAIN; /* others' turn; it is ready and goes on at once */
@@ -116,11 +125,28 @@ static long recv_multishot(struct ureq *q)
 long uring_recv(struct ureq *q)
 {
     if (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)
-        return recv_multishot(q);
+        return multishot(q, recv_once);
     if (q->pick.picked)
         return recv_once(q);
-    return go_on(q, sys_recvfrom(q->task, FD_OF_REQUEST, q->sqe.addr + q->done,
-                                 q->sqe.len - q->done, q->sqe.op_flags, 0, 0));
+    return go_on(q,
+                 sys_recvfrom(q->task, FD_OF_REQUEST, q->sqe.addr + q->done, q->sqe.len - q->done,
+                              q->sqe.op_flags, 0, 0),
+                 q->sqe.len);
+}
+
+long uring_recvmsg(struct ureq *q)
+{
+    const struct lx_iovec picked = {.base = q->pick.addr, .len = q->pick.len};
+    long ret = take_msg(q);
+
+    if (ret < 0)
+        return ret;
+    if (q->sqe.ioprio & LX_IORING_RECV_MULTISHOT)
+        return multishot(q, recvmsg_out_once);
+    if (q->pick.picked)
+        return socket_recvmsg(FD_OF_REQUEST, q->msg, 0, q->sqe.op_flags, &picked);
+    return go_on(q, socket_recvmsg(FD_OF_REQUEST, q->msg, q->done, q->sqe.op_flags, NULL),
+                 q->msg->size);
 }
 
 /* ---- messages between rings ------------------------------------------------------------------ */

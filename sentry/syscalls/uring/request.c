@@ -35,6 +35,7 @@ void ureq_put(struct ureq *q)
         file_put(q->wait_file);
     if (q->file)
         file_put(q->file);
+    free(q->msg);
     cred_put(q->cred);
     task_put(q->task);
     uring_put(q->ring);
@@ -177,13 +178,20 @@ void ureq_complete(struct ureq *q, int32_t res)
     uring_put(r);
 }
 
-void ureq_post_more(struct ureq *q, int32_t res, uint32_t flags)
+bool ureq_post_more(struct ureq *q, int32_t res, uint32_t flags)
 {
+    bool room;
+
     mutex_lock(&q->ring->lock);
-    uring_post_locked(q->ring, q->sqe.user_data, res, LX_IORING_CQE_F_MORE | flags);
-    q->ring->completions++;
+    room = uring_has_room_locked(q->ring);
+    if (room) {
+        uring_post_locked(q->ring, q->sqe.user_data, res, LX_IORING_CQE_F_MORE | flags);
+        q->ring->completions++;
+    }
     mutex_unlock(&q->ring->lock);
-    uring_signal(q->ring, /*inline_post=*/false);
+    if (room)
+        uring_signal(q->ring, /*inline_post=*/false);
+    return room;
 }
 
 /* ---- waiting -------------------------------------------------------------------------------- */

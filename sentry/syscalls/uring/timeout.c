@@ -314,14 +314,14 @@ long uring_poll_run(struct ureq *q)
     bool multi = q->sqe.len & LX_IORING_POLL_ADD_MULTI;
     uint32_t want = q->sqe.op_flags | WAKE_ERR | WAKE_HUP, ready;
     long ret = URING_PENDING;
+    bool ends;
 
     /* On the queue first: what happens from here on wakes it. */
     ureq_get(q);
     ureq_arm_file(q, q->file, q->sqe.op_flags);
     ready = file_poll(q->file) & want;
-    if (multi && ready)
-        ureq_post_more(q, (int32_t)ready, 0);
-    if (((ready && !multi) || atomic_load(&q->cancel)) && ureq_claim(q))
+    ends = ready && !(multi && ureq_post_more(q, (int32_t)ready, 0));
+    if ((ends || atomic_load(&q->cancel)) && ureq_claim(q))
         ret = atomic_load(&q->cancel) ? -ECANCELED : (long)ready;
     ureq_put(q);
     return ret;

@@ -91,6 +91,11 @@ static void overflow_locked(struct uring *r, const struct lx_io_uring_cqe *cqe)
     atomic_fetch_or(&r->shared->sq_flags, LX_IORING_SQ_CQ_OVERFLOW);
 }
 
+bool uring_has_room_locked(struct uring *r)
+{
+    return list_empty(&r->overflow) && cq_used_locked(r) < r->cq_entries;
+}
+
 void uring_post_locked(struct uring *r, uint64_t user_data, int32_t res, uint32_t flags)
 {
     const struct lx_io_uring_cqe cqe = {user_data, res, flags};
@@ -98,10 +103,10 @@ void uring_post_locked(struct uring *r, uint64_t user_data, int32_t res, uint32_
     ASSERT_HELD(&r->lock);
     if (r->dead)
         return;
-    if (!list_empty(&r->overflow) || cq_used_locked(r) == r->cq_entries)
-        overflow_locked(r, &cqe);
-    else
+    if (uring_has_room_locked(r))
         cq_put_locked(r, &cqe);
+    else
+        overflow_locked(r, &cqe);
     waitq_wake(&r->file.own_wq, WAKE_IN | WAKE_RDNORM);
 }
 

@@ -141,14 +141,16 @@ struct ureq {
     bool in_progress;           /* T: connect began */
     uint32_t tries;             /* T */
     uint32_t done;              /* T: bytes of earlier turns */
-    struct uring_pick pick;     /* T, then who claimed it: the buffer it uses or keeps */
-    uint32_t cqe_flags;         /* T: LX_IORING_CQE_F_* of its completion */
-    atomic_uint ready;          /* a: what the wake-up said, or UREQ_READY_* */
-    int error;                  /* I: preparation failed; the result */
-    uint64_t target;            /* l: completions at which a counting timeout ends */
-    uint64_t deadline;          /* l: absolute, or relative to the moment it is armed */
-    struct waiter waiter;       /* on wait_file's queue */
-    struct file *wait_file;     /* T until WAITING: +1 or NULL */
+    bool last;                  /* T: a multishot request has nothing after what it got now */
+    struct socket_msg *msg; /* T, owned or NULL: SENDMSG, RECVMSG after their first turn began */
+    struct uring_pick pick; /* T, then who claimed it: the buffer it uses or keeps */
+    uint32_t cqe_flags;     /* T: LX_IORING_CQE_F_* of its completion */
+    atomic_uint ready;      /* a: what the wake-up said, or UREQ_READY_* */
+    int error;              /* I: preparation failed; the result */
+    uint64_t target;        /* l: completions at which a counting timeout ends */
+    uint64_t deadline;      /* l: absolute, or relative to the moment it is armed */
+    struct waiter waiter;   /* on wait_file's queue */
+    struct file *wait_file; /* T until WAITING: +1 or NULL */
     struct ktimer timer;
     struct taskwork work;
     struct ureq *next;         /* owned: the rest of the chain */
@@ -160,6 +162,7 @@ struct ureq {
 struct uring *uring_get(struct uring *r);
 void uring_put(struct uring *r);
 struct uring *uring_from_file(struct file *f); /* NULL: another kind */
+bool uring_has_room_locked(struct uring *r);
 /* Adds a completion; ring->lock is held. Wakes pollers. */
 void uring_post_locked(struct uring *r, uint64_t user_data, int32_t res, uint32_t flags);
 /* After posts, without the lock: the eventfd. inline: on the way of io_uring_enter. */
@@ -179,8 +182,9 @@ void ureq_get(struct ureq *q);
 void ureq_put(struct ureq *q);
 /* Posts q's result; what hangs on it starts as task work. The caller runs q or claimed it. */
 void ureq_complete(struct ureq *q, int32_t res);
-/* A further completion of a multishot request. flags: beside LX_IORING_CQE_F_MORE. */
-void ureq_post_more(struct ureq *q, int32_t res, uint32_t flags);
+/* A further completion of a multishot request. flags: beside LX_IORING_CQE_F_MORE. false: the queue has no
+ * room for it, so that it is to be the last. */
+bool MUST_CHECK ureq_post_more(struct ureq *q, int32_t res, uint32_t flags);
 /* To WAITING: on f's queue; until deadline. From then on others may claim q at any moment. */
 void ureq_arm_file(struct ureq *q, struct file *f, uint32_t mask);
 int MUST_CHECK ureq_arm_timer(struct ureq *q, uint64_t deadline);

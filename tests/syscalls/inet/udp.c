@@ -3,6 +3,11 @@
 #define _GNU_SOURCE
 #include "tests/support/guest_test.h"
 
+#ifndef IPV6_RECVORIGDSTADDR
+#define IPV6_ORIGDSTADDR     74
+#define IPV6_RECVORIGDSTADDR IPV6_ORIGDSTADDR
+#endif
+
 #include <linux/errqueue.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -117,6 +122,63 @@ TEST(packet_info)
     CHECK_EQ(seen, 3);
     close(x);
     close(y);
+}
+
+TEST(original_destination)
+{
+    struct sockaddr_in a, b, seen;
+    int x = bound(&a), y = bound(&b), on = 1;
+    char buf[8], ctl[256];
+    struct iovec iov = {buf, sizeof(buf)};
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)};
+    struct cmsghdr *h;
+
+    CHECK_EQ(setsockopt(y, IPPROTO_IP, IP_RECVORIGDSTADDR, &on, 4), 0);
+    CHECK_EQ(sendto(x, "q", 1, 0, (void *)&b, sizeof(b)), 1);
+    CHECK_EQ(recvmsg(y, &m, 0), 1);
+    h = CMSG_FIRSTHDR(&m);
+    REQUIRE(h != NULL);
+    CHECK_EQ(h->cmsg_level, IPPROTO_IP);
+    CHECK_EQ(h->cmsg_type, IP_ORIGDSTADDR);
+    CHECK_EQ(h->cmsg_len, CMSG_LEN(sizeof(seen)));
+    memcpy(&seen, CMSG_DATA(h), sizeof(seen));
+    CHECK_EQ(seen.sin_family, AF_INET);
+    CHECK_EQ(seen.sin_port, b.sin_port);
+    CHECK_EQ(seen.sin_addr.s_addr, b.sin_addr.s_addr);
+    CHECK(CMSG_NXTHDR(&m, h) == NULL);
+    close(x);
+    close(y);
+}
+
+TEST(original_destination_ipv6)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT}, seen;
+    int x = socket(AF_INET6, SOCK_DGRAM, 0), on = 1, value = 0;
+    socklen_t len = sizeof(a), size = sizeof(value);
+    char buf[8], ctl[256];
+    struct iovec iov = {buf, sizeof(buf)};
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)};
+    struct cmsghdr *h;
+
+    if (x < 0 || bind(x, (void *)&a, sizeof(a)) < 0)
+        SKIP("no IPv6");
+    CHECK_EQ(getsockname(x, (void *)&a, &len), 0);
+    CHECK_EQ(setsockopt(x, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, &on, 4), 0);
+    CHECK_EQ(getsockopt(x, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, &value, &size), 0);
+    CHECK_EQ(value, 1);
+    CHECK_EQ(sendto(x, "q", 1, 0, (void *)&a, sizeof(a)), 1);
+    CHECK_EQ(recvmsg(x, &m, 0), 1);
+    h = CMSG_FIRSTHDR(&m);
+    REQUIRE(h != NULL);
+    CHECK_EQ(h->cmsg_level, IPPROTO_IPV6);
+    CHECK_EQ(h->cmsg_type, IPV6_ORIGDSTADDR);
+    CHECK_EQ(h->cmsg_len, CMSG_LEN(sizeof(seen)));
+    memcpy(&seen, CMSG_DATA(h), sizeof(seen));
+    CHECK_EQ(seen.sin6_port, a.sin6_port);
+    CHECK(!memcmp(&seen.sin6_addr, &a.sin6_addr, sizeof(seen.sin6_addr)));
+    close(x);
 }
 
 TEST(error_queue)
