@@ -24,7 +24,10 @@
  *   - after STREAK calls in a row from changed sites, none of which made its thread sleep, with at
  *     most SOON_US between them: a program in a loop of quick calls;
  *   - when a CPU is free for it: placement_part knows how many pairs do anything;
- *   - when the last opening is long enough ago: the time doubles with each that served few.
+ *   - when the last opening is long enough ago: the time doubles with each that served few, and is longer
+ *     when somebody else wanted the CPU.
+ * The numbers are what starts of compilers and interpreters taught: their calls come in bursts of twenty to a hundred, with half a
+ * millisecond between them, and a lane that waits for the next burst serves three of five calls of `gcc -c`.
  * It closes, and the pair comes together on one CPU again, when the guest is silent for STAY_US, when
  * it rings for anything else (a fault, a call from a place that was not changed), when a call sleeps
  * or its result takes too long, when the owner lost its CPU while it looked (somebody else needs
@@ -40,17 +43,18 @@
 #include "platform/seccomp/seccomp_internal.h"
 
 enum {
-    HOT_CALLS =
-        200, /* changing a site costs as much as some twenty calls; starting programs make fewer */
-    WARM_CALLS = 24, /* for the next sites, since a call from any other place closes the lane */
-    STREAK = 16,
+    HOT_CALLS = 24, /* changing a site costs as much as some ten calls */
+    WARM_CALLS = 6, /* for the next sites, since a call from any other place closes the lane */
+    STREAK = 6,
     SOON_US = 25,
-    LOOK_US = 20,        /* of the guest, for a result */
-    STAY_US = 60,        /* of the owner, for the next request: about what opening costs */
-    FIRST_LOOK_US = 250, /* the stub is woken on another CPU, which may have to be woken first */
-    LOST_US = 60,        /* a gap between two looks that was no look */
-    FEW_SERVED = 64,
-    BACKOFF_MIN_US = 500,
+    LOOK_US = 20, /* of the guest, for a result */
+    STAY_US =
+        300, /* of the owner, for the next request: some times what opening costs, which is mostly the wake-up of the other CPU */
+    LOST_US = 60, /* a gap between two looks that was no look */
+    FEW_SERVED = 16,
+    BACKOFF_MIN_US = 50,
+    LOST_FEW_SERVED = 64, /* the same two when the CPU was lost to somebody else */
+    LOST_BACKOFF_MIN_US = 500,
     BACKOFF_MAX_US = 200000,
     LOOKS_PER_CHECK = 32, /* looks between looks at anything else */
     WRITE_LOOKS = 200,    /* while a request is being written */
@@ -140,6 +144,7 @@ static atomic_uint *state_of(const struct platform_ctx *c)
 void seccomp_lane_close(struct platform_ctx *c)
 {
     struct lane *l = &c->lane;
+    uint64_t least;
 
     l->streak = 0;
     if (!l->open)
@@ -147,10 +152,12 @@ void seccomp_lane_close(struct platform_ctx *c)
     l->open = false;
     (void)atomic_fetch_and(state_of(c), ~(unsigned)LANE_OPEN);
     placement_join(&c->place);
-    if (l->served >= FEW_SERVED)
-        l->backoff = us(BACKOFF_MIN_US);
+    least = us(l->lost ? LOST_BACKOFF_MIN_US : BACKOFF_MIN_US);
+    if (l->served >= (l->lost ? LOST_FEW_SERVED : FEW_SERVED))
+        l->backoff = least;
     else if (g_lanes != PLATFORM_LANES_EAGER)
-        l->backoff = MIN(MAX(l->backoff * 2, us(BACKOFF_MIN_US)), us(BACKOFF_MAX_US));
+        l->backoff = MIN(MAX(l->backoff * 2, least), us(BACKOFF_MAX_US));
+    l->lost = false;
     l->not_before = cycles() + l->backoff;
 }
 
@@ -270,7 +277,6 @@ static bool look_elsewhere(struct platform_ctx *c)
 bool seccomp_lane_wait(struct platform_ctx *c)
 {
     atomic_uint *state = state_of(c);
-    const uint64_t patience = us(c->lane.served ? STAY_US : FIRST_LOOK_US);
     uint64_t last = c->lane.answered, now = last;
 
     for (unsigned i = 1;; i++) {
@@ -285,7 +291,8 @@ bool seccomp_lane_wait(struct platform_ctx *c)
         if (i % LOOKS_PER_CHECK)
             continue;
         now = cycles();
-        if (now - last > us(LOST_US) || now - c->lane.answered > patience || look_elsewhere(c))
+        c->lane.lost = now - last > us(LOST_US);
+        if (c->lane.lost || now - c->lane.answered > us(STAY_US) || look_elsewhere(c))
             break;
         last = now;
     }

@@ -161,6 +161,7 @@ struct hot_calls {
 /* See lane.c. Times in cycles of the CPU's counter. Key: O owner thread of the ctx */
 struct lane {
     bool open;         /* O: the pair is parted, the slot says OPEN between requests */
+    bool lost;         /* O: somebody else had the CPU while the owner looked */
     unsigned streak;   /* O: calls in a row that could have come through the slot */
     unsigned served;   /* O: requests since it opened */
     unsigned sleeps;   /* O: of the owner thread, when guest code was left */
