@@ -92,6 +92,7 @@ struct lx_io_uring_cqe {
 static_assert(sizeof(struct lx_io_uring_cqe) == 16, "io_uring_cqe");
 #define LX_IORING_CQE_F_BUFFER     1u
 #define LX_IORING_CQE_F_MORE       2u
+#define LX_IORING_CQE_F_NOTIF      8u
 #define LX_IORING_CQE_BUFFER_SHIFT 16
 
 /* A place in a ring of buffers; resv of the first one is the ring's tail. */
@@ -214,10 +215,13 @@ struct lx_io_uring_recvmsg_out {
 #define LX_IORING_MSG_SEND_FD       1u
 #define LX_IORING_MSG_RING_CQE_SKIP 1u
 
-#define LX_IORING_ACCEPT_MULTISHOT    1u
-#define LX_IORING_RECVSEND_POLL_FIRST 1u
-#define LX_IORING_RECV_MULTISHOT      2u
-#define LX_IORING_FSYNC_DATASYNC      1u
+#define LX_IORING_ACCEPT_MULTISHOT      1u
+#define LX_IORING_RECVSEND_POLL_FIRST   1u
+#define LX_IORING_RECV_MULTISHOT        2u
+#define LX_IORING_RECVSEND_FIXED_BUF    4u
+#define LX_IORING_SEND_ZC_REPORT_USAGE  8u
+#define LX_IORING_NOTIF_USAGE_ZC_COPIED 0x80000000u
+#define LX_IORING_FSYNC_DATASYNC        1u
 
 enum {
     LX_IORING_REGISTER_BUFFERS,

@@ -22,6 +22,8 @@ struct socket_msg {
 };
 /* *out is malloc'ed. -EFAULT, -EINVAL, -EMSGSIZE, -ENOMEM. */
 int MUST_CHECK socket_msg_in(uaddr_t at, struct socket_msg **out);
+/* sendto(2); to may be NULL. */
+long socket_sendto(int fd, uaddr_t buf, size_t len, uint32_t flags, const struct sockaddr_buf *to);
 /* sendmsg(2) and recvmsg(2) without the first skip bytes. into: one buffer in place of the vectors,
  * or NULL. */
 long socket_sendmsg(int fd, const struct socket_msg *msg, size_t skip, uint32_t flags);

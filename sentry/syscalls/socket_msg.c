@@ -24,8 +24,9 @@ static uint32_t call_flags(const struct file *f, uint32_t flags)
     return flags | (file_nonblock(f) ? LX_MSG_DONTWAIT : 0);
 }
 
-long sys_sendto(struct task *t, int fd, uaddr_t buf, size_t len, uint32_t flags, uaddr_t addr,
-                int addrlen)
+/* to: the address as it was copied in before, or NULL; else addr, if there is one. */
+static long send_to(int fd, uaddr_t buf, size_t len, uint32_t flags, const struct sockaddr_buf *to,
+                    uaddr_t addr, int addrlen)
 {
     struct net_msg m = {0};
     struct iov_iter it;
@@ -38,11 +39,12 @@ long sys_sendto(struct task *t, int fd, uaddr_t buf, size_t len, uint32_t flags,
     ret = socket_lookup(fd, &f, &sk);
     if (ret < 0)
         return ret;
-    if (addr) {
+    if (to)
+        m.addr = *to;
+    else if (addr)
         ret = sockaddr_in(addr, addrlen, &m.addr);
-        if (ret < 0)
-            goto out;
-    }
+    if (ret < 0)
+        goto out;
     m.iter = &it;
     m.flags = call_flags(f, flags & ~MSG_INTERNAL);
     ret = sk->ops->sendmsg(sk, &m);
@@ -50,6 +52,17 @@ out:
     file_put(f);
     iov_iter_destroy(&it);
     return ret;
+}
+
+long socket_sendto(int fd, uaddr_t buf, size_t len, uint32_t flags, const struct sockaddr_buf *to)
+{
+    return send_to(fd, buf, len, flags, to, 0, 0);
+}
+
+long sys_sendto(struct task *t, int fd, uaddr_t buf, size_t len, uint32_t flags, uaddr_t addr,
+                int addrlen)
+{
+    return send_to(fd, buf, len, flags, NULL, addr, addrlen);
 }
 
 long sys_recvfrom(struct task *t, int fd, uaddr_t buf, size_t len, uint32_t flags, uaddr_t addr,

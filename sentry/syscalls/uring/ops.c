@@ -81,7 +81,7 @@ static long op_writev(struct ureq *q)
     return vector_io(q, /*write=*/true);
 }
 
-static int check_fixed_buffer(const struct ureq *q)
+int uring_check_fixed_buffer(const struct ureq *q)
 {
     const struct uring *r = q->ring;
     const struct uring_buffer *b;
@@ -340,7 +340,8 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
                             .short_is_failure = is_short},
     [LX_IORING_OP_FADVISE] = {.run = op_fadvise, .file = NEEDS_FILE},
     [LX_IORING_OP_MADVISE] = {.run = op_madvise},
-    [LX_IORING_OP_SEND] = {.run = uring_send, .file = NEEDS_FILE, .poll = OUT, .ioprio = true},
+    [LX_IORING_OP_SEND] =
+        {.run = uring_send, .file = NEEDS_FILE, .poll = OUT, .ioprio = true, .file_index = true},
     [LX_IORING_OP_RECV] = {.run = uring_recv,
                            .file = NEEDS_FILE,
                            .poll = IN,
@@ -364,6 +365,16 @@ static const struct op g_ops[LX_IORING_OP_LAST] = {
     [LX_IORING_OP_REMOVE_BUFFERS] = {.run = uring_remove_buffers,
                                      .buf_index = true,
                                      .iopoll = true},
+    [LX_IORING_OP_SEND_ZC] = {.run = uring_send_zc,
+                              .file = NEEDS_FILE,
+                              .poll = OUT,
+                              .ioprio = true,
+                              .buf_index = true,
+                              .file_index = true},
+    [LX_IORING_OP_SENDMSG_ZC] = {.run = uring_sendmsg_zc,
+                                 .file = NEEDS_FILE,
+                                 .poll = OUT,
+                                 .ioprio = true},
     [LX_IORING_OP_MSG_RING] = {.run = uring_msg_ring,
                                .file = NEEDS_FILE,
                                .file_index = true,
@@ -446,7 +457,7 @@ static int prepare_special(struct ureq *q)
     case LX_IORING_OP_WRITE_FIXED: {
         int ret = check_ioprio(q->sqe.ioprio);
 
-        return ret < 0 ? ret : check_fixed_buffer(q);
+        return ret < 0 ? ret : uring_check_fixed_buffer(q);
     }
     case LX_IORING_OP_TIMEOUT:
     case LX_IORING_OP_LINK_TIMEOUT:
@@ -458,7 +469,9 @@ static int prepare_special(struct ureq *q)
         return uring_provide_prepare(q);
     case LX_IORING_OP_SEND:
     case LX_IORING_OP_SENDMSG:
-        return q->sqe.ioprio & ~LX_IORING_RECVSEND_POLL_FIRST ? -EINVAL : 0;
+    case LX_IORING_OP_SEND_ZC:
+    case LX_IORING_OP_SENDMSG_ZC:
+        return uring_send_prepare(q);
     case LX_IORING_OP_RECV:
     case LX_IORING_OP_RECVMSG:
         return prepare_recv(&q->sqe);
@@ -513,8 +526,10 @@ bool uring_op_nonblock(const struct ureq *q)
 {
     switch (q->sqe.opcode) {
     case LX_IORING_OP_SENDMSG:
+    case LX_IORING_OP_SENDMSG_ZC:
     case LX_IORING_OP_RECVMSG:
     case LX_IORING_OP_SEND:
+    case LX_IORING_OP_SEND_ZC:
     case LX_IORING_OP_RECV:
         if (q->sqe.op_flags & LX_MSG_DONTWAIT)
             return true;
@@ -533,6 +548,12 @@ bool uring_op_nonblock(const struct ureq *q)
     }
     /* Linux: O_NONBLOCK of the file does not keep a request from waiting. */
     return false;
+}
+
+bool uring_op_tells_twice(const struct ureq *q)
+{
+    return (q->sqe.opcode == LX_IORING_OP_SEND_ZC || q->sqe.opcode == LX_IORING_OP_SENDMSG_ZC) &&
+           !q->error;
 }
 
 bool uring_op_breaks_link(const struct ureq *q, int32_t res)

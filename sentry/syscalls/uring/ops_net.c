@@ -72,8 +72,8 @@ static long go_on(struct ureq *q, long ret, size_t size)
 long uring_send(struct ureq *q)
 {
     return go_on(q,
-                 sys_sendto(q->task, FD_OF_REQUEST, q->sqe.addr + q->done, q->sqe.len - q->done,
-                            q->sqe.op_flags, 0, 0),
+                 socket_sendto(FD_OF_REQUEST, q->sqe.addr + q->done, q->sqe.len - q->done,
+                               q->sqe.op_flags, q->to),
                  q->sqe.len);
 }
 
@@ -102,6 +102,70 @@ static long recvmsg_out_once(struct ureq *q)
     return socket_recvmsg_out(FD_OF_REQUEST, q->msg, q->sqe.op_flags,
                               (struct lx_iovec){q->pick.addr, q->pick.len}, &q->last);
 }
+
+/* ---- zero-copy ------------------------------------------------------------------------------- */
+
+/* The bytes are copied, as Linux copies what goes over lo: what is left of it is that the end is told
+ * twice (uring_op_tells_twice). */
+
+static int zc_prepare(const struct ureq *q)
+{
+    const struct lx_io_uring_sqe *s = &q->sqe;
+
+    if (s->addr3 || s->pad || (s->flags & LX_IOSQE_CQE_SKIP_SUCCESS))
+        return -EINVAL;
+    if (!(s->ioprio & LX_IORING_RECVSEND_FIXED_BUF))
+        return 0;
+    return s->opcode == LX_IORING_OP_SENDMSG_ZC ? -EINVAL : uring_check_fixed_buffer(q);
+}
+
+int uring_send_prepare(struct ureq *q)
+{
+    const uint32_t zc_flags = LX_IORING_RECVSEND_FIXED_BUF | LX_IORING_SEND_ZC_REPORT_USAGE;
+    const struct lx_io_uring_sqe *s = &q->sqe;
+    bool zc = s->opcode == LX_IORING_OP_SEND_ZC || s->opcode == LX_IORING_OP_SENDMSG_ZC;
+    bool message = s->opcode == LX_IORING_OP_SENDMSG || s->opcode == LX_IORING_OP_SENDMSG_ZC;
+    int ret;
+
+    if (s->ioprio & ~(LX_IORING_RECVSEND_POLL_FIRST | (zc ? zc_flags : 0)))
+        return -EINVAL;
+    /* Lower half: the length of an address, upper half: padding. */
+    if (message ? s->off != 0 : ((uint32_t)s->splice_fd_in >> 16) != 0)
+        return -EINVAL;
+    ret = zc ? zc_prepare(q) : 0;
+    if (ret < 0 || message || !s->off)
+        return ret;
+    q->to = malloc(sizeof(*q->to));
+    return q->to ? sockaddr_in(s->off, s->splice_fd_in, q->to) : -ENOMEM;
+}
+
+static int zc_supported(const struct ureq *q)
+{
+    struct sock *sk;
+    int ret = socket_from_file(q->file, &sk);
+
+    if (ret < 0)
+        return ret;
+    return (sk->family == LX_AF_INET || sk->family == LX_AF_INET6) && sk->type != LX_SOCK_RAW
+               ? 0
+               : -EOPNOTSUPP;
+}
+
+long uring_send_zc(struct ureq *q)
+{
+    int ret = zc_supported(q);
+
+    return ret < 0 ? ret : uring_send(q);
+}
+
+long uring_sendmsg_zc(struct ureq *q)
+{
+    int ret = zc_supported(q);
+
+    return ret < 0 ? ret : uring_sendmsg(q);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* Until there is nothing to read, no buffer, no room for a completion, or an end. */
 static long multishot(struct ureq *q, long (*once)(struct ureq *q))

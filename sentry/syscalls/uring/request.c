@@ -35,6 +35,7 @@ void ureq_put(struct ureq *q)
         file_put(q->wait_file);
     if (q->file)
         file_put(q->file);
+    free(q->to);
     free(q->msg);
     cred_put(q->cred);
     task_put(q->task);
@@ -76,6 +77,19 @@ static void enter_pending_locked(struct uring *r, struct ureq *q, enum uring_sta
         r->drain_active++;
 }
 
+static void post_end_locked(struct ureq *q, int32_t res) REQUIRES(q->ring->lock)
+{
+    bool twice = uring_op_tells_twice(q);
+    bool copied = q->sqe.ioprio & LX_IORING_SEND_ZC_REPORT_USAGE;
+
+    uring_post_locked(q->ring, q->sqe.user_data, res,
+                      q->cqe_flags | (twice ? LX_IORING_CQE_F_MORE : 0));
+    if (twice)
+        uring_post_locked(q->ring, q->sqe.user_data,
+                          copied ? (int32_t)LX_IORING_NOTIF_USAGE_ZC_COPIED : 0,
+                          LX_IORING_CQE_F_NOTIF);
+}
+
 /* Posts an end for everything on the chain; none of it was started. error 0: ECANCELED. */
 static void fail_chain(struct ureq *q, bool silently)
 {
@@ -85,7 +99,7 @@ static void fail_chain(struct ureq *q, bool silently)
         q->next = NULL;
         mutex_lock(&q->ring->lock);
         if (!silently)
-            uring_post_locked(q->ring, q->sqe.user_data, q->error ? q->error : -ECANCELED, 0);
+            post_end_locked(q, q->error ? q->error : -ECANCELED);
         q->state = UREQ_DONE;
         mutex_unlock(&q->ring->lock);
         ureq_put(q);
@@ -145,7 +159,7 @@ void ureq_complete(struct ureq *q, int32_t res)
     if (q->pick.picked)
         q->cqe_flags |= LX_IORING_CQE_F_BUFFER | (uint32_t)q->pick.id << LX_IORING_CQE_BUFFER_SHIFT;
     if (is_told(q, res))
-        uring_post_locked(r, q->sqe.user_data, res, q->cqe_flags);
+        post_end_locked(q, res);
     if (q->sqe.opcode != LX_IORING_OP_TIMEOUT)
         r->completions++;
     else

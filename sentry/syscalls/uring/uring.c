@@ -327,7 +327,7 @@ static const struct file_ops g_uring_file_ops = {
     (LX_IORING_SETUP_CQSIZE | LX_IORING_SETUP_CLAMP | LX_IORING_SETUP_R_DISABLED |                 \
      LX_IORING_SETUP_SUBMIT_ALL | LX_IORING_SETUP_COOP_TASKRUN | LX_IORING_SETUP_TASKRUN_FLAG |    \
      LX_IORING_SETUP_SINGLE_ISSUER | LX_IORING_SETUP_DEFER_TASKRUN | LX_IORING_SETUP_SQPOLL |      \
-     LX_IORING_SETUP_IOPOLL | LX_IORING_SETUP_SQ_AFF)
+     LX_IORING_SETUP_IOPOLL | LX_IORING_SETUP_SQ_AFF | LX_IORING_SETUP_ATTACH_WQ)
 
 static uint32_t power_of_two(uint32_t n)
 {
@@ -377,6 +377,24 @@ static int check_params(uint32_t entries, struct lx_io_uring_params *p)
     }
     p->cq_entries = power_of_two(p->cq_entries);
     return p->cq_entries < p->sq_entries ? -EINVAL : 0;
+}
+
+/* Rings that share their workers: there are none, so all that is left is who may be named. */
+static int check_attach(const struct lx_io_uring_params *p)
+{
+    const struct uring *r;
+    struct file *f;
+    int ret = 0;
+
+    if (!(p->flags & LX_IORING_SETUP_ATTACH_WQ))
+        return 0;
+    if (fdtable_lookup_get(curr()->files, (int)p->wq_fd, &f) < 0)
+        return -ENXIO;
+    r = uring_from_file(f);
+    if (!r || ((p->flags & LX_IORING_SETUP_SQPOLL) && !(r->flags & LX_IORING_SETUP_SQPOLL)))
+        ret = -EINVAL;
+    file_put(f);
+    return ret;
 }
 
 static void cancel_all_of(struct task *t);
@@ -453,6 +471,8 @@ long sys_io_uring_setup(struct task *t, uint32_t entries, uaddr_t params)
         ret = get_user(&p, params);
     if (ret == 0)
         ret = check_params(entries, &p);
+    if (ret == 0)
+        ret = check_attach(&p);
     if (ret < 0)
         return ret;
     ret = taskwork_start();

@@ -142,6 +142,7 @@ struct ureq {
     uint32_t tries;             /* T */
     uint32_t done;              /* T: bytes of earlier turns */
     bool last;                  /* T: a multishot request has nothing after what it got now */
+    struct sockaddr_buf *to;    /* I, owned or NULL: where SEND and SEND_ZC send */
     struct socket_msg *msg; /* T, owned or NULL: SENDMSG, RECVMSG after their first turn began */
     struct uring_pick pick; /* T, then who claimed it: the buffer it uses or keeps */
     uint32_t cqe_flags;     /* T: LX_IORING_CQE_F_* of its completion */
@@ -202,6 +203,8 @@ int uring_op_take_file(struct ureq *q);
 long uring_op_run(struct ureq *q);
 uint32_t uring_op_poll_mask(const struct ureq *q); /* 0: cannot be waited for */
 bool uring_op_nonblock(const struct ureq *q);      /* EAGAIN is the guest's answer */
+/* The end of such a request is told twice: its result, and that its buffer is the guest's again. */
+bool uring_op_tells_twice(const struct ureq *q);
 bool uring_op_breaks_link(const struct ureq *q, int32_t res);
 
 /* A descriptor that was just made becomes a fixed file, if the request asks for that: the result then. */
@@ -213,6 +216,12 @@ long uring_connect(struct ureq *q);
 long uring_sendmsg(struct ureq *q);
 long uring_recvmsg(struct ureq *q);
 long uring_send(struct ureq *q);
+/* Of the four that send. */
+int MUST_CHECK uring_send_prepare(struct ureq *q);
+long uring_send_zc(struct ureq *q);
+long uring_sendmsg_zc(struct ureq *q);
+/* Is the range within the registered buffer that the request names? -EFAULT. */
+int MUST_CHECK uring_check_fixed_buffer(const struct ureq *q);
 long uring_recv(struct ureq *q);
 long uring_msg_ring(struct ureq *q);
 long uring_shutdown(struct ureq *q);
