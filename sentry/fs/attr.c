@@ -19,7 +19,9 @@ int inode_getattr(struct inode *i, struct fs_attr *out)
         if (ret < 0)
             return ret;
     }
+    inode_times_lock(i);
     *out = i->attr;
+    inode_times_unlock(i);
     if (out->blksize == 0)
         out->blksize = LX_PAGE_SIZE;
     return 0;
@@ -45,6 +47,7 @@ void inode_setattr_generic(struct inode *i, const struct fs_attr *a)
         if (i->attr.mode & LX_S_IXGRP)
             i->attr.mode &= ~LX_S_ISGID;
     }
+    inode_times_lock(i);
     if (a->mask & ATTR_ATIME)
         i->attr.atime = a->atime;
     if (a->mask & ATTR_ATIME_NOW)
@@ -54,6 +57,7 @@ void inode_setattr_generic(struct inode *i, const struct fs_attr *a)
     if (a->mask & ATTR_MTIME_NOW)
         i->attr.mtime = now;
     i->attr.ctime = (a->mask & ATTR_CTIME) ? a->ctime : now;
+    inode_times_unlock(i);
 }
 
 static int apply_locked(struct inode *i, const struct fs_attr *a) REQUIRES(i->lock)

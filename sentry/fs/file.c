@@ -112,8 +112,10 @@ void file_accessed(struct file *f)
     if ((flags & MOUNT_NODIRATIME) && inode_type(i) == LX_S_IFDIR)
         return;
     now = fs_time_now();
+    inode_times_lock(i);
     if (atime_wanted(i, flags, &now))
         i->attr.atime = now;
+    inode_times_unlock(i);
 }
 
 static void after_read(struct file *f, ssize_t ret)

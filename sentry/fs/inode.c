@@ -170,14 +170,40 @@ void inode_init_owner(struct inode *child, const struct inode *dir, uint32_t mod
     child->attr.mask |= ATTR_BTIME;
 }
 
+enum { TIME_LOCKS = 64 };
+static struct mutex g_time_locks[TIME_LOCKS];
+
+__attribute__((constructor)) static void init_time_locks(void)
+{
+    for (size_t i = 0; i < TIME_LOCKS; i++)
+        mutex_init(&g_time_locks[i], RANK_INODE_TIMES);
+}
+
+static struct mutex *times_lock_of(const struct inode *i)
+{
+    return &g_time_locks[((uintptr_t)i >> 6) % TIME_LOCKS];
+}
+
+void inode_times_lock(const struct inode *i)
+{
+    mutex_lock(times_lock_of(i));
+}
+
+void inode_times_unlock(const struct inode *i)
+{
+    mutex_unlock(times_lock_of(i));
+}
+
 void inode_touch(struct inode *i, bool atime, bool mtime, bool ctime)
 {
     struct fs_time now = fs_time_now();
 
+    inode_times_lock(i);
     if (atime)
         i->attr.atime = now;
     if (mtime)
         i->attr.mtime = now;
     if (ctime)
         i->attr.ctime = now;
+    inode_times_unlock(i);
 }

@@ -198,7 +198,7 @@ struct inode {
     const struct inode_ops *ops; /* I */
     struct super *super;         /* I, +1 */
     struct mutex lock;   /* rank DIR for directories, INODE for others, OVL_LOWER below overlays */
-    struct fs_attr attr; /* l for writers; readers of single fields may race as in Linux */
+    struct fs_attr attr; /* l for writers; single fields are read without; times: see below */
     struct mappable map; /* regular files: ops set by the file system, else NULL ops */
     _Atomic(struct flock_ctx *) flocks;    /* a, created on first lock */
     _Atomic(struct inotify_set *) watches; /* a, created on first watch */
@@ -249,7 +249,10 @@ int MUST_CHECK inode_permission_generic(struct inode *i, const struct cred *c, u
 /* Owner, mode (set-gid directories) and times of a new child of dir with the caller's credentials.
  */
 void inode_init_owner(struct inode *child, const struct inode *dir, uint32_t mode);
-/* Without a lock, as reads and writes touch all the time: two at once may mix their nanoseconds. */
+/* A time is two words. Once others know the inode, its times are copied and stored between these: one of a
+ * few locks (INODE_TIMES), never two at a time. */
+void inode_times_lock(const struct inode *i) NO_THREAD_SAFETY;
+void inode_times_unlock(const struct inode *i) NO_THREAD_SAFETY;
 void inode_touch(struct inode *i, bool atime, bool mtime, bool ctime);
 
 /* ---- dentry ------------------------------------------------------------------------------ */
@@ -260,9 +263,10 @@ struct dentry {
     struct refs refs;
     struct super *super;   /* I */
     struct dentry *parent; /* d, +1; itself for roots */
-    struct inode
-        *inode; /* d, +1; NULL: negative. Changes only negative <-> positive under dir lock */
-    char *name; /* d */
+    /* d to change it, a: read without; +1. NULL: negative. Changes only negative <-> positive, under the dir
+     * lock, and to negative only while nobody else holds the dentry. */
+    struct inode *_Atomic inode;
+    char *name;               /* d */
     uint32_t name_len, hash;  /* d */
     atomic_uint flags;        /* d: DENTRY_*; looked at without */
     struct list children;     /* d */

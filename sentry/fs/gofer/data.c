@@ -199,9 +199,11 @@ bool gi_data_stat(struct gofer_inode *gi)
     /* Not the owner: our user namespace does not know the host's ids. */
     to->size = (uint64_t)st.st_size;
     to->blocks = (uint64_t)st.st_blocks;
+    inode_times_lock(&gi->inode);
     to->atime = time_from_host(st.st_atim);
     to->mtime = time_from_host(st.st_mtim);
     to->ctime = time_from_host(st.st_ctim);
+    inode_times_unlock(&gi->inode);
     return true;
 }
 

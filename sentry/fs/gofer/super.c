@@ -63,6 +63,7 @@ void gi_set_attr(struct gofer_inode *gi, const struct gp_attr *a)
     to->size = a->size;
     to->blocks = a->blocks;
     to->blksize = a->blksize ? a->blksize : 4096;
+    inode_times_lock(&gi->inode);
     to->atime = time_from_wire(a->atime);
     to->mtime = time_from_wire(a->mtime);
     to->ctime = time_from_wire(a->ctime);
@@ -70,6 +71,7 @@ void gi_set_attr(struct gofer_inode *gi, const struct gp_attr *a)
         to->btime = time_from_wire(a->btime);
         to->mask |= ATTR_BTIME;
     }
+    inode_times_unlock(&gi->inode);
 }
 
 static const struct inode_ops *ops_for(uint32_t mode)

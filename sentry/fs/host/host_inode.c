@@ -46,9 +46,11 @@ static int host_inode_getattr(struct inode *i)
     i->attr.blocks = (uint64_t)st.st_blocks;
     i->attr.blksize = (uint32_t)st.st_blksize;
     i->attr.rdev = lx_dev_decode(st.st_rdev);
+    inode_times_lock(i);
     i->attr.atime = (struct fs_time){st.st_atim.tv_sec, (uint32_t)st.st_atim.tv_nsec};
     i->attr.mtime = (struct fs_time){st.st_mtim.tv_sec, (uint32_t)st.st_mtim.tv_nsec};
     i->attr.ctime = (struct fs_time){st.st_ctim.tv_sec, (uint32_t)st.st_ctim.tv_nsec};
+    inode_times_unlock(i);
     mutex_unlock(&i->lock);
     return 0;
 }

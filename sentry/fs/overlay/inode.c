@@ -189,9 +189,14 @@ static void take_written(uint64_t *to, const uint64_t *from)
 
 void ovl_attr_sync(struct ovl_inode *oi)
 {
-    const struct fs_attr *real = &ovl_real_inode(oi)->attr;
-    struct fs_attr now = *real;
+    const struct inode *source = ovl_real_inode(oi);
+    const struct fs_attr *real = &source->attr;
     struct fs_attr *to = &oi->inode.attr;
+    struct fs_attr now;
+
+    inode_times_lock(source);
+    now = *real;
+    inode_times_unlock(source);
 
     if (!oi->upper && !oi->name && oi->parent && now.nlink > 0)
         now.nlink--; /* unlinked here, not below */
@@ -214,6 +219,7 @@ void ovl_attr_sync(struct ovl_inode *oi)
         TAKE(blocks);
     }
     TAKE(blksize);
+    inode_times_lock(&oi->inode);
     /* Reads move only our atime. */
     if (newer(now.atime, to->atime))
         to->atime = now.atime;
@@ -223,6 +229,7 @@ void ovl_attr_sync(struct ovl_inode *oi)
     TAKE(ctime.nsec);
     TAKE(btime.sec);
     TAKE(btime.nsec);
+    inode_times_unlock(&oi->inode);
     if (oi->inode.fsflags != ovl_real_inode(oi)->fsflags)
         oi->inode.fsflags = ovl_real_inode(oi)->fsflags;
 }
@@ -259,11 +266,17 @@ static int ovl_setattr(struct inode *inode, const struct fs_attr *attr)
 {
     struct ovl_inode *oi = ovl_inode(inode);
     int ret = ovl_copy_up(oi, attr->mask & ATTR_SIZE ? attr->size : OVL_ALL_DATA);
+    struct fs_time atime;
 
     if (ret < 0)
         return ret;
     ret = inode_setattr(ovl_real_inode(oi), attr);
-    inode->attr.atime = ovl_real_inode(oi)->attr.atime;
+    inode_times_lock(ovl_real_inode(oi));
+    atime = ovl_real_inode(oi)->attr.atime;
+    inode_times_unlock(ovl_real_inode(oi));
+    inode_times_lock(inode);
+    inode->attr.atime = atime;
+    inode_times_unlock(inode);
     ovl_attr_sync(oi);
     return ret;
 }
