@@ -18,7 +18,7 @@ static const char *const g_mount_options[] = {
     "tmpcopyup",  "unbindable",
 };
 static const char *const g_namespaces[] = {"cgroup", "ipc",  "mount", "network",
-                                           "pid",    "user", "uts"};
+                                           "pid",    "time", "user",  "uts"};
 static const char *const g_hooks[] = {"prestart",       "createRuntime", "createContainer",
                                       "startContainer", "poststart",     "poststop"};
 static const char *const g_actions[] = {

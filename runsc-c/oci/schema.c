@@ -172,6 +172,16 @@ static const struct member g_personality[] = {
     {"flags", K_ARRAY, false, NULL, K_STRING},
     {NULL, 0, false, NULL, 0},
 };
+static const struct member g_time_offset[] = {
+    {"secs", K_INT, false, NULL, 0},
+    {"nanosecs", K_INT, false, NULL, 0},
+    {NULL, 0, false, NULL, 0},
+};
+static const struct member g_time_offsets[] = {
+    {"monotonic", K_OBJECT, false, g_time_offset, 0},
+    {"boottime", K_OBJECT, false, g_time_offset, 0},
+    {NULL, 0, false, NULL, 0},
+};
 static const struct member g_linux[] = {
     {"resources", K_OBJECT, false, g_resources, 0},
     {"namespaces", K_ARRAY, false, g_namespace, K_OBJECT},
@@ -184,6 +194,7 @@ static const struct member g_linux[] = {
     {"sysctl", K_MAP, false, NULL, K_STRING},
     {"seccomp", K_OBJECT, false, g_seccomp, 0},
     {"personality", K_OBJECT, false, g_personality, 0},
+    {"timeOffsets", K_OBJECT, false, g_time_offsets, 0},
     {"rootfsPropagation", K_STRING, false, NULL, 0},
     {"mountLabel", K_STRING, false, NULL, 0},
     {NULL, 0, false, NULL, 0},
@@ -354,10 +365,29 @@ int spec_check_process(const json_t *process, struct err *e)
     return check_rlimits(json_object_get(process, "rlimits"), e);
 }
 
+/* As runc: offsets without a namespace to put them into are a mistake. */
+static int check_time_offsets(const json_t *linux_spec, bool has_namespace, struct err *e)
+{
+    const json_t *offsets = json_object_get(linux_spec, "timeOffsets"), *v;
+    const char *name;
+
+    if (offsets && !has_namespace)
+        return err_set(e, "linux.timeOffsets is set but linux.namespaces has no time namespace");
+    json_object_foreach((json_t *)(uintptr_t)offsets, name, v)
+    {
+        json_int_t nsec = json_integer_value(json_object_get(v, "nanosecs"));
+
+        if (nsec < 0 || nsec > 999999999)
+            return err_set(e, "linux.timeOffsets.%s.nanosecs is out of range", name);
+    }
+    return 0;
+}
+
 static int check_namespaces(const json_t *spec, struct err *e)
 {
     static const char *const known[] = {"pid", "network", "mount",  "ipc",
                                         "uts", "user",    "cgroup", "time"};
+    enum { TIME_NAMESPACE = ARRAY_COUNT(known) - 1 };
     const json_t *list = json_object_get(json_object_get(spec, "linux"), "namespaces"), *v;
     bool uts = false, seen[ARRAY_COUNT(known)] = {false};
     size_t i, k;
@@ -378,7 +408,7 @@ static int check_namespaces(const json_t *spec, struct err *e)
     if (list && json_object_get(spec, "hostname") && !uts &&
         json_string_length(json_object_get(spec, "hostname")))
         return err_set(e, "hostname is set but linux.namespaces has no uts namespace");
-    return 0;
+    return check_time_offsets(json_object_get(spec, "linux"), seen[TIME_NAMESPACE], e);
 }
 
 static int check_devices(const json_t *devices, struct err *e)

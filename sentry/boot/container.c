@@ -417,7 +417,7 @@ int container_process_create(const struct container_process *cp, struct task **o
         .utsns = cp->ns.utsns,
         .ipcns = cp->ns.ipcns ? cp->ns.ipcns : curr()->ipcns,
         .cgroupns = cp->ns.cgroupns ? cp->ns.cgroupns : curr()->cgroupns,
-        .timens = cp->ns.timens,
+        .timens = cp->ns.timens ? cp->ns.timens : curr()->timens,
         .on_exit = cp->on_exit,
     };
     int ret;

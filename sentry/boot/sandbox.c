@@ -29,6 +29,7 @@
 #include "sentry/boot/idmaps.h"
 #include "sentry/boot/network.h"
 #include "sentry/boot/resources.h"
+#include "sentry/boot/timens.h"
 #include "sentry/core/clock.h"
 #include "sentry/core/pidns.h"
 #include "sentry/core/userns.h"
@@ -38,6 +39,7 @@
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/task_info.h"
+#include "sentry/kernel/timens.h"
 #include "sentry/net/netns.h"
 
 #define KILL_DEADLINE_NS (10 * NSEC_PER_SEC)
@@ -453,6 +455,8 @@ static void leave_namespaces(void)
         ipcns_put(self->ipcns);
     cgroupns_put(self->cgroupns);
     memcg_task_set(self, MEMCG_ROOT);
+    timens_put(self->timens);
+    self->timens = NULL;
     self->cgroupns = NULL;
     self->ipcns = NULL;
     self->fs = NULL;
@@ -489,6 +493,9 @@ static int build(struct sandbox_container *sc, struct boot_config *c, struct boo
     ret = enter_namespaces(c, cg);
     if (ret < 0)
         return boot_error_set(e, 1, "namespaces: %s", strerror(-ret));
+    ret = boot_time_namespace(c->spec, &curr()->timens, e);
+    if (ret < 0)
+        return ret;
     view.trees = sc->trees;
     view.tree_count = sc->tree_count;
     ret = boot_mounts(&view, &sc->mounts, &what);
