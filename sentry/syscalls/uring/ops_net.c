@@ -69,11 +69,17 @@ static long go_on(struct ureq *q, long ret, size_t size)
     return q->done && ret != -EAGAIN ? (long)q->done : ret;
 }
 
+/* Linux: no request raises SIGPIPE. */
+static uint32_t send_flags(const struct ureq *q)
+{
+    return q->sqe.op_flags | LX_MSG_NOSIGNAL;
+}
+
 long uring_send(struct ureq *q)
 {
     return go_on(q,
                  socket_sendto(FD_OF_REQUEST, q->sqe.addr + q->done, q->sqe.len - q->done,
-                               q->sqe.op_flags, q->to),
+                               send_flags(q), q->to),
                  q->sqe.len);
 }
 
@@ -88,7 +94,7 @@ long uring_sendmsg(struct ureq *q)
 
     if (ret < 0)
         return ret;
-    return go_on(q, socket_sendmsg(FD_OF_REQUEST, q->msg, q->done, q->sqe.op_flags), q->msg->size);
+    return go_on(q, socket_sendmsg(FD_OF_REQUEST, q->msg, q->done, send_flags(q)), q->msg->size);
 }
 
 static long recv_once(struct ureq *q)

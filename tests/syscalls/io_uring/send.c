@@ -156,6 +156,24 @@ TEST(zero_copy_fails)
     ring_end(&r);
 }
 
+/* Linux: no request raises SIGPIPE. */
+TEST(nobody_reads)
+{
+    struct iovec iov = {g_data, 1};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    int fd[2];
+    RING(8);
+
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, fd) == 0);
+    close(fd[0]);
+    ring_sqe(&r, IORING_OP_SEND, fd[1], g_data, 1, 0, 1);
+    CHECK_EQ(ring_run(&r, 1), -EPIPE);
+    ring_sqe(&r, IORING_OP_SENDMSG, fd[1], &m, 1, 0, 2);
+    CHECK_EQ(ring_run(&r, 2), -EPIPE);
+    close(fd[1]);
+    ring_end(&r);
+}
+
 /* ---- rings that share workers ---------------------------------------------------------------- */
 
 static long attach(int fd, unsigned flags)
