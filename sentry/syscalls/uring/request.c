@@ -77,15 +77,14 @@ static void enter_pending_locked(struct uring *r, struct ureq *q, enum uring_sta
         r->drain_active++;
 }
 
-static void post_end_locked(struct ureq *q, int32_t res) REQUIRES(q->ring->lock)
+static void post_end_locked(struct uring *r, const struct ureq *q, int32_t res) REQUIRES(r->lock)
 {
     bool twice = uring_op_tells_twice(q);
     bool copied = q->sqe.ioprio & LX_IORING_SEND_ZC_REPORT_USAGE;
 
-    uring_post_locked(q->ring, q->sqe.user_data, res,
-                      q->cqe_flags | (twice ? LX_IORING_CQE_F_MORE : 0));
+    uring_post_locked(r, q->sqe.user_data, res, q->cqe_flags | (twice ? LX_IORING_CQE_F_MORE : 0));
     if (twice)
-        uring_post_locked(q->ring, q->sqe.user_data,
+        uring_post_locked(r, q->sqe.user_data,
                           copied ? (int32_t)LX_IORING_NOTIF_USAGE_ZC_COPIED : 0,
                           LX_IORING_CQE_F_NOTIF);
 }
@@ -99,7 +98,7 @@ static void fail_chain(struct ureq *q, bool silently)
         q->next = NULL;
         mutex_lock(&q->ring->lock);
         if (!silently)
-            post_end_locked(q, q->error ? q->error : -ECANCELED);
+            post_end_locked(q->ring, q, q->error ? q->error : -ECANCELED);
         q->state = UREQ_DONE;
         mutex_unlock(&q->ring->lock);
         ureq_put(q);
@@ -159,7 +158,7 @@ void ureq_complete(struct ureq *q, int32_t res)
     if (q->pick.picked)
         q->cqe_flags |= LX_IORING_CQE_F_BUFFER | (uint32_t)q->pick.id << LX_IORING_CQE_BUFFER_SHIFT;
     if (is_told(q, res))
-        post_end_locked(q, res);
+        post_end_locked(r, q, res);
     if (q->sqe.opcode != LX_IORING_OP_TIMEOUT)
         r->completions++;
     else
