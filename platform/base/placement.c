@@ -17,14 +17,14 @@
 enum {
     TICK_NS = 4000000, /* with few pairs; grows with their number */
     PAIRS_PER_TICK_UNIT = 16,
-    RUNS_ALONE = 16,           /* runs of a lone pair that wake the balancer once */
-    IDLE_TICKS = 3,            /* quiet ticks before the balancer sleeps */
-    STARVED_TICKS = 2,         /* before a move to a CPU with less to do */
-    STARVED_TICKS_ROTATE = 25, /* before a move that only makes the sharing fair */
-    SLEEPS_PER_TICK = 4,       /* starts and ends; more: the pair talks, it does not compute */
-    AWAKE_UNIT = 64,           /* awake averages count in these */
-    AWAKE_TICKS = 8,           /* what they are over, about */
-    CROWD = 2 * AWAKE_UNIT,    /* more pairs awake here than there on average: one goes there */
+    RUNS_ALONE = 16,            /* runs of a lone pair that wake the balancer once */
+    IDLE_TICKS = 3,             /* quiet ticks before the balancer sleeps */
+    STARVED_TICKS = 2,          /* before a move to a CPU with less to do */
+    STARVED_TICKS_ROTATE = 25,  /* before a move that only makes the sharing fair */
+    SLEEPS_PER_TICK = 4,        /* starts and ends; more: the pair talks, it does not compute */
+    AWAKE_UNIT = 64,            /* awake averages count in these */
+    AWAKE_TICKS = 8,            /* what they are over, about */
+    CROWD = 5 * AWAKE_UNIT / 4, /* more pairs awake here than there on average: one goes there */
     HOLD_MIN = 4,
     HOLD_MAX = 256,
     BALANCER_STACK_SIZE = 64 * 1024,
