@@ -144,7 +144,8 @@ void packet_show(struct netns *ns, const struct packet_info *info, const void *t
     outer = outer_headers(frame, info, head + size);
     if (head)
         memcpy(frame + outer, transport, head);
-    memcpy(frame + outer + head, data, size);
+    if (size)
+        memcpy(frame + outer + head, data, size);
     link_show(ns, NULL, frame, outer + head + size);
     free(frame);
 }

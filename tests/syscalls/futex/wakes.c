@@ -11,7 +11,7 @@
 
 #include "tests/support/seccomp_filter.h"
 
-enum { HOT = 600, ROUNDS = 20000, PAIRS = 3 };
+enum { HOT = 600, ROUNDS = 4000, PAIRS = 3 };
 
 /* futex(2) as C libraries call it, one place for waking and one for the rest. */
 long site_wake(const void *word, long op, long count);
