@@ -30,10 +30,11 @@ extern const struct pseudo_entry g_proc_sys_net_table[];  /* /proc/sys/net */
 extern const struct pseudo_entry g_proc_pid_entry;        /* /proc/PID itself */
 extern const struct pseudo_entry g_proc_tid_entry;        /* /proc/PID/task/TID itself */
 extern const struct pseudo_entry g_proc_sys_table[];      /* /proc/sys */
-extern const struct pseudo_entry g_proc_sys_mqueue_table[]; /* /proc/sys/fs/mqueue */
-extern const struct pseudo_entry g_proc_net_table[];        /* /proc/PID/net */
-extern const struct pseudo_entry g_proc_root_table[];       /* /proc, static part */
-extern const struct pseudo_entry g_proc_sysvipc_table[];    /* /proc/sysvipc */
+extern const struct pseudo_entry g_proc_sys_mqueue_table[];          /* /proc/sys/fs/mqueue */
+extern const struct pseudo_entry g_proc_net_table[];                 /* /proc/PID/net */
+extern const struct pseudo_entry g_proc_self_table[];                /* self, thread-self */
+extern const struct pseudo_entry g_proc_root_table[]; /* the rest */ /* /proc, static part */
+extern const struct pseudo_entry g_proc_sysvipc_table[];             /* /proc/sysvipc */
 
 /* Limits of System V IPC in /proc/sys/kernel: proc_sysvipc.c. */
 struct limit_row;

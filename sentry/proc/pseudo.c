@@ -266,7 +266,7 @@ static int pseudo_getattr(struct inode *inode)
     struct pseudo_node *n = pseudo_node_of(inode);
     struct pseudo_super *ps = pseudo_super_of(n);
 
-    if (ps->valid && !ps->valid(n))
+    if ((ps->valid && !ps->valid(n)) || (ps->shown && !ps->shown(n)))
         return -ENOENT;
     node_refresh(n);
     return 0;
@@ -290,8 +290,11 @@ static int pseudo_permission(struct inode *inode, const struct cred *c, uint32_t
 {
     struct pseudo_node *n = pseudo_node_of(inode);
     struct pseudo_super *ps = pseudo_super_of(n);
+    int ret = ps->enter ? ps->enter(n) : 0;
     uint32_t mode;
 
+    if (ret < 0)
+        return ret;
     node_refresh(n);
     mode = inode->attr.mode;
     if (c->fsuid == inode->attr.uid)
@@ -611,7 +614,24 @@ static void pseudo_super_free(struct super *s)
     free(ps);
 }
 
+static size_t pseudo_show_options(struct super *s, char *buf, size_t size)
+{
+    struct pseudo_super *ps = container_of(s, struct pseudo_super, super);
+
+    buf[0] = '\0';
+    return ps->show_options ? ps->show_options(ps, buf, size) : 0;
+}
+
+static int pseudo_remount(struct super *s, const char *options)
+{
+    struct pseudo_super *ps = container_of(s, struct pseudo_super, super);
+
+    return ps->remount ? ps->remount(ps, options) : 0;
+}
+
 static const struct super_ops pseudo_super_ops = {
+    .show_options = pseudo_show_options,
+    .remount = pseudo_remount,
     .statfs = pseudo_statfs,
     .destroy = pseudo_super_free,
 };

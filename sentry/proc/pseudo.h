@@ -81,12 +81,22 @@ struct pseudo_object_ops {
 
 struct pseudo_super {
     struct super super;
-    struct pidns *ns; /* I, +1 (procfs) or NULL */
-    uint64_t magic;   /* I */
+    struct pidns *ns;        /* I, +1 (procfs) or NULL */
+    atomic_int hidepid;      /* a: procfs's option, enum proc_hidepid */
+    atomic_uint hidepid_gid; /* a: its group that sees all */
+    bool pid_only;           /* I: procfs's subset=pid */
+    uint64_t magic;          /* I */
     /* Brings owner (and mode of links) up to date; may be NULL. */
     void (*refresh)(struct pseudo_node *n);
     /* Does the object behind the node still exist? NULL: always. */
     bool (*valid)(struct pseudo_node *n);
+    /* 0, or the error that a caller from whom the directory is hidden gets; at stat() it is -ENOENT, where
+     * shown says no. May be NULL. */
+    int (*enter)(struct pseudo_node *n);
+    bool (*shown)(struct pseudo_node *n);
+    size_t (*show_options)(struct pseudo_super *ps, char *buf,
+                           size_t size);                          /* as super_ops; [""] */
+    int (*remount)(struct pseudo_super *ps, const char *options); /* [options are ignored] */
     /* Additional permission, after the mode bits said -EACCES: true grants. May be NULL. */
     bool (*grants)(struct pseudo_node *n);
     void (*free_private)(struct pseudo_super *ps);

@@ -315,9 +315,13 @@ static const struct pseudo_entry tty_table[] = {
 
 static const struct pseudo_entry empty_table[] = {{0}};
 
-const struct pseudo_entry g_proc_root_table[] = {
+const struct pseudo_entry g_proc_self_table[] = {
     PSEUDO_LINK("self", self_readlink),
     PSEUDO_LINK("thread-self", thread_self_readlink),
+    {0},
+};
+
+const struct pseudo_entry g_proc_root_table[] = {
     PSEUDO_LINK_TO("mounts", "self/mounts"),
     PSEUDO_LINK_TO("net", "self/net"),
     PSEUDO_DIR("sys", 0555, g_proc_sys_table),
