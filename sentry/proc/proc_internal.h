@@ -24,6 +24,11 @@ int proc_access_ptrace_read(struct pseudo_node *n);
 void proc_put_comm(struct pbuf *b, const char *comm, const char *esc);
 
 /* Tables, one per folder of /proc. */
+/* Root of the caller's network namespace, when n is a file of /proc/sys/net: the owner. */
+bool proc_sys_net_root(const struct pseudo_node *n, lx_uid_t *out_uid, lx_gid_t *out_gid);
+/* May the caller write n as its owner may, being the namespace's network administrator? */
+bool proc_sys_net_grants(const struct pseudo_node *n);
+
 extern const struct pseudo_entry g_proc_pid_table[];      /* /proc/PID */
 extern const struct pseudo_entry g_proc_pid_more_table[]; /* /proc/PID and task/TID, second half */
 extern const struct pseudo_entry g_proc_sys_net_table[];  /* /proc/sys/net */

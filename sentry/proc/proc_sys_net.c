@@ -203,6 +203,37 @@ static const struct pseudo_entry unix_table[] = {
     {0},
 };
 
+static bool is_row(const struct pseudo_entry *e, const struct pseudo_entry *table, size_t count)
+{
+    return e >= table && e < table + count;
+}
+
+bool proc_sys_net_root(const struct pseudo_node *n, lx_uid_t *out_uid, lx_gid_t *out_gid)
+{
+    const struct pseudo_entry *e = n->entry;
+
+    if (!ns_now() || (!is_row(e, core_table, ARRAY_COUNT(core_table)) &&
+                      !is_row(e, ipv4_table, ARRAY_COUNT(ipv4_table)) &&
+                      !is_row(e, unix_table, ARRAY_COUNT(unix_table))))
+        return false;
+    *out_uid = userns_to_kuid(ns_now()->owner, 0);
+    *out_gid = userns_to_kgid(ns_now()->owner, 0);
+    if (*out_uid == LX_ID_INVALID)
+        *out_uid = 0;
+    if (*out_gid == LX_ID_INVALID)
+        *out_gid = 0;
+    return true;
+}
+
+bool proc_sys_net_grants(const struct pseudo_node *n)
+{
+    lx_uid_t uid;
+    lx_gid_t gid;
+
+    return n->entry->store && proc_sys_net_root(n, &uid, &gid) &&
+           cred_ns_capable(curr()->cred, ns_now()->owner, LX_CAP_NET_ADMIN);
+}
+
 const struct pseudo_entry g_proc_sys_net_table[] = {
     PSEUDO_DIR("core", 0555, core_table),
     PSEUDO_DIR("ipv4", 0555, ipv4_table),

@@ -57,6 +57,8 @@ static void proc_refresh(struct pseudo_node *n)
     struct mm *mm;
     struct cred *c;
 
+    if (!n->pid)
+        (void)proc_sys_net_root(n, &n->inode.attr.uid, &n->inode.attr.gid); /* else they stay */
     if (proc_task_get(n, &t) < 0)
         return;
     mm = task_mm_get(t);
@@ -107,7 +109,9 @@ static bool proc_grants(struct pseudo_node *n)
     struct task *t, *me = current_task();
     bool own;
 
-    if (!n->pid || n->entry->dir != &g_proc_fd_dir || !me || proc_task_get(n, &t) < 0)
+    if (!n->pid)
+        return proc_sys_net_grants(n);
+    if (n->entry->dir != &g_proc_fd_dir || !me || proc_task_get(n, &t) < 0)
         return false;
     own = t->tg == me->tg;
     task_put(t);

@@ -5,6 +5,8 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -109,6 +111,42 @@ TEST(huge_pages_have_their_file_system)
 
     CHECK(has("/proc/filesystems", "proc"));
     CHECK_EQ(there, strstr(text, "hugetlbfs") != NULL);
+}
+
+static void write_text(const char *path, const char *what)
+{
+    int fd = open(path, O_WRONLY);
+
+    CHECK(fd >= 0);
+    CHECK_EQ(write(fd, what, strlen(what)), (long)strlen(what));
+    close(fd);
+}
+
+static void own_network(void)
+{
+    char map[32];
+    struct stat st;
+
+    if (geteuid() == 0)
+        REQUIRE(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+    snprintf(map, sizeof(map), "0 %d 1\n", (int)geteuid());
+    CHECK_EQ(prctl(PR_SET_DUMPABLE, 1), 0); /* its files in /proc are its own again */
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+        return; /* the host allows none */
+    write_text("/proc/self/uid_map", map);
+    CHECK_EQ(stat("/proc/sys/net/core/somaxconn", &st), 0);
+    CHECK_EQ(st.st_uid, 0);
+    write_text("/proc/sys/net/core/somaxconn", "77\n");
+    CHECK(has("/proc/sys/net/core/somaxconn", "77\n"));
+    CHECK_EQ(stat("/proc/sys/kernel/threads-max", &st), 0);
+    CHECK_EQ(st.st_uid, 65534);
+    CHECK_ERR(open("/proc/sys/kernel/threads-max", O_WRONLY), EACCES);
+}
+
+/* Rootless podman sets them for its containers. */
+TEST(network_tunables_are_of_the_namespaces_root)
+{
+    CHECK_EQ(test_in_child(own_network), 0);
 }
 
 TEST(nothing_can_be_made)
