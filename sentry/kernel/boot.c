@@ -241,6 +241,7 @@ static int set_up_task(struct task *t, const struct process_args *args)
     if (ret < 0)
         return ret;
     k->personality = args->personality;
+    k->loginuid = k->sessionid = LX_ID_INVALID;
     k->no_new_privs = args->no_new_privs;
     k->top_level = true;
     k->exit_signal = LX_SIGCHLD;

@@ -121,6 +121,8 @@ static void copy_small_state(struct task *t, struct task *child, const struct cl
     if (rq->flags & LX_CLONE_CHILD_CLEARTID)
         k->clear_child_tid = rq->child_tid;
     k->personality = from->personality;
+    k->loginuid = from->loginuid;
+    k->sessionid = from->sessionid;
     k->thp_disable = from->thp_disable;
     k->io_flusher = from->io_flusher;
     k->start_boottime = clock_boottime();

@@ -192,23 +192,25 @@ struct ktask_private {
     uint64_t nvcsw, nivcsw;              /* T, racy readers */
     uint64_t start_boottime;             /* I: ns */
 
-    struct user *user;             /* m, +1: real uid's counts */
-    struct list work;              /* taskwork's lock */
-    struct list kick_node;         /* taskwork's lock: its thread shall fetch the task */
-    atomic_bool work_due;          /* a */
-    bool work_closed;              /* taskwork's lock */
-    atomic_bool has_requests;      /* a: io_uring knows it */
-    atomic_bool requests_refused;  /* a */
-    struct kcgroup *pids_cgroup;   /* s once published, +1: whose pids.current counts it */
-    bool pids_charged;             /* s once published */
-    bool cgroup_parked;            /* s: does nothing until its group is thawed */
-    bool bandwidth_held;           /* s: sleeps until its group's next period */
-    uint32_t personality;          /* T */
-    atomic_bool no_new_privs;      /* T and g, as seccomp */
-    bool top_level;                /* I: started by boot: no parent, tg->on_exit is told */
-    int policy, rt_priority, nice; /* m */
-    bool reset_on_fork;            /* m */
-    int ioprio;                    /* m */
+    struct user *user;            /* m, +1: real uid's counts */
+    struct list work;             /* taskwork's lock */
+    struct list kick_node;        /* taskwork's lock: its thread shall fetch the task */
+    atomic_bool work_due;         /* a */
+    bool work_closed;             /* taskwork's lock */
+    atomic_bool has_requests;     /* a: io_uring knows it */
+    atomic_bool requests_refused; /* a */
+    struct kcgroup *pids_cgroup;  /* s once published, +1: whose pids.current counts it */
+    bool pids_charged;            /* s once published */
+    bool cgroup_parked;           /* s: does nothing until its group is thawed */
+    bool bandwidth_held;          /* s: sleeps until its group's next period */
+    uint32_t personality;         /* T */
+    atomic_uint loginuid;     /* a: whose login it came from, a kernel uid; LX_ID_INVALID: none */
+    atomic_uint sessionid;    /* a: which login; LX_ID_INVALID: none */
+    atomic_bool no_new_privs; /* T and g, as seccomp */
+    bool top_level;           /* I: started by boot: no parent, tg->on_exit is told */
+    int policy, rt_priority, nice;             /* m */
+    bool reset_on_fork;                        /* m */
+    int ioprio;                                /* m */
     uint64_t timer_slack, timer_slack_default; /* m */
     uint64_t affinity[CPU_WORDS];              /* m: asked for; all ones: nothing */
     bool cpus_limited;                         /* g: the platform was told of fewer than all CPUs */

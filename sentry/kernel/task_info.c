@@ -264,9 +264,12 @@ void task_info_get(struct task *t, struct pidns *ns, struct task_info *out)
     out->policy = k->policy;
     out->rt_priority = k->rt_priority;
     out->timer_slack = k->timer_slack;
+    out->personality = k->personality;
     if (t->curr.mm)
         out->min_faults = mm_minor_faults(t->curr.mm);
     mutex_unlock(&t->lock);
+    out->loginuid = k->loginuid;
+    out->sessionid = k->sessionid;
     out->no_new_privs = k->no_new_privs;
     out->seccomp_mode = k->seccomp_mode;
     out->flags = 0x00400000u | (k->exiting ? 0x4u : 0); /* PF_RANDOMIZE, PF_EXITING */
@@ -314,6 +317,19 @@ void task_set_timer_slack(struct task *t, uint64_t ns)
     mutex_lock(&t->lock);
     t->k->timer_slack = ns ? ns : t->k->timer_slack_default;
     mutex_unlock(&t->lock);
+}
+
+/* As Linux's auditing, without its features that forbid more. */
+int task_set_loginuid(lx_uid_t kuid)
+{
+    static atomic_uint last_session;
+    struct ktask_private *k = current_task()->k;
+
+    if (k->loginuid != LX_ID_INVALID && !cred_capable(curr()->cred, LX_CAP_AUDIT_CONTROL))
+        return -EPERM;
+    k->sessionid = kuid == LX_ID_INVALID ? LX_ID_INVALID : atomic_fetch_add(&last_session, 1) + 1;
+    k->loginuid = kuid;
+    return 0;
 }
 
 /* ---- references ----------------------------------------------------------------------------- */

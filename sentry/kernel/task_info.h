@@ -59,6 +59,9 @@ struct task_info {
     int oom_score_adj;
     struct io_counts io, tg_io; /* of the thread, of the process */
     uint64_t timer_slack;
+    uint32_t personality;
+    lx_uid_t loginuid; /* kernel uid; LX_ID_INVALID: none */
+    uint32_t sessionid;
     uint64_t rlimit_cur[LX_RLIM_COUNT], rlimit_max[LX_RLIM_COUNT];
     uint64_t syscall_args[6], sp, pc; /* /proc/PID/syscall when blocked */
     int64_t syscall_nr;               /* -1: blocked outside of a call */
@@ -70,6 +73,8 @@ void task_info_get(struct task *t, struct pidns *ns, struct task_info *out);
 void task_set_comm(struct task *t, const char *comm);
 int task_set_oom_score_adj(struct task *t, int adj);
 void task_set_timer_slack(struct task *t, uint64_t ns);
+/* The caller comes from a new login of this kernel uid; LX_ID_INVALID: from none. -EPERM. */
+int task_set_loginuid(lx_uid_t kuid);
 
 /* References taken under task.lock; NULL after exit. */
 struct mm *task_mm_get(struct task *t);

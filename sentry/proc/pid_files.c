@@ -277,6 +277,65 @@ static int show_timerslack(struct pseudo_node *n, struct pbuf *b)
     return ret;
 }
 
+static int show_personality(struct pseudo_node *n, struct pbuf *b)
+{
+    struct task_info ti;
+    int ret = info_of(n, &ti);
+
+    if (ret == 0)
+        pbuf_printf(b, "%08x\n", ti.personality);
+    return ret;
+}
+
+static int show_loginuid(struct pseudo_node *n, struct pbuf *b)
+{
+    struct task_info ti;
+    int ret = info_of(n, &ti);
+
+    if (ret == 0 && ti.loginuid == LX_ID_INVALID)
+        pbuf_printf(b, "%u", LX_ID_INVALID);
+    else if (ret == 0)
+        pbuf_printf(b, "%u", userns_from_kuid(curr()->cred->userns, ti.loginuid));
+    return ret;
+}
+
+static int show_sessionid(struct pseudo_node *n, struct pbuf *b)
+{
+    struct task_info ti;
+    int ret = info_of(n, &ti);
+
+    if (ret == 0)
+        pbuf_printf(b, "%u", ti.sessionid);
+    return ret;
+}
+
+/* Each thread sets its own: pam_loginuid. */
+static ssize_t store_loginuid(struct pseudo_node *n, char *data, size_t size)
+{
+    lx_uid_t kuid = LX_ID_INVALID;
+    struct task *t;
+    bool own;
+    long v;
+    int ret = proc_task_get(n, &t);
+
+    if (ret < 0)
+        return ret;
+    own = t == current_task();
+    task_put(t);
+    if (!own)
+        return -EPERM;
+    ret = parse_number(data, 0, UINT32_MAX, &v);
+    if (ret < 0)
+        return ret;
+    if (v != LX_ID_INVALID) {
+        kuid = userns_to_kuid(curr()->cred->userns, (lx_uid_t)v);
+        if (kuid == LX_ID_INVALID)
+            return -EINVAL;
+    }
+    ret = task_set_loginuid(kuid);
+    return ret < 0 ? ret : (ssize_t)size;
+}
+
 static ssize_t store_timerslack(struct pseudo_node *n, char *data, size_t size)
 {
     struct task *t;
@@ -497,16 +556,15 @@ const struct pseudo_entry g_proc_pid_more_table[] = {
     PSEUDO_FILE("wchan", 0444, show_wchan),
     {.name = "syscall", .mode = 0100400, .show = show_syscall, .access = proc_access_ptrace_read},
     PSEUDO_TEXT("stack", 0400, ""),
-    PSEUDO_TEXT("personality", 0400, "00000000\n"),
+    {.name = "personality",
+     .mode = 0100400,
+     .show = show_personality,
+     .access = proc_access_ptrace_read},
     PSEUDO_FILE("oom_score", 0444, show_oom_score),
     PSEUDO_RW("oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj),
     PSEUDO_RW("oom_adj", 0644, show_oom_adj, store_oom_adj),
-    {.name = "loginuid",
-     .mode = 0100644,
-     .show = pseudo_show_text,
-     .store = store_ignored,
-     .data = "4294967295"},
-    PSEUDO_TEXT("sessionid", 0444, "4294967295"),
+    PSEUDO_RW("loginuid", 0644, show_loginuid, store_loginuid),
+    PSEUDO_FILE("sessionid", 0444, show_sessionid),
     PSEUDO_FILE("cgroup", 0444, show_cgroup),
     PSEUDO_TEXT("cpuset", 0444, "/\n"),
     PSEUDO_RW("uid_map", 0644, show_uid_map, store_uid_map),

@@ -176,6 +176,81 @@ TEST(threads)
     close(p[1]);
 }
 
+static bool file_is(const char *path, const char *want)
+{
+    char buf[64] = "";
+    int fd = open(path, O_RDONLY);
+    ssize_t n = read(fd, buf, sizeof(buf) - 1);
+
+    close(fd);
+    if (n < 0 || strcmp(buf, want) != 0)
+        test_say("%s: \"%s\"\n", path, buf);
+    return n >= 0 && !strcmp(buf, want);
+}
+
+static long write_loginuid(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+    long ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+
+    close(fd);
+    return ret;
+}
+
+static char g_session[32];
+
+/* Inherited; the parent's is not the child's to set. */
+static void logged_in(void)
+{
+    char path[64];
+
+    CHECK(file_is("/proc/self/loginuid", "1234"));
+    CHECK(file_is("/proc/self/sessionid", g_session));
+    if (geteuid() != 0)
+        return;
+    snprintf(path, sizeof(path), "/proc/%d/loginuid", (int)getppid());
+    CHECK_EQ(write_loginuid(path, "5"), -EPERM);
+    REQUIRE(setresuid(77, 77, 77) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
+    CHECK_EQ(write_loginuid("/proc/self/loginuid", "5"), -EPERM);
+}
+
+static void log_in(void)
+{
+    int fd;
+
+    if (write_loginuid("/proc/self/loginuid", "4294967295")) /* had one, and may not lose it */
+        return;
+    CHECK(file_is("/proc/self/loginuid", "4294967295"));
+    CHECK(file_is("/proc/self/sessionid", "4294967295"));
+    CHECK_EQ(write_loginuid("/proc/self/loginuid", "x"), -EINVAL);
+    CHECK_EQ(write_loginuid("/proc/self/loginuid", "-1"), -EINVAL);
+    CHECK_EQ(write_loginuid("/proc/self/loginuid", "1234\n"), 0);
+    CHECK(file_is("/proc/self/loginuid", "1234"));
+    fd = open("/proc/self/sessionid", O_RDONLY);
+    CHECK(read(fd, g_session, sizeof(g_session) - 1) > 0);
+    CHECK(strcmp(g_session, "4294967295") != 0);
+    CHECK_EQ(test_in_child(logged_in), 0);
+}
+
+/* pam_loginuid, for whoever comes by ssh or login. */
+TEST(login)
+{
+    CHECK_EQ(test_in_child(log_in), 0);
+}
+
+static void set_personality(void)
+{
+    CHECK(syscall(SYS_personality, 0) >= 0);
+    CHECK(file_is("/proc/self/personality", "00000000\n"));
+    CHECK_EQ(syscall(SYS_personality, 0x0040000 /* ADDR_NO_RANDOMIZE */), 0);
+    CHECK(file_is("/proc/self/personality", "00040000\n"));
+}
+
+TEST(personality)
+{
+    CHECK_EQ(test_in_child(set_personality), 0);
+}
+
 TEST(zombie_and_gone)
 {
     char path[64];
