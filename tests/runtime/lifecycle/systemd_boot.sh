@@ -7,6 +7,7 @@
 [ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
 [ -x /lib/systemd/systemd ] || { echo "systemd is not installed"; exit 77; }
 units=$work/units
+id=boot-$$ # a cgroup of its own
 mkdir -p "$units" "$work/b"
 unit() { cat >"$units/$1"; }
 
@@ -109,13 +110,13 @@ jq --arg units "$units" --argjson extra "[$(tmpfs /run 755), $(tmpfs /tmp 1777),
     .mounts += $extra + [{destination: "/etc/systemd/system", type: "bind", source: $units, options: ["bind", "ro"]}]
     ' "$work/b/config.json" >"$work/c" && mv "$work/c" "$work/b/config.json" || fail "jq"
 
-in_c() { timeout 60 "$RUNSC" --root "$state" exec c1 "$@"; }
+in_c() { timeout 60 "$RUNSC" --root "$state" exec $id "$@"; }
 is() { [ "$1" = "$2" ] || fail "$3: \"$1\", wanted \"$2\"; $(in_c journalctl --no-pager -n 20 2>/dev/null)"; }
 show() { in_c systemctl show -P "$2" "$1"; }
 says() { in_c journalctl --no-pager -o cat -u "$1"; }
 
 boot() {
-    "$RUNSC" --root "$state" --platform="$1" --overlay=root:memory --network=none run --bundle "$work/b" c1 </dev/null >"$work/log" 2>&1 & init=$!
+    "$RUNSC" --root "$state" --platform="$1" --overlay=root:memory --network=none run --bundle "$work/b" $id </dev/null >"$work/log" 2>&1 & init=$!
     started+=("$init")
     wait_until in_c test -S /run/systemd/private || fail "no systemd: $(cat "$work/log")"
     is "$(in_c systemctl is-system-running --wait)" running "state ($(in_c systemctl --failed --plain --no-legend --no-pager))"
@@ -162,16 +163,16 @@ is "$(in_c cat "/proc/$pid/oom_score_adj")" 300 "oom_score_adj"
 is "$(in_c ps -o ni= -p "$pid" | tr -d ' ')" 5 "nice"
 is "$(in_c nsenter -t "$pid" -m sh -c 'cmp /etc/passwd /mnt/passwd && stat -c %a /root && ls /var' | tr '\n' ' ')" "0 " "its mounts"
 in_c kill -SEGV "$pid"
-wait_until sh -c "[ \"\$('$RUNSC' --root '$state' exec c1 systemctl show -P NRestarts limits)\" = 1 ]" || fail "no restart"
+wait_until sh -c "[ \"\$('$RUNSC' --root '$state' exec $id systemctl show -P NRestarts limits)\" = 1 ]" || fail "no restart"
 in_c systemctl stop limits || fail "stop"
 in_c systemctl start oom
-wait_until sh -c "[ \"\$('$RUNSC' --root '$state' exec c1 systemctl show -P Result oom)\" = oom-kill ]" || fail "no OOM kill: $(show oom Result)"
+wait_until sh -c "[ \"\$('$RUNSC' --root '$state' exec $id systemctl show -P Result oom)\" = oom-kill ]" || fail "no OOM kill: $(show oom Result)"
 in_c systemctl start tick.timer
 wait_until in_c sh -c '[ $(wc -l </var/ticks) -ge 3 ]' || fail "timer"
 in_c systemctl start echo.socket flag.path
 is "$(in_c perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new("/run/echo.sock") or die $!; syswrite $s, "hi\n"; print scalar <$s>')" hi "socket"
 in_c touch /var/flag
-wait_until sh -c "'$RUNSC' --root '$state' exec c1 journalctl --no-pager -o cat -u flag | grep -qx seen" || fail "path unit"
+wait_until sh -c "'$RUNSC' --root '$state' exec $id journalctl --no-pager -o cat -u flag | grep -qx seen" || fail "path unit"
 in_c systemd-run --quiet --wait --pipe sh -c 'cat; exit 3' <<<piped >"$work/out"
 is "$? $(cat "$work/out")" "3 piped" "systemd-run"
 # An exec is no obstacle: it joins the first process, and the group that hands on controllers stays without processes.
@@ -183,5 +184,5 @@ end 130 in_c systemctl poweroff
 boot ptrace
 end 7 in_c systemctl exit 7
 boot "${PLATFORM:-seccomp}"
-end 130 runsc kill c1 37 # SIGRTMIN+3, podman's stop signal
+end 130 runsc kill $id 37 # SIGRTMIN+3, podman's stop signal
 exit 0
