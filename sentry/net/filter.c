@@ -76,6 +76,18 @@ static void replace(struct sock *sk, struct sock_program *p)
         atomic_fetch_and(&sk->flags, ~SOCK_F_FILTER);
     mutex_unlock(&sk->lock);
     program_put(old);
+    if (sk->ops->filter_changed)
+        sk->ops->filter_changed(sk);
+}
+
+void filter_inherit_locked(struct sock *listener, struct sock *child)
+{
+    ASSERT_HELD(&listener->lock);
+    if (!listener->program)
+        return;
+    refs_get(&listener->program->refs);
+    child->program = listener->program;
+    atomic_fetch_or(&child->flags, listener->flags & (SOCK_F_FILTER | SOCK_F_LOCK_FILTER));
 }
 
 static bool locked(struct sock *sk)
@@ -175,6 +187,20 @@ int filter_get(struct sock *sk, uaddr_t to, uint32_t count)
 void filter_destroy(struct sock *sk)
 {
     program_put(sk->program);
+}
+
+bool sock_filter_packet_locked(struct sock *sk, const struct bpf_packet *packet, size_t cap,
+                               size_t *size)
+{
+    size_t take;
+
+    ASSERT_HELD(&sk->lock);
+    *size = packet->size - packet->start;
+    if (!sk->program)
+        return true;
+    take = bpf_run_packet(sk->program->insns, packet);
+    *size = MIN(*size, MAX(take, cap));
+    return take > 0;
 }
 
 bool sock_filter_packet(struct sock *sk, const struct bpf_packet *packet, size_t cap, size_t *size)

@@ -3,7 +3,7 @@
  * SO_ATTACH_FILTER: a classic BPF program that is asked about every datagram on its way into an
  * endpoint's queue, and takes all, a part or nothing of it. socket(7).
  *
- * DEVIATION: TCP has no segments here, so nothing asks a program of a TCP endpoint. A program for a
+ * TCP asks about the segments that there would be: inet/tcp_filter.c. DEVIATION: a program for a
  * group of SO_REUSEPORT is checked and not asked: the load stays shared.
  */
 #pragma once
@@ -26,5 +26,10 @@ static inline bool sock_has_filter(struct sock *sk)
 /* Does sk take the packet? *size: how many bytes of it from packet->start on, at least `cap` of them. Holds
  * no lock. */
 bool sock_filter_packet(struct sock *sk, const struct bpf_packet *packet, size_t cap, size_t *size);
-/* The same for a message of *size bytes without headers, which *size is cut to. */
+/* The same with sk->lock held. */
+bool sock_filter_packet_locked(struct sock *sk, const struct bpf_packet *packet, size_t cap,
+                               size_t *size);
+/* child, which nobody knows yet, has the program of its listener (locked), and its lock. */
+void filter_inherit_locked(struct sock *listener, struct sock *child);
+/* As sock_filter_packet, for a message of *size bytes without headers, which *size is cut to. */
 bool sock_filter_bytes(struct sock *sk, const void *bytes, size_t *size);

@@ -108,6 +108,8 @@ struct sock_ops {
     bool own_socket_level;
     /* Somebody may want SIGIO or SIGURG from here on. [nothing] */
     void (*signals_wanted)(struct sock *sk);
+    /* Told after SO_ATTACH_FILTER or SO_DETACH_FILTER. [nothing] */
+    void (*filter_changed)(struct sock *sk);
     /* Told after SOL_SOCKET options changed buffer sizes. [nothing] */
     void (*buffers_changed)(struct sock *sk);
 };

@@ -73,7 +73,7 @@ void packet_udp_header(uint8_t *h, const struct packet_info *info, size_t payloa
 
 /* The link header, which has no addresses on lo, and the network header of a packet with so many bytes
  * behind it; returns their size. */
-static size_t outer_headers(uint8_t *out, const struct packet_info *info, size_t payload)
+size_t packet_outer_headers(uint8_t *out, const struct packet_info *info, size_t payload)
 {
     bool v4 = ia_is_v4(&info->dst);
 
@@ -90,7 +90,7 @@ static size_t outer_headers(uint8_t *out, const struct packet_info *info, size_t
 static size_t headers(uint8_t *out, const struct packet_info *info, size_t payload, bool udp,
                       size_t *transport)
 {
-    size_t size = outer_headers(out, info, payload + (udp ? UDP_HEADER : 0));
+    size_t size = packet_outer_headers(out, info, payload + (udp ? UDP_HEADER : 0));
 
     *transport = size;
     if (udp) {
@@ -141,7 +141,7 @@ void packet_show(struct netns *ns, const struct packet_info *info, const void *t
 
     if (!frame)
         return; /* as if a watcher had missed it */
-    outer = outer_headers(frame, info, head + size);
+    outer = packet_outer_headers(frame, info, head + size);
     if (head)
         memcpy(frame + outer, transport, head);
     if (size)

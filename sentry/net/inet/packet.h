@@ -27,6 +27,9 @@ void raw_input(struct netns *ns, const struct packet_info *info, uint8_t *data, 
 /* Shows those who watch lo a packet: transport header and data behind it. */
 void packet_show(struct netns *ns, const struct packet_info *info, const void *transport,
                  size_t head, const void *data, size_t size);
+/* The link and network headers of a packet with so many bytes behind them; returns their size. */
+enum { OUTER_HEADERS_MAX = LINK_HEADER + IP6_HEADER };
+size_t packet_outer_headers(uint8_t *out, const struct packet_info *info, size_t payload);
 /* The checksum of TCP, UDP and ICMPv6: of a transport header of even size and what is behind it, 0 when
  * the right one is there already. */
 uint16_t packet_transport_checksum(const struct packet_info *info, const void *transport,

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "sentry/core/restart.h"
+#include "sentry/net/filter.h"
 #include "sentry/net/link/link.h"
 
 #define CONNECT_TIMEOUT (127 * NSEC_PER_SEC) /* 6 retries of a SYN */
@@ -33,6 +34,7 @@ static int tcp_alloc(struct netns *ns, int family, int protocol, struct tcp_sock
     t->in.sk.rcvbuf = 131072;
     t->state = LX_TCP_CLOSE;
     list_init(&t->recvq);
+    list_init(&t->held);
     list_init(&t->accept_queue);
     list_init(&t->accept_node);
     list_init(&t->syn_queue);
@@ -62,7 +64,7 @@ static void tcp_destroy(struct sock *sk)
 {
     struct tcp_sock *t = tcp_of(sk);
 
-    ASSERT(!t->peer && !t->listener && list_empty(&t->recvq));
+    ASSERT(!t->peer && !t->listener && list_empty(&t->recvq) && list_empty(&t->held));
     inet_destroy_generic(&t->in);
     free(t);
 }
@@ -157,6 +159,15 @@ static void child_discard(struct tcp_sock *child)
     sock_put(&child->in.sk);
 }
 
+/* Linux: a SYN that the listener's filter refuses comes again, as one that finds no room. */
+static bool takes_syn_locked(struct tcp_sock *c, struct tcp_sock *listener)
+{
+    struct tcp_ends e;
+
+    tcp_ends_get_locked(c, &e);
+    return tcp_takes_syn_locked(listener, &e);
+}
+
 /*
  * One attempt to be taken by the listener. 0: connected; -EAGAIN: its queue is full and c waits on
  * syn_queue; -ECONNREFUSED. c is in SYN_SENT.
@@ -174,7 +185,7 @@ static int try_establish(struct tcp_sock *c, struct tcp_sock *listener)
         ret = -ECONNABORTED;
     } else if (listener->state != LX_TCP_LISTEN) {
         ret = -ECONNREFUSED;
-    } else if (listener->accept_count > listener->backlog) {
+    } else if (listener->accept_count > listener->backlog || !takes_syn_locked(c, listener)) {
         if (!c->listener) {
             c->listener = tcp_of(sock_get(lsk));
             sock_get(csk);
@@ -182,6 +193,7 @@ static int try_establish(struct tcp_sock *c, struct tcp_sock *listener)
         }
         ret = -EAGAIN;
     } else {
+        filter_inherit_locked(lsk, &child->in.sk);
         child->peer = tcp_of(sock_get(csk));
         c->peer = tcp_of(sock_get(&child->in.sk));
         c->state = LX_TCP_ESTABLISHED;
@@ -299,7 +311,7 @@ static int connect_start(struct tcp_sock *t, const struct sockaddr_buf *addr)
     in->rport = port;
     in->sk.err = 0;
     in->sk.shutdown = 0;
-    t->done = t->peer_lost = t->fin_sent = t->active_close = false;
+    t->done = t->peer_lost = t->fin_sent = t->active_close = t->held_fin = false;
     t->state = LX_TCP_SYN_SENT;
     mutex_unlock(&in->sk.lock);
     ret = inet_port_connect(in, &dst, port);
@@ -511,7 +523,7 @@ static int tcp_shutdown(struct sock *sk, int how)
                 t->state = LX_TCP_CLOSE;
                 mine = true;
             }
-            if (peer && t->peer == peer)
+            if (peer && t->peer == peer && tcp_offer_fin_locked(peer))
                 theirs = fin_arrives_locked(peer);
         }
         sock_wake_locked(sk, WAKE_ALL);
@@ -589,7 +601,7 @@ static void end_connection(struct tcp_sock *t, bool abort)
         } else {
             if (!t->fin_sent) {
                 t->active_close = t->state == LX_TCP_ESTABLISHED;
-                their_tw = fin_arrives_locked(peer);
+                their_tw = tcp_offer_fin_locked(peer) && fin_arrives_locked(peer);
             }
             /* The first to close waits, if the other end closed in order too (it may do so later,
              * when this endpoint is gone). */
@@ -603,6 +615,8 @@ static void end_connection(struct tcp_sock *t, bool abort)
         mine_tw = t->active_close && !abort && t->state != LX_TCP_CLOSE;
     }
     list_splice_tail(&bufs, &t->recvq);
+    list_splice_tail(&bufs, &t->held);
+    t->held_fin = false;
     t->rcv_bytes = 0;
     t->state = LX_TCP_CLOSE;
     t->in.sk.shutdown = SOCK_SHUT_RCV | SOCK_SHUT_SND;
@@ -666,6 +680,25 @@ static void tcp_close(struct sock *sk, bool linger)
     end_connection(t, sk->linger.onoff && sk->linger.linger == 0);
 }
 
+/* What the old program refused is offered to the new one. */
+static void tcp_filter_changed(struct sock *sk)
+{
+    struct tcp_sock *t = tcp_of(sk);
+    bool fin, time_wait = false, listens;
+
+    mutex_lock(&sk->lock);
+    listens = t->state == LX_TCP_LISTEN;
+    if (tcp_offer_again_locked(t, &fin))
+        sock_wake_locked(sk, WAKE_IN | WAKE_RDNORM);
+    if (fin)
+        time_wait = fin_arrives_locked(t);
+    mutex_unlock(&sk->lock);
+    if (time_wait)
+        inet_port_release(&t->in, /*time_wait=*/true);
+    if (listens)
+        admit_waiting(t);
+}
+
 static void tcp_buffers_changed(struct sock *sk)
 {
     sock_wake(sk, WAKE_OUT | WAKE_WRNORM);
@@ -686,5 +719,6 @@ const struct sock_ops g_tcp_ops = {
     .ioctl = tcp_ioctl,
     .close = tcp_close,
     .destroy = tcp_destroy,
+    .filter_changed = tcp_filter_changed,
     .buffers_changed = tcp_buffers_changed,
 };

@@ -19,15 +19,18 @@
 /* Keys: l sk.lock; a atomic; I immutable */
 struct tcp_sock {
     struct inet_sock in;
-    enum lx_tcp_state state;    /* l */
-    bool orphan;                /* l: the file is gone */
-    bool connecting;            /* l: connect said EINPROGRESS and has not told the end yet */
-    bool done;                  /* l: FIN or RST came: reads at the end give 0 */
-    bool fin_sent;              /* l: we closed our direction */
-    bool active_close;          /* l: and were the first to */
-    bool peer_lost;             /* l: the peer's endpoint closed fully: sending gets a reset */
-    struct tcp_sock *peer;      /* l, +1: the other end while both have files */
-    struct list recvq;          /* l: struct nbuf */
+    enum lx_tcp_state state; /* l */
+    bool orphan;             /* l: the file is gone */
+    bool connecting;         /* l: connect said EINPROGRESS and has not told the end yet */
+    bool done;               /* l: FIN or RST came: reads at the end give 0 */
+    bool fin_sent;           /* l: we closed our direction */
+    bool active_close;       /* l: and were the first to */
+    bool peer_lost;          /* l: the peer's endpoint closed fully: sending gets a reset */
+    struct tcp_sock *peer;   /* l, +1: the other end while both have files */
+    struct list recvq;       /* l: struct nbuf */
+    struct list
+        held; /* l: struct nbuf: what the filter refused and all behind it, counted in rcv_bytes */
+    bool held_fin;              /* l: behind that */
     _Atomic size_t rcv_bytes;   /* l for writers; the other end reads it for its free space */
     uint64_t rcv_seq, read_seq; /* l: bytes that ever came in / were read */
     atomic_bool nospace;        /* a: a writer (or poll) saw us full: wake it when there is room */
@@ -70,6 +73,10 @@ struct tcp_ends {
 };
 /* t, which has both addresses, as the sender. */
 void tcp_ends_get(struct tcp_sock *t, struct tcp_ends *out);
+void tcp_ends_get_locked(struct tcp_sock *t, struct tcp_ends *out);
+enum { TCP_HEADER = 20 };
+void tcp_header(uint8_t h[TCP_HEADER], const struct tcp_ends *e, unsigned flags, uint32_t seq,
+                uint32_t ack, const void *data, size_t size);
 struct tcp_ends tcp_ends_turned(const struct tcp_ends *e);
 void tcp_show(struct netns *ns, const struct tcp_ends *e, unsigned flags, uint64_t at, uint64_t ack,
               const void *data, size_t size);
@@ -79,6 +86,18 @@ void tcp_show_connect(struct tcp_sock *t, bool accepted);
 void tcp_show_data(struct tcp_sock *t, struct tcp_sock *peer, const void *data, size_t size);
 /* t's FIN, if it has not sent one, or its reset. */
 void tcp_show_end(struct tcp_sock *t, bool reset);
+
+/* tcp_filter.c: SO_ATTACH_FILTER. t is the receiver, locked. */
+bool tcp_is_filtered_locked(struct tcp_sock *t);
+/* b, which the caller gives away, goes to t's queue as far as t takes it, the rest waits. True: something
+ * can be read. */
+bool tcp_offer_locked(struct tcp_sock *t, struct nbuf *b);
+/* t's peer sends a FIN. True: it came, behind all data. */
+bool tcp_offer_fin_locked(struct tcp_sock *t);
+/* Does the listener t answer the SYN of the connection between these ends? */
+bool tcp_takes_syn_locked(struct tcp_sock *t, const struct tcp_ends *e);
+/* Again what was refused. *out_fin: as above. True: something can be read. */
+bool tcp_offer_again_locked(struct tcp_sock *t, bool *out_fin);
 
 /* How much t's peer may hold unread of what t sends. */
 size_t tcp_send_limit(struct tcp_sock *t, struct tcp_sock *peer);

@@ -85,6 +85,22 @@ static void mark_urgent_locked(struct tcp_sock *peer, uint8_t byte)
     peer->urg_seq = peer->rcv_seq - 1;
 }
 
+/* DEVIATION: urgent bytes are not marked as such. */
+static int append_filtered_locked(struct tcp_sock *peer, const uint8_t *data, size_t size,
+                                  struct nbuf *b)
+{
+    if (!b) {
+        b = nbuf_new(size);
+        if (!b)
+            return -ENOMEM;
+        memcpy(b->data, data, size);
+        b->size = size;
+    }
+    if (tcp_offer_locked(peer, b))
+        sock_wake_locked(&peer->in.sk, WAKE_IN | WAKE_RDNORM);
+    return 0;
+}
+
 /* Puts size bytes of data (or the buffer b) at the end of the peer's queue. */
 static int append(struct tcp_sock *peer, const uint8_t *data, size_t size, struct nbuf *b,
                   bool urgent)
@@ -95,6 +111,10 @@ static int append(struct tcp_sock *peer, const uint8_t *data, size_t size, struc
     mutex_lock(&peer->in.sk.lock);
     if (peer->orphan) {
         ret = -ECONNRESET;
+    } else if (tcp_is_filtered_locked(peer)) {
+        ret = append_filtered_locked(peer, data, size, b);
+        mutex_unlock(&peer->in.sk.lock);
+        return ret;
     } else if (!b) {
         tail = list_empty(&peer->recvq) ? NULL : list_last_entry(&peer->recvq, struct nbuf, node);
         if (!tail || tail->cap - tail->size < size) {

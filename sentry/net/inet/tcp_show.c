@@ -8,7 +8,7 @@
 #include "sentry/net/inet/packet.h"
 #include "sentry/net/inet/tcp.h"
 
-enum { TCP_HEADER = 20, SEGMENT_MAX = 65483 /* lo's MTU less headers and the usual option */ };
+enum { SEGMENT_MAX = 65483 /* lo's MTU less headers and the usual option */ };
 #define WINDOW 65535
 
 /* Where the numbers of an end begin: the same whenever it is asked, different from end to end. Both ends
@@ -25,20 +25,26 @@ static uint32_t first_number(const struct netns *ns, const struct inet_addr *src
     return (uint32_t)(h >> 24);
 }
 
-void tcp_ends_get(struct tcp_sock *t, struct tcp_ends *out)
+void tcp_ends_get_locked(struct tcp_sock *t, struct tcp_ends *out)
 {
     struct netns *ns = t->in.sk.netns;
 
-    mutex_lock(&t->in.sk.lock);
+    ASSERT_HELD(&t->in.sk.lock);
     *out = (struct tcp_ends){.src = t->in.laddr,
                              .dst = t->in.raddr,
                              .sport = t->in.lport,
                              .dport = t->in.rport,
                              .ttl = t->in.ttl < 0 ? 64 : t->in.ttl,
                              .tos = t->in.tos};
-    mutex_unlock(&t->in.sk.lock);
     out->src_first = first_number(ns, &out->src, out->sport, &out->dst, out->dport);
     out->dst_first = first_number(ns, &out->dst, out->dport, &out->src, out->sport);
+}
+
+void tcp_ends_get(struct tcp_sock *t, struct tcp_ends *out)
+{
+    mutex_lock(&t->in.sk.lock);
+    tcp_ends_get_locked(t, out);
+    mutex_unlock(&t->in.sk.lock);
 }
 
 struct tcp_ends tcp_ends_turned(const struct tcp_ends *e)
@@ -66,14 +72,13 @@ static void put16(uint8_t *at, uint32_t v)
     memcpy(at, &be, sizeof(be));
 }
 
-static void show_segment(struct netns *ns, const struct tcp_ends *e, unsigned flags, uint32_t seq,
-                         uint32_t ack, const uint8_t *data, size_t size)
+void tcp_header(uint8_t h[TCP_HEADER], const struct tcp_ends *e, unsigned flags, uint32_t seq,
+                uint32_t ack, const void *data, size_t size)
 {
-    const struct packet_info info = {
-        .src = e->src, .dst = e->dst, .protocol = LX_IPPROTO_TCP, .ttl = e->ttl, .tos = e->tos};
-    uint8_t h[TCP_HEADER] = {0};
+    const struct packet_info info = {.src = e->src, .dst = e->dst, .protocol = LX_IPPROTO_TCP};
     uint16_t sum;
 
+    memset(h, 0, TCP_HEADER);
     put16(h, e->sport);
     put16(h + 2, e->dport);
     put32(h + 4, seq);
@@ -81,8 +86,18 @@ static void show_segment(struct netns *ns, const struct tcp_ends *e, unsigned fl
     h[12] = TCP_HEADER / 4 << 4;
     h[13] = (uint8_t)flags;
     put16(h + 14, flags & TCP_SHOW_RST ? 0 : WINDOW);
-    sum = packet_transport_checksum(&info, h, sizeof(h), data, size);
+    sum = packet_transport_checksum(&info, h, TCP_HEADER, data, size);
     memcpy(h + 16, &sum, sizeof(sum));
+}
+
+static void show_segment(struct netns *ns, const struct tcp_ends *e, unsigned flags, uint32_t seq,
+                         uint32_t ack, const uint8_t *data, size_t size)
+{
+    const struct packet_info info = {
+        .src = e->src, .dst = e->dst, .protocol = LX_IPPROTO_TCP, .ttl = e->ttl, .tos = e->tos};
+    uint8_t h[TCP_HEADER];
+
+    tcp_header(h, e, flags, seq, ack, data, size);
     packet_show(ns, &info, h, sizeof(h), data, size);
 }
 
