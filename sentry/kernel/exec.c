@@ -320,7 +320,7 @@ static void reset_task_state(struct task *t, struct exec_job *job)
         k->exit_signal = LX_SIGCHLD;
     mutex_unlock(&g_taskset.lock);
     if (job->cred.secure)
-        k->pdeath_signal = 0;
+        atomic_store(&k->pdeath_signal, 0);
     signal_flush_handlers(t);
     /* Linux: setpgid() by the parent fails before a closed pipe tells it about the exec. */
     atomic_fetch_or(&t->tg->flags, GROUP_DID_EXEC);

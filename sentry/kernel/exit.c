@@ -427,8 +427,10 @@ static void send_pdeath_locked(struct task *child)
     mutex_lock(&tg->lock);
     for_each_thread_locked(t, tg)
     {
-        if (t->k->pdeath_signal)
-            (void)signal_send_locked(t, t->k->pdeath_signal, NULL, /*to_group=*/true,
+        const int signo = atomic_load(&t->k->pdeath_signal);
+
+        if (signo)
+            (void)signal_send_locked(t, signo, NULL, /*to_group=*/true,
                                      true); /* standard signals are not refused */
     }
     mutex_unlock(&tg->lock);

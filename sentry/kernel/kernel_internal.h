@@ -149,7 +149,7 @@ struct ktask_private {
     enum task_exit_state exit_state;      /* s */
     int exit_code;                        /* s once exiting: wait status */
     int exit_signal;                      /* s: what the parent gets; -1 for threads */
-    int pdeath_signal;                    /* T, others under s */
+    atomic_int pdeath_signal;             /* a: the parent's end reads it */
 
     struct sigpending pending; /* g */
     lx_sigset_t blocked;       /* T under g; others read under g */

@@ -42,12 +42,12 @@ void task_set_no_new_privs(struct task *t)
 
 int task_pdeath_signal(const struct task *t)
 {
-    return t->k->pdeath_signal;
+    return atomic_load(&t->k->pdeath_signal);
 }
 
 void task_set_pdeath_signal(struct task *t, int signo)
 {
-    t->k->pdeath_signal = signo;
+    atomic_store(&t->k->pdeath_signal, signo);
 }
 
 bool task_thp_disable(const struct task *t)

@@ -315,7 +315,7 @@ void task_commit_cred_take(struct task *t, struct cred *c)
         old->fsgid != c->fsgid || !cap_issubset(old, c)) {
         if (t->curr.mm)
             mm_set_dumpable(t->curr.mm, 0);
-        k->pdeath_signal = 0;
+        atomic_store(&k->pdeath_signal, 0);
     }
     if (k->user && old->ruid != c->ruid)
         user = user_find_get(c->ruid);
