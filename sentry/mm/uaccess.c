@@ -284,19 +284,13 @@ void user_word_release(struct user_word *w)
 
 int user_atomic_load32(uaddr_t addr, uint32_t *out)
 {
-    struct mm *mm = curr()->mm;
-    struct spot s;
-    int ret;
+    struct user_word w;
+    int ret = user_word_hold(addr, &w);
 
-    if (!mm)
-        return -EFAULT;
-    mutex_lock(&mm->lock);
-    ret = word_spot(mm, addr, PLATFORM_ACCESS_READ, &s);
     if (ret == 0) {
-        ret = safe_load32(s.ptr, out);
-        spot_end(&s);
+        ret = user_word_load(&w, out);
+        user_word_release(&w);
     }
-    mutex_unlock(&mm->lock);
     return ret;
 }
 
