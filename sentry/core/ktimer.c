@@ -25,6 +25,7 @@ static struct {
     struct ktimer **heap; /* 1-based */
     uint32_t count, capacity;
     struct ktimer *current; /* firing */
+    uint64_t current_when;  /* when it was due */
     bool current_cancelled, started;
     uint64_t sleeping_until;
 } g_timers = {.lock = {.rank = RANK_TIMER}};
@@ -91,6 +92,7 @@ static void fire(struct ktimer *t, uint64_t now) REQUIRES(g_timers.lock)
 {
     uint64_t next;
 
+    g_timers.current_when = t->slot.when;
     heap_remove(t);
     t->firing = true;
     g_timers.current = t;
@@ -133,9 +135,12 @@ void ktimer_catch_up(uint64_t when)
 {
     mutex_lock(&g_timers.lock);
     for (;;) {
-        if (g_timers.current)
+        const bool due = g_timers.count && g_timers.heap[1]->slot.when <= when;
+
+        /* Not for one that was due later: a timer of a nanosecond is always firing. */
+        if (g_timers.current && (due || g_timers.current_when <= when))
             cond_wait(&g_timers.fired, &g_timers.lock);
-        else if (g_timers.count && g_timers.heap[1]->slot.when <= when)
+        else if (due)
             fire(g_timers.heap[1], clock_monotonic());
         else
             break;

@@ -92,6 +92,32 @@ TEST(posix_timer_signals_with_value_and_overrun)
     CHECK_EQ(sys(SYS_timer_delete, 12345), -EINVAL);
 }
 
+TEST(who_sleeps_wakes_beside_timers_that_always_fire)
+{
+    enum { TIMERS = 4 };
+    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2};
+    const struct itimerspec v = {{0, 1}, {0, 1}};
+    timer_t id[TIMERS];
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN + 2);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    for (int i = 0; i < TIMERS; i++) {
+        REQUIRE(timer_create(CLOCK_MONOTONIC, &ev, &id[i]) == 0);
+        CHECK_EQ(timer_settime(id[i], 0, &v, NULL), 0);
+    }
+    for (int i = 0; i < 20; i++) {
+        const struct timespec nap = {0, 1000000};
+
+        CHECK_EQ(nanosleep(&nap, NULL), 0);
+    }
+    for (int i = 0; i < TIMERS; i++)
+        CHECK_EQ(timer_delete(id[i]), 0);
+    signal(SIGRTMIN + 2, SIG_IGN);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 TEST(posix_timer_errors)
 {
     struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = 99};
