@@ -20,10 +20,11 @@ static pid_t plain_child(void (*fn)(void))
 
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        setpgid(0, 0); /* not an orphaned process group, which SIGTSTP would not stop */
         fn();
         _exit(g_test_failures ? 1 : 0);
     }
+    CHECK_EQ(setpgid(pid, pid),
+             0); /* not an orphaned process group, which SIGTSTP would not stop */
     test_sleep_ms(20);
     return pid;
 }
