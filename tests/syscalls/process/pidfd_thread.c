@@ -188,6 +188,9 @@ TEST(refusals)
     CHECK_ERR(open_thread(o.tid, PIDFD_THREAD | O_CLOEXEC), EINVAL);
     CHECK_ERR(open_thread(-1, PIDFD_THREAD), EINVAL);
     finish(&o);
+    while (syscall(SYS_tgkill, getpid(), o.tid, 0) ==
+           0) /* who joins is woken a little before the end */
+        test_sleep_ms(1);
     CHECK_ERR(open_thread(o.tid, PIDFD_THREAD), ESRCH);
 }
 
