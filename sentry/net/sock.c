@@ -175,6 +175,40 @@ void sock_wait_end(struct sock_wait *w)
         waitq_remove(w->wq, &w->waiter);
 }
 
+ssize_t sock_recv_queued(struct sock *sk, struct net_msg *m, const struct sock_queue *q)
+{
+    struct nbuf *b, *done = NULL;
+    struct sock_wait w;
+    ssize_t ret;
+
+    sock_wait_init(&w, sk, WAKE_IN, sk->rcvtimeo, msg_nonblock(m));
+    for (;;) {
+        mutex_lock(&sk->lock);
+        b = list_empty(q->head) ? NULL : list_first_entry(q->head, struct nbuf, node);
+        ret = sock_take_error(sk);
+        if (ret == 0 && b) {
+            ret = q->take(sk, m, b);
+            if (!(m->flags & LX_MSG_PEEK)) {
+                list_del(&b->node);
+                q->gone(sk, b);
+                done = b;
+            }
+        } else if (ret == 0 && !(sk->shutdown & SOCK_SHUT_RCV)) {
+            ret = -EAGAIN;
+        }
+        mutex_unlock(&sk->lock);
+        if (ret != -EAGAIN)
+            break;
+        ret = sock_wait(&w);
+        if (ret < 0)
+            break;
+    }
+    sock_wait_end(&w);
+    if (done)
+        nbuf_free(done);
+    return ret;
+}
+
 int sock_create(struct netns *ns, int family, int type, int protocol, struct sock **out)
 {
     if (family < 0 || family >= LX_AF_MAX)

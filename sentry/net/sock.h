@@ -219,6 +219,17 @@ void sock_wait_init(struct sock_wait *w, struct sock *sk, uint32_t events, uint6
 /* 0: try again; -EAGAIN (nonblock or timeout), -ERESTARTSYS, -EINTR (signal with a timeout set). */
 int MUST_CHECK sock_wait(struct sock_wait *w);
 void sock_wait_end(struct sock_wait *w);
+/*
+ * recvmsg of an endpoint with a queue of messages (struct nbuf). take copies the head of the queue to m, and returns what recvmsg shall;
+ * unless it was peeked at, the message is gone then, gone accounts for it. Both hold sk->lock. 0 behind the last message of an
+ * endpoint that is shut down for reading.
+ */
+struct sock_queue {
+    struct list *head;
+    ssize_t (*take)(struct sock *sk, struct net_msg *m, struct nbuf *b);
+    void (*gone)(struct sock *sk, const struct nbuf *b);
+};
+ssize_t sock_recv_queued(struct sock *sk, struct net_msg *m, const struct sock_queue *q);
 /* sockets of family x type x protocol: checks the combination. *out +1. */
 int MUST_CHECK sock_create(struct netns *ns, int family, int type, int protocol, struct sock **out);
 /* bind(2), connect(2) with the question to the security module. */

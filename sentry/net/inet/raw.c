@@ -329,53 +329,38 @@ static ssize_t raw_sendmsg(struct sock *sk, struct net_msg *m)
     return ret < 0 ? ret : (ssize_t)size;
 }
 
+/* b is at the head of the locked queue. */
+static ssize_t raw_take(struct sock *sk, struct net_msg *m, struct nbuf *b)
+{
+    size_t want = MIN(iov_iter_count(m->iter), b->size);
+    ssize_t ret = copy_to_iter(m->iter, b->data, want) < want
+                      ? -EFAULT
+                      : (ssize_t)(m->flags & LX_MSG_TRUNC ? b->size : want);
+
+    if (want < b->size)
+        m->out_flags |= LX_MSG_TRUNC;
+    if (m->want_name)
+        m->addr = *b->from;
+    sock_put_timestamp(sk, m, b);
+    inet_put_cmsgs(&raw_of(sk)->in, m, b->meta, 64, 0);
+    return ret;
+}
+
+static void raw_gone(struct sock *sk, const struct nbuf *b)
+{
+    raw_of(sk)->rcv_truesize -= b->truesize;
+}
+
 static ssize_t raw_recvmsg(struct sock *sk, struct net_msg *m)
 {
     struct raw_sock *r = raw_of(sk);
-    struct nbuf *b, *done = NULL;
-    struct sock_wait w;
-    ssize_t ret;
-    size_t want;
+    const struct sock_queue queue = {&r->recvq, raw_take, raw_gone};
 
     if (m->flags & LX_MSG_ERRQUEUE)
         return -EAGAIN;
     if (m->flags & LX_MSG_OOB)
         return -EOPNOTSUPP;
-    sock_wait_init(&w, sk, WAKE_IN, sk->rcvtimeo, msg_nonblock(m));
-    for (;;) {
-        mutex_lock(&sk->lock);
-        b = list_empty(&r->recvq) ? NULL : list_first_entry(&r->recvq, struct nbuf, node);
-        ret = sock_take_error(sk);
-        if (ret == 0 && b) {
-            want = MIN(iov_iter_count(m->iter), b->size);
-            ret = copy_to_iter(m->iter, b->data, want) < want
-                      ? -EFAULT
-                      : (ssize_t)(m->flags & LX_MSG_TRUNC ? b->size : want);
-            if (want < b->size)
-                m->out_flags |= LX_MSG_TRUNC;
-            if (m->want_name)
-                m->addr = *b->from;
-            sock_put_timestamp(sk, m, b);
-            inet_put_cmsgs(&r->in, m, b->meta, 64, 0);
-            if (!(m->flags & LX_MSG_PEEK)) {
-                list_del(&b->node);
-                r->rcv_truesize -= b->truesize;
-                done = b;
-            }
-        } else if (ret == 0 && !(sk->shutdown & SOCK_SHUT_RCV)) {
-            ret = -EAGAIN;
-        }
-        mutex_unlock(&sk->lock);
-        if (ret != -EAGAIN)
-            break;
-        ret = sock_wait(&w);
-        if (ret < 0)
-            break;
-    }
-    sock_wait_end(&w);
-    if (done)
-        nbuf_free(done);
-    return ret;
+    return sock_recv_queued(sk, m, &queue);
 }
 
 static uint32_t raw_poll(struct sock *sk)

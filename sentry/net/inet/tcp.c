@@ -680,14 +680,12 @@ static void tcp_close(struct sock *sk, bool linger)
     end_connection(t, sk->linger.onoff && sk->linger.linger == 0);
 }
 
-/* What the old program refused is offered to the new one. */
-static void tcp_filter_changed(struct sock *sk)
+void tcp_offer_rest(struct tcp_sock *t)
 {
-    struct tcp_sock *t = tcp_of(sk);
-    bool fin, time_wait = false, listens;
+    struct sock *sk = &t->in.sk;
+    bool fin, time_wait = false;
 
     mutex_lock(&sk->lock);
-    listens = t->state == LX_TCP_LISTEN;
     if (tcp_offer_again_locked(t, &fin))
         sock_wake_locked(sk, WAKE_IN | WAKE_RDNORM);
     if (fin)
@@ -695,6 +693,18 @@ static void tcp_filter_changed(struct sock *sk)
     mutex_unlock(&sk->lock);
     if (time_wait)
         inet_port_release(&t->in, /*time_wait=*/true);
+}
+
+/* What the old program refused is offered to the new one. */
+static void tcp_filter_changed(struct sock *sk)
+{
+    struct tcp_sock *t = tcp_of(sk);
+    bool listens;
+
+    tcp_offer_rest(t);
+    mutex_lock(&sk->lock);
+    listens = t->state == LX_TCP_LISTEN;
+    mutex_unlock(&sk->lock);
     if (listens)
         admit_waiting(t);
 }

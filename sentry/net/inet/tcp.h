@@ -30,8 +30,9 @@ struct tcp_sock {
     struct list recvq;       /* l: struct nbuf */
     struct list
         held; /* l: struct nbuf: what the filter refused and all behind it, counted in rcv_bytes */
-    bool held_fin;              /* l: behind that */
-    _Atomic size_t rcv_bytes;   /* l for writers; the other end reads it for its free space */
+    bool held_fin;            /* l: behind that */
+    bool held_cut;            /* l: the program took some of it, and is asked again by the reader */
+    _Atomic size_t rcv_bytes; /* l for writers; the other end reads it for its free space */
     uint64_t rcv_seq, read_seq; /* l: bytes that ever came in / were read */
     atomic_bool nospace;        /* a: a writer (or poll) saw us full: wake it when there is room */
     /* urgent data: at most one byte outstanding. l */
@@ -96,8 +97,11 @@ bool tcp_offer_locked(struct tcp_sock *t, struct nbuf *b);
 bool tcp_offer_fin_locked(struct tcp_sock *t);
 /* Does the listener t answer the SYN of the connection between these ends? */
 bool tcp_takes_syn_locked(struct tcp_sock *t, const struct tcp_ends *e);
-/* Again what was refused. *out_fin: as above. True: something can be read. */
+/* Again what was refused, at most so much that it takes a moment: then held_cut is set. *out_fin: as above. True: something can
+ * be read. */
 bool tcp_offer_again_locked(struct tcp_sock *t, bool *out_fin);
+/* The same by who does not hold t, with all that follows from a FIN (tcp.c). */
+void tcp_offer_rest(struct tcp_sock *t);
 
 /* How much t's peer may hold unread of what t sends. */
 size_t tcp_send_limit(struct tcp_sock *t, struct tcp_sock *peer);

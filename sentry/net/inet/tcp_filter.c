@@ -3,7 +3,7 @@
  * SO_ATTACH_FILTER of TCP endpoints. A program sees the segment that there would be, its header first. What
  * it refuses would be sent again and again until it is taken, and what comes behind waits for it: such
  * bytes, and a FIN behind them, are held back and offered again when the program changes. Of a segment
- * that is cut the rest comes again at once. A SYN that a listener refuses waits with those that find no room.
+ * that is cut the rest comes again at once, or after many cuts when the reader has read. A SYN that a listener refuses waits with those that find no room.
  *
  * DEVIATION: a program that answers differently to the same bytes, or after a time, is not asked again; it
  * is not asked about acknowledgements, resets and the answers to a client's SYN.
@@ -14,6 +14,9 @@
 #include "sentry/net/filter.h"
 #include "sentry/net/inet/packet.h"
 #include "sentry/net/inet/tcp.h"
+
+/* A program that takes byte by byte sees, each time, all that is left. On Linux it would also wait for each to be sent again. */
+enum { CUTS_MAX = 64 };
 
 /* How many bytes of the data t takes; false: not even the header, or there is no memory. */
 static bool takes_locked(struct tcp_sock *t, const struct tcp_ends *e, unsigned flags, uint64_t at,
@@ -85,22 +88,27 @@ static bool deliver_locked(struct tcp_sock *t, struct nbuf *b, size_t taken)
 bool tcp_offer_again_locked(struct tcp_sock *t, bool *out_fin)
 {
     struct tcp_ends mine, e;
+    unsigned cuts = 0;
     bool any = false;
     size_t taken;
 
     ASSERT_HELD(&t->in.sk.lock);
-    *out_fin = false;
+    *out_fin = t->held_cut = false;
     if (list_empty(&t->held) && !t->held_fin)
         return false;
     tcp_ends_get_locked(t, &mine);
     e = tcp_ends_turned(&mine);
     while (!list_empty(&t->held)) {
         struct nbuf *b = list_first_entry(&t->held, struct nbuf, node);
+        const size_t left = nbuf_left(b);
 
-        if (!takes_locked(t, &e, TCP_SHOW_ACK | TCP_SHOW_PSH, t->rcv_seq, b->data + b->off,
-                          nbuf_left(b), &taken) ||
+        t->held_cut = cuts == CUTS_MAX;
+        if (t->held_cut ||
+            !takes_locked(t, &e, TCP_SHOW_ACK | TCP_SHOW_PSH, t->rcv_seq, b->data + b->off, left,
+                          &taken) ||
             !taken || !deliver_locked(t, b, taken))
             return any;
+        cuts += taken < left;
         any = true;
     }
     if (t->held_fin && takes_locked(t, &e, TCP_SHOW_ACK | TCP_SHOW_FIN, t->rcv_seq,

@@ -433,7 +433,7 @@ ssize_t tcp_recvmsg(struct sock *sk, struct net_msg *m)
     target = m->flags & LX_MSG_WAITALL ? r.size : MIN(r.size, (size_t)sk->rcvlowat);
     sock_wait_init(&w, sk, WAKE_IN | WAKE_RDHUP, sk->rcvtimeo, msg_nonblock(m));
     do {
-        bool wait = false;
+        bool wait = false, rest;
 
         mutex_lock(&sk->lock);
         ret = t->state == LX_TCP_LISTEN ? -ENOTCONN : take_locked(t, m, &r);
@@ -446,8 +446,11 @@ ssize_t tcp_recvmsg(struct sock *sk, struct net_msg *m)
         }
         if (!(m->flags & LX_MSG_PEEK))
             room_made_locked(t);
+        rest = t->held_cut && t->read_seq == t->rcv_seq;
         mutex_unlock(&sk->lock);
         nbuf_list_free(&r.freed);
+        if (unlikely(rest))
+            tcp_offer_rest(t);
         if (!wait)
             break;
         ret = sock_wait(&w);

@@ -539,8 +539,9 @@ static ssize_t udp_recv_error(struct udp_sock *u, struct net_msg *m)
 }
 
 /* b is at the head of the locked queue. */
-static ssize_t udp_take(struct udp_sock *u, struct net_msg *m, struct nbuf *b)
+static ssize_t udp_take(struct sock *sk, struct net_msg *m, struct nbuf *b)
 {
+    struct udp_sock *u = udp_of(sk);
     size_t want = MIN(iov_iter_count(m->iter), b->size);
     struct udp_meta *meta = b->meta;
 
@@ -557,44 +558,24 @@ static ssize_t udp_take(struct udp_sock *u, struct net_msg *m, struct nbuf *b)
     return (ssize_t)(m->flags & LX_MSG_TRUNC ? b->size : want);
 }
 
+static void udp_gone(struct sock *sk, const struct nbuf *b)
+{
+    struct udp_sock *u = udp_of(sk);
+
+    u->rcv_truesize -= b->truesize;
+    u->rcv_bytes -= b->size;
+}
+
 static ssize_t udp_recvmsg(struct sock *sk, struct net_msg *m)
 {
     struct udp_sock *u = udp_of(sk);
-    struct nbuf *b, *done = NULL;
-    struct sock_wait w;
-    ssize_t ret;
+    const struct sock_queue queue = {&u->recvq, udp_take, udp_gone};
 
     if (m->flags & LX_MSG_ERRQUEUE)
         return udp_recv_error(u, m);
     if (m->flags & LX_MSG_OOB)
         return -EOPNOTSUPP;
-    sock_wait_init(&w, sk, WAKE_IN, sk->rcvtimeo, msg_nonblock(m));
-    for (;;) {
-        mutex_lock(&sk->lock);
-        b = list_empty(&u->recvq) ? NULL : list_first_entry(&u->recvq, struct nbuf, node);
-        ret = sock_take_error(sk);
-        if (ret == 0 && b) {
-            ret = udp_take(u, m, b);
-            if (!(m->flags & LX_MSG_PEEK)) {
-                list_del(&b->node);
-                u->rcv_truesize -= b->truesize;
-                u->rcv_bytes -= b->size;
-                done = b;
-            }
-        } else if (ret == 0 && !(sk->shutdown & SOCK_SHUT_RCV)) {
-            ret = -EAGAIN;
-        }
-        mutex_unlock(&sk->lock);
-        if (ret != -EAGAIN)
-            break;
-        ret = sock_wait(&w);
-        if (ret < 0)
-            break;
-    }
-    sock_wait_end(&w);
-    if (done)
-        nbuf_free(done);
-    return ret;
+    return sock_recv_queued(sk, m, &queue);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------- */

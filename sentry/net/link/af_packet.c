@@ -304,8 +304,9 @@ static void put_auxdata(struct packet_sock *p, struct net_msg *m, const struct n
 }
 
 /* b is at the head of the locked queue. */
-static ssize_t packet_take(struct packet_sock *p, struct net_msg *m, struct nbuf *b)
+static ssize_t packet_take(struct sock *sk, struct net_msg *m, struct nbuf *b)
 {
+    struct packet_sock *p = packet_of(sk);
     size_t want = MIN(iov_iter_count(m->iter), b->size);
 
     if (copy_to_iter(m->iter, b->data, want) < want)
@@ -314,46 +315,27 @@ static ssize_t packet_take(struct packet_sock *p, struct net_msg *m, struct nbuf
         m->out_flags |= LX_MSG_TRUNC;
     if (m->want_name)
         m->addr = *b->from;
-    sock_put_timestamp(&p->sk, m, b);
+    sock_put_timestamp(sk, m, b);
     put_auxdata(p, m, b);
     return (ssize_t)(m->flags & LX_MSG_TRUNC ? b->size : want);
+}
+
+static void packet_gone(struct sock *sk, const struct nbuf *b)
+{
+    packet_of(sk)->rcv_truesize -= b->truesize;
 }
 
 static ssize_t packet_recvmsg(struct sock *sk, struct net_msg *m)
 {
     struct packet_sock *p = packet_of(sk);
-    struct nbuf *b, *done = NULL;
-    struct sock_wait w;
-    ssize_t ret;
+    const struct sock_queue queue = {&p->recvq, packet_take, packet_gone};
 
     if (m->flags &
         ~(LX_MSG_PEEK | LX_MSG_DONTWAIT | LX_MSG_TRUNC | LX_MSG_ERRQUEUE | LX_MSG_CMSG_CLOEXEC))
         return -EINVAL;
     if (m->flags & LX_MSG_ERRQUEUE)
         return -EAGAIN;
-    sock_wait_init(&w, sk, WAKE_IN, sk->rcvtimeo, msg_nonblock(m));
-    for (;;) {
-        mutex_lock(&sk->lock);
-        b = list_empty(&p->recvq) ? NULL : list_first_entry(&p->recvq, struct nbuf, node);
-        ret = sock_take_error(sk);
-        if (ret == 0)
-            ret = b ? packet_take(p, m, b) : -EAGAIN;
-        if (b && ret != -EAGAIN && !(m->flags & LX_MSG_PEEK)) {
-            list_del(&b->node);
-            p->rcv_truesize -= b->truesize;
-            done = b;
-        }
-        mutex_unlock(&sk->lock);
-        if (ret != -EAGAIN)
-            break;
-        ret = sock_wait(&w);
-        if (ret < 0)
-            break;
-    }
-    sock_wait_end(&w);
-    if (done)
-        nbuf_free(done);
-    return ret;
+    return sock_recv_queued(sk, m, &queue);
 }
 
 static uint32_t packet_poll(struct sock *sk)

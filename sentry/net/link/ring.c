@@ -9,8 +9,11 @@
 
 #include "sentry/core/clock.h"
 
-#define PAGE_SIZE  4096u
-#define BLOCKS_MAX 65536u
+#define PAGE_SIZE 4096u
+/* Of all rings of the sandbox: 256 MiB. */
+#define PAGES_MAX 65536u
+
+static atomic_uint g_pages; /* of all rings */
 
 static uint32_t tp_align(uint32_t v)
 {
@@ -57,9 +60,10 @@ static void ring_get(struct mappable *m)
 
 static void ring_free(struct packet_ring *r)
 {
-    for (uint32_t i = 0; i < r->block_count && r->blocks[i] != MEMFILE_NONE; i++)
+    for (uint32_t i = 0; i < r->block_count; i++)
         memfile_put(r->blocks[i], r->block_pages);
     mappable_destroy(&r->object);
+    atomic_fetch_sub(&g_pages, r->pages);
     free(r->blocks);
     free(r);
 }
@@ -95,7 +99,7 @@ static int check_request(const struct lx_tpacket_req *q, int version, uint32_t r
     if (per_block == 0 || q->block_size > UINT32_MAX / q->block_nr ||
         (uint64_t)per_block * q->block_nr != q->frame_nr)
         return -EINVAL;
-    return q->block_nr > BLOCKS_MAX ? -ENOMEM : 0;
+    return (uint64_t)(q->block_size / PAGE_SIZE) * q->block_nr > PAGES_MAX ? -ENOMEM : 0;
 }
 
 int packet_ring_new(const struct lx_tpacket_req *q, int version, uint32_t reserve,
@@ -116,8 +120,9 @@ int packet_ring_new(const struct lx_tpacket_req *q, int version, uint32_t reserv
     r->frame_size = q->frame_size;
     r->frames_per_block = q->block_size / q->frame_size;
     r->frame_count = q->frame_nr;
+    r->pages = r->block_pages * q->block_nr;
     r->blocks = malloc(q->block_nr * sizeof(r->blocks[0]));
-    ret = r->blocks ? 0 : -ENOMEM;
+    ret = atomic_fetch_add(&g_pages, r->pages) + r->pages <= PAGES_MAX && r->blocks ? 0 : -ENOMEM;
     for (; ret == 0 && r->block_count < q->block_nr; r->block_count += ret == 0)
         ret = memfile_alloc(MEMFILE_KERNEL, r->block_pages, &r->blocks[r->block_count]);
     if (ret < 0) {

@@ -20,13 +20,14 @@ struct packet_ring {
     uint32_t frame_size;       /* I */
     uint32_t frames_per_block; /* I */
     uint32_t frame_count;      /* I */
+    uint32_t pages;            /* I: counted for it */
     int version;               /* I: LX_TPACKET_* */
     uint32_t head;             /* s: frame that the next packet goes to */
 };
 
 /* Bytes of a frame before the link-level address and with it. 0: there is no such version. */
 uint32_t packet_ring_header(int version);
-/* -EINVAL: sizes that do not fit together; -ENOMEM. */
+/* -EINVAL: sizes that do not fit together; -ENOMEM, also where all rings would have more than 256 MiB. */
 int MUST_CHECK packet_ring_new(const struct lx_tpacket_req *req, int version, uint32_t reserve,
                                struct packet_ring **out);
 void packet_ring_put(struct packet_ring *r);

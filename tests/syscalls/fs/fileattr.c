@@ -26,7 +26,7 @@ static int set_flags(int fd, int flags)
     return ioctl(fd, FS_IOC_SETFLAGS, &now);
 }
 
-/* A file and a folder "d" with the file "x"; false where flags cannot be had. */
+/* A file and a folder "d" with the file "x"; false where the file system keeps no flags. */
 static bool begin(void)
 {
     int flags;
@@ -43,13 +43,20 @@ static bool begin(void)
     return set_flags(g_fd, 0) == 0;
 }
 
+#define BEGIN()                                                                                    \
+    do {                                                                                           \
+        if (geteuid() != 0)                                                                        \
+            SKIP("needs root: CAP_LINUX_IMMUTABLE");                                               \
+        if (!begin())                                                                              \
+            SKIP_ON_HOST("the file system of /tmp keeps no inode flags");                          \
+    } while (0)
+
 TEST(flags_are_kept)
 {
     struct fsxattr x = {0};
     struct statx sx;
 
-    if (!begin())
-        SKIP("no inode flags here, or not for us");
+    BEGIN();
     CHECK_EQ(set_flags(g_fd, FS_NODUMP_FL | FS_NOATIME_FL), 0);
     CHECK_EQ(flags_of(g_fd) & 0xff, FS_NODUMP_FL | FS_NOATIME_FL);
     CHECK_EQ(ioctl(g_fd, FS_IOC_FSGETXATTR, &x), 0);
@@ -68,8 +75,7 @@ TEST(errors)
 {
     int p[2], flags;
 
-    if (!begin())
-        SKIP("no inode flags here, or not for us");
+    BEGIN();
     CHECK_ERR(sysp(SYS_ioctl, g_fd, FS_IOC_GETFLAGS, 8L), EFAULT);
     CHECK_ERR(sysp(SYS_ioctl, g_fd, FS_IOC_SETFLAGS, 8L), EFAULT);
     REQUIRE(pipe(p) == 0);
@@ -114,8 +120,7 @@ TEST(immutable)
 {
     int from;
 
-    if (!begin())
-        SKIP("no inode flags here, or not for us");
+    BEGIN();
     REQUIRE(set_flags(g_fd, FS_IMMUTABLE_FL) == 0);
     check_names_refused();
     CHECK_ERR(open("f", O_WRONLY | O_APPEND), EPERM);
@@ -133,8 +138,7 @@ TEST(append_only)
 {
     int append;
 
-    if (!begin())
-        SKIP("no inode flags here, or not for us");
+    BEGIN();
     REQUIRE(set_flags(g_fd, FS_APPEND_FL) == 0);
     check_names_refused();
     CHECK_EQ(utimensat(AT_FDCWD, "f", NULL, 0), 0);
@@ -157,8 +161,7 @@ TEST(directories)
 {
     int d;
 
-    if (!begin())
-        SKIP("no inode flags here, or not for us");
+    BEGIN();
     d = open("d", O_RDONLY);
     REQUIRE(set_flags(d, FS_IMMUTABLE_FL) == 0);
     CHECK_ERR(open("d/new", O_CREAT | O_WRONLY, 0644), EPERM);
@@ -184,8 +187,7 @@ TEST(new_files_inherit)
 {
     int d;
 
-    if (!begin())
-        SKIP("no inode flags here, or not for us");
+    BEGIN();
     d = open("d", O_RDONLY);
     CHECK_EQ(set_flags(d, FS_NODUMP_FL | FS_NOATIME_FL), 0);
     CHECK_EQ(flags_of(open("d/new", O_CREAT | O_RDWR, 0644)) & 0xff, FS_NODUMP_FL | FS_NOATIME_FL);
@@ -203,8 +205,7 @@ TEST(the_calls)
     } a = {.later = 1};
     long ret;
 
-    if (!begin())
-        SKIP("no inode flags here, or not for us");
+    BEGIN();
     ret = sysp(468, AT_FDCWD, "f", &a, sizeof(a), 0u);
     if (ret == -ENOSYS)
         SKIP_ON_HOST("before Linux 6.17");

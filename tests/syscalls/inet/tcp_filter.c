@@ -136,6 +136,30 @@ TEST(cut_segments_go_on)
     close(fd[1]);
 }
 
+TEST(many_cuts_and_an_end_behind_them)
+{
+    char out[300], in[300] = "", c;
+    /* On Linux each cut waits until the rest is sent again. */
+    const size_t size = test_in_sandbox() ? sizeof(out) : 15;
+    size_t done = 0;
+    ssize_t n;
+    int fd[2];
+
+    for (size_t i = 0; i < sizeof(out); i++)
+        out[i] = (char)('a' + i % 23);
+    pair(fd);
+    ATTACH(fd[1], g_three);
+    CHECK_EQ(write(fd[0], out, size), (ssize_t)size);
+    close(fd[0]);
+    while (done < size && ready(fd[1], POLLIN, 30000) == 1 &&
+           (n = read(fd[1], in + done, size - done)) > 0)
+        done += (size_t)n;
+    CHECK_EQ(done, size);
+    CHECK_EQ(memcmp(in, out, size), 0);
+    CHECK_EQ(read(fd[1], &c, 1), 0);
+    close(fd[1]);
+}
+
 TEST(end_of_file_is_a_segment)
 {
     char c;
