@@ -108,7 +108,7 @@ TEST(creation_and_errors)
     int fd;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     CHECK_ERR(sysp(SYS_socket, AF_PACKET, SOCK_STREAM, 0), ESOCKTNOSUPPORT);
     fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
     CHECK(fd >= 0);
@@ -151,7 +151,7 @@ TEST(a_datagram_is_seen)
     int all, ip, six, udp;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     all = watch(SOCK_RAW, ETH_P_ALL);
     ip = watch(SOCK_DGRAM, ETH_P_IP);
     six = watch(SOCK_RAW, ETH_P_IPV6);
@@ -199,7 +199,7 @@ TEST(cut_and_peeked)
     int fd, udp, one = 1;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     fd = watch(SOCK_DGRAM, ETH_P_IP);
     CHECK_EQ(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)), 0);
     udp = udp_at(7777);
@@ -249,7 +249,7 @@ TEST(filter_sees_the_frame)
     int fd, a, b;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     fd = watch(SOCK_RAW, ETH_P_IP);
     CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)), 0);
     a = udp_at(7777);
@@ -295,7 +295,7 @@ TEST(what_is_sent_arrives)
     int fd, other, udp;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     p.ip.ip6_flow = htonl(6u << 28);
     p.ip.ip6_plen = htons(12);
     p.ip.ip6_nxt = IPPROTO_UDP;
@@ -359,7 +359,7 @@ TEST(a_connection_is_seen)
     int fd, l, c, s, data, port, flags;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     l = socket(AF_INET, SOCK_STREAM, 0);
     CHECK_EQ(bind(l, (struct sockaddr *)&in, sizeof(in)), 0);
     CHECK_EQ(listen(l, 1), 0);
@@ -399,7 +399,7 @@ TEST(refused_connection_is_seen)
     int fd, c, data;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     fd = watch(SOCK_DGRAM, ETH_P_ALL);
     c = socket(AF_INET, SOCK_STREAM, 0);
     CHECK_ERR(connect(c, (struct sockaddr *)&in, sizeof(in)), ECONNREFUSED);
@@ -418,7 +418,7 @@ TEST(echo_is_seen)
     int fd, icmp;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     fd = watch(SOCK_DGRAM, ETH_P_IP);
     icmp = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
     echo.checksum = checksum(0, &echo, sizeof(echo));
@@ -439,7 +439,7 @@ TEST(ring_sizes)
     socklen_t len = sizeof(v);
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     fd = watch(SOCK_RAW, ETH_P_ALL);
     CHECK(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED);
     v = TPACKET_V2;
@@ -480,7 +480,7 @@ TEST(ring_is_filled)
     uint8_t *map;
 
     if (!own_network())
-        SKIP("no network namespaces here");
+        SKIP_ON_HOST("no network namespaces");
     fd = watch(SOCK_RAW, ETH_P_IP);
     p.fd = fd;
     CHECK_EQ(setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)), 0);

@@ -135,7 +135,7 @@ TEST(unshare_is_for_children)
     pid_t pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     snprintf(own, sizeof(own), "%s", link_of("/proc/self/ns/time"));
     IN_CHILD
     {
@@ -171,7 +171,7 @@ TEST(unshare_is_for_children)
 TEST(what_offsets_may_be)
 {
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     IN_CHILD
     {
         g_test_failures = 0;
@@ -253,7 +253,7 @@ TEST(clocks_are_shifted)
     pid_t pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     all_clocks(before);
     IN_CHILD
     {
@@ -337,7 +337,7 @@ TEST(deadlines_are_shifted)
     pid_t pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     IN_CHILD
     {
         make_shifted();
@@ -362,7 +362,7 @@ TEST(negative_offset)
     pid_t pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     IN_CHILD
     {
         g_test_failures = 0;
@@ -392,7 +392,7 @@ TEST(shared_memory_stays_exec_enters)
     pid_t pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     self[n > 0 ? n : 0] = '\0';
     snprintf(arg, sizeof(arg), "%ld", before);
     IN_CHILD
@@ -455,7 +455,7 @@ TEST(owner_of_a_user_namespace_may)
         _exit(unshare(CLONE_NEWUSER));
     waitpid(pid, &status, 0);
     if (status)
-        SKIP("no user namespaces here");
+        SKIP_ON_HOST("no user namespaces");
     IN_CHILD
     {
         g_test_failures = 0;
@@ -478,7 +478,7 @@ TEST(clone3_makes_one)
     long pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     snprintf(own, sizeof(own), "%s", link_of("/proc/self/ns/time"));
     pid = sys(SYS_clone3, &a, sizeof(a));
     if (!pid)
@@ -505,7 +505,7 @@ TEST(setns_enters_at_once)
     pid_t pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     snprintf(own, sizeof(own), "%s", link_of("/proc/self/ns/time"));
     home = open("/proc/self/ns/time", O_RDONLY);
     IN_CHILD
@@ -540,7 +540,7 @@ TEST(setns_of_a_process)
     pid_t pid;
 
     if (!may_make_one())
-        SKIP("no time namespaces here");
+        SKIP_ON_HOST("no time namespaces");
     IN_CHILD
     {
         make_shifted();
