@@ -14,6 +14,9 @@
  * look there. Write 0L, NULL or a (size_t) cast for arguments that are wider. GUEST_TEST_MAIN ends
  * the file
  *
+ * WAIT_UNTIL(expr)              looks at expr until it is true; the deadline of the test ends it
+ * test_wait_asleep, test_sleepers, test_signal_in: others have come to sleep in a system call
+ *
  * Exit status: 0 passed, 1 failed, 77 everything was skipped. A test that takes longer than
  * GUEST_TEST_SECONDS (define it before the include; times the environment's GUEST_TEST_SLOWNESS) is
  * ended by SIGALRM.
@@ -54,6 +57,7 @@ static int g_test_failures; /* of the running test */
 static bool g_test_skipped;
 static char g_test_tmp[64]; /* "" until test_tmpdir() made it */
 static pid_t g_test_main_pid;
+static const char *g_test_waits_for; /* of the WAIT_UNTIL that runs */
 
 #define TEST(test_name)                                                                            \
     static void test_fn_##test_name(void);                                                         \
@@ -240,6 +244,13 @@ test_syscall(long nr, long a, long b, long c, long d, long e, long f)
 /* An address that no program has mapped: for EFAULT. */
 #define BAD_PTR ((void *)(uintptr_t)0x1000)
 
+static unsigned test_seconds(void)
+{
+    const char *slowness = getenv("GUEST_TEST_SLOWNESS");
+
+    return GUEST_TEST_SECONDS * (slowness && atoi(slowness) > 1 ? (unsigned)atoi(slowness) : 1);
+}
+
 /* Runs fn in a child; its checks count there. Returns the wait status, 0 when all checks passed. */
 __attribute__((unused)) static int test_in_child(void (*fn)(void))
 {
@@ -248,6 +259,7 @@ __attribute__((unused)) static int test_in_child(void (*fn)(void))
 
     if (pid == 0) {
         g_test_failures = 0;
+        alarm(test_seconds()); /* has its parent's handler, not its deadline */
         fn();
         _exit(g_test_failures ? 1 : 0);
     }
@@ -314,17 +326,119 @@ __attribute__((unused)) static void test_sleep_ms(int ms)
         ;
 }
 
-static unsigned test_seconds(void)
-{
-    const char *slowness = getenv("GUEST_TEST_SLOWNESS");
+/*
+ * Waiting for facts. How long another thread takes is no test's business: a loaded machine makes every such
+ * guess wrong. So wait until what the test needs is so, for as long as the whole test may take.
+ */
+#define TEST_LINE_(line) #line
+#define TEST_LINE(line)  TEST_LINE_(line)
+#define WAIT_UNTIL(expr)                                                                           \
+    do {                                                                                           \
+        g_test_waits_for = __FILE__ ":" TEST_LINE(__LINE__) ": " #expr;                            \
+        while (!(expr))                                                                            \
+            test_sleep_ms(1);                                                                      \
+        g_test_waits_for = NULL;                                                                   \
+    } while (0)
 
-    return GUEST_TEST_SECONDS * (slowness && atoi(slowness) > 1 ? (unsigned)atoi(slowness) : 1);
+/* A file of a process or thread below /proc, as a string: its length or -errno. */
+static ssize_t test_proc_read(pid_t tid, const char *name, char *buf, size_t size)
+{
+    char path[64];
+    ssize_t n;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -errno : read(fd, buf, size - 1);
+    if (fd >= 0 && n < 0)
+        n = -errno;
+    if (fd >= 0)
+        close(fd);
+    buf[n > 0 ? n : 0] = '\0';
+    return n;
+}
+
+/* The letter that /proc has for the state of a process or thread, '?' when there is none. */
+__attribute__((unused)) static char test_state(pid_t tid)
+{
+    char line[512], *end;
+
+    test_proc_read(tid, "stat", line, sizeof(line));
+    end = strrchr(line, ')');
+    return end ? end[2] : '?';
+}
+
+/*
+ * Is the thread (for a process: its first) blocked in system call nr, with arg as its first argument unless that is
+ * NULL? Whatever it does before it sleeps is done then: it is in the queue of what it waits for. The two equal answers
+ * with a sleep between them are of the same call. A host that lets nobody look (Yama) has only the sleep to offer.
+ */
+__attribute__((unused)) static bool test_sleeps_in(pid_t tid, long nr, const void *arg)
+{
+    char before[256], after[256], *end;
+    ssize_t n = test_proc_read(tid, "syscall", before, sizeof(before));
+
+    if (n == -EPERM || n == -EACCES)
+        return test_state(tid) == 'S';
+    if (n <= 0 || strtol(before, &end, 10) != nr || *end != ' ')
+        return false;
+    if (arg && strtoul(end, NULL, 16) != (uintptr_t)arg)
+        return false;
+    return test_state(tid) == 'S' && test_proc_read(tid, "syscall", after, sizeof(after)) == n &&
+           strcmp(before, after) == 0;
+}
+
+/* How many threads of this process are blocked so. */
+__attribute__((unused)) static int test_sleepers(long nr, const void *arg)
+{
+    DIR *dir = opendir("/proc/self/task");
+    struct dirent *e;
+    int count = 0;
+
+    while (dir && (e = readdir(dir)))
+        count += atoi(e->d_name) > 0 && test_sleeps_in(atoi(e->d_name), nr, arg);
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* Waits until the thread or process is blocked in system call nr; false when it ended instead. For a child that waits
+ * for its parent, too: it does not outlive it. */
+__attribute__((unused)) static bool test_wait_asleep(pid_t tid, long nr)
+{
+    while (!test_sleeps_in(tid, nr, NULL)) {
+        if (strchr("?ZX", test_state(tid)))
+            return false;
+        test_sleep_ms(1);
+    }
+    return true;
+}
+
+/* A child that sends its parent signo once that is blocked in system call nr. The caller waits for it. */
+__attribute__((unused)) static pid_t test_signal_in(long nr, int signo)
+{
+    pid_t parent = getpid(), pid = fork();
+
+    if (pid == 0)
+        _exit(test_wait_asleep(parent, nr) && kill(parent, signo) == 0 ? 0 : 1);
+    return pid;
+}
+
+/* How many threads the process has: one that was joined is gone a little later. */
+__attribute__((unused)) static int test_threads(void)
+{
+    struct stat st = {0};
+
+    return stat("/proc/self/task", &st) == 0 ? (int)st.st_nlink - 2 : -1;
 }
 
 static void test_timeout(int signo)
 {
+    const char *what = g_test_waits_for;
+
     (void)signo;
-    test_say("%s: failed: more than %u s\n", g_test_name, test_seconds());
+    test_say("%s: failed: more than %u s%s%s\n", g_test_name, test_seconds(),
+             what ? ", waits until " : "", what ? what : "");
     _exit(1);
 }
 

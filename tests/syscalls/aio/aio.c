@@ -278,12 +278,7 @@ TEST(signals)
 
     REQUIRE(c);
     sigaction(SIGUSR1, &sa, NULL);
-    pid = fork();
-    if (pid == 0) {
-        test_sleep_ms(40);
-        kill(getppid(), SIGUSR1);
-        _exit(0);
-    }
+    pid = test_signal_in(SYS_io_getevents, SIGUSR1);
     CHECK_ERR(sysp(SYS_io_getevents, c, 1L, 1L, &e, NULL), EINTR);
     waitpid(pid, NULL, 0);
     sigemptyset(&usr);

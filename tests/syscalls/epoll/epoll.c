@@ -197,13 +197,8 @@ TEST(signals)
     pid_t pid;
 
     sigaction(SIGUSR1, &sa, NULL);
-    pid = fork();
-    if (pid == 0) {
-        test_sleep_ms(30);
-        kill(getppid(), SIGUSR1);
-        _exit(0);
-    }
-    CHECK_ERR(epoll_wait(ep, &ev, 1, 5000), EINTR);
+    pid = test_signal_in(SYS_epoll_wait, SIGUSR1);
+    CHECK_ERR(epoll_wait(ep, &ev, 1, -1), EINTR);
     waitpid(pid, NULL, 0);
     sigemptyset(&none);
     sigemptyset(&block);
@@ -211,7 +206,7 @@ TEST(signals)
     sigprocmask(SIG_BLOCK, &block, NULL);
     kill(getpid(), SIGUSR1);
     CHECK_EQ(epoll_wait(ep, &ev, 1, 10), 0);
-    CHECK_ERR(epoll_pwait(ep, &ev, 1, 5000, &none), EINTR);
+    CHECK_ERR(epoll_pwait(ep, &ev, 1, -1, &none), EINTR);
     sigprocmask(SIG_UNBLOCK, &block, NULL);
     close(ep);
 }
@@ -235,7 +230,7 @@ static void *waiter(void *arg)
 {
     struct epoll_event ev;
 
-    return (void *)(long)epoll_wait(*(int *)arg, &ev, 1, 5000);
+    return (void *)(long)epoll_wait(*(int *)arg, &ev, 1, -1);
 }
 
 TEST(threads_wake_each_once)
@@ -249,7 +244,7 @@ TEST(threads_wake_each_once)
         CHECK_EQ(add(ep, e[i], EPOLLIN | EPOLLET), 0);
         pthread_create(&threads[i], NULL, waiter, &ep);
     }
-    test_sleep_ms(30);
+    WAIT_UNTIL(test_sleepers(SYS_epoll_wait, NULL) == 4);
     for (int i = 0; i < 4; i++)
         bump(e[i]);
     for (int i = 0; i < 4; i++) {

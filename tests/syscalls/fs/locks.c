@@ -154,7 +154,7 @@ TEST(deadlock)
         _exit(ret == 0 || ret == -EDEADLK ? 0 : 7);
     }
     CHECK_EQ(read(to_child[0], &c, 1), 1);
-    test_sleep_ms(100);
+    CHECK(test_wait_asleep(pid, SYS_fcntl));
     CHECK_ERR(sysp(SYS_fcntl, fd, F_SETLKW, &second), EDEADLK);
     first.l_type = F_UNLCK;
     CHECK_EQ(sysp(SYS_fcntl, fd, F_SETLK, &first), 0);
@@ -172,16 +172,17 @@ static void on_signal(int signo)
 TEST(blocked_lock_is_interrupted)
 {
     struct sigaction sa = {.sa_handler = on_signal};
+    pid_t pid;
     int a, b;
 
     test_tmpdir();
     a = open("f", O_CREAT | O_RDWR, 0644);
     b = open("f", O_RDWR);
     CHECK_EQ(flock(a, LOCK_EX), 0);
-    sigaction(SIGALRM, &sa, NULL);
-    alarm(1);
+    sigaction(SIGUSR1, &sa, NULL);
+    pid = test_signal_in(SYS_flock, SIGUSR1);
     CHECK_ERR(sysp(SYS_flock, b, LOCK_EX), EINTR);
-    alarm(GUEST_TEST_SECONDS);
+    waitpid(pid, NULL, 0);
     close(a);
     close(b);
 }

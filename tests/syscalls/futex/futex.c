@@ -53,7 +53,7 @@ static void start_waiters(pthread_t *t, int count, uint32_t bits)
     g_word = 0;
     for (int i = 0; i < count; i++)
         pthread_create(&t[i], NULL, waiter, (void *)(uintptr_t)(bits << i));
-    test_sleep_ms(60);
+    WAIT_UNTIL(test_sleepers(SYS_futex, &g_word) == count);
 }
 
 TEST(wake_counts)
@@ -115,10 +115,7 @@ TEST(shared_between_processes)
 
     if (pid == 0)
         _exit(futex(w, FUTEX_WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
-    for (int i = 0; i < 200 && woken == 0; i++) {
-        test_sleep_ms(5);
-        woken = futex(w, FUTEX_WAKE, 1, NULL, NULL, 0);
-    }
+    WAIT_UNTIL((woken = futex(w, FUTEX_WAKE, 1, NULL, NULL, 0)) != 0);
     CHECK_EQ(woken, 1);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(status, 0);
@@ -145,7 +142,7 @@ TEST(priority_inheritance)
     CHECK_ERR(futex(&g_word, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0), EDEADLK);
     CHECK_ERR(futex(&g_word, FUTEX_TRYLOCK_PI_PRIVATE, 0, NULL, NULL, 0), EDEADLK);
     pthread_create(&t, NULL, take_pi, NULL);
-    test_sleep_ms(50);
+    WAIT_UNTIL(test_sleepers(SYS_futex, &g_word) == 1);
     CHECK_EQ(g_woken, 0);
     CHECK(g_word & FUTEX_WAITERS);
     CHECK_EQ(futex(&g_word, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0), 0);
@@ -164,7 +161,8 @@ static void *own_and_exit(void *arg)
  * waits for one that is gone. */
 TEST(pi_owner_that_exits)
 {
-    struct timespec far = {time(NULL) + 30, 0};
+    /* Far enough for 400 rounds on any machine; with it, the wait has a timer to take along. */
+    struct timespec far = {time(NULL) + 3600, 0};
 
     for (int i = 0; i < 400; i++) {
         pthread_t t;

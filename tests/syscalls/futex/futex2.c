@@ -43,11 +43,6 @@ static void *sleeper(void *arg)
     return NULL;
 }
 
-static void wait_for_sleepers(void)
-{
-    test_sleep_ms(60);
-}
-
 TEST(wakes_by_mask_and_count)
 {
     pthread_t t[4];
@@ -56,7 +51,7 @@ TEST(wakes_by_mask_and_count)
         SKIP_ON_HOST("before Linux 6.7");
     for (int i = 0; i < 4; i++)
         pthread_create(&t[i], NULL, sleeper, (void *)(i < 2 ? 1UL : 2UL));
-    wait_for_sleepers();
+    WAIT_UNTIL(test_sleepers(FUTEX2_WAIT, &g_word) == 4);
     CHECK_EQ(wake(&g_word, ANY, 4, SIZE_U32), 0); /* shared is another futex */
     CHECK_EQ(wake(&g_word, ANY, 0, SIZE_U32 | PRIVATE), 0);
     CHECK_EQ(wake(&g_word, 2, 9, SIZE_U32 | PRIVATE), 2);
@@ -78,7 +73,7 @@ TEST(requeue)
     g_woken = 0;
     for (int i = 0; i < 3; i++)
         pthread_create(&t[i], NULL, sleeper, (void *)ANY);
-    wait_for_sleepers();
+    WAIT_UNTIL(test_sleepers(FUTEX2_WAIT, &g_word) == 3);
     v[0].val = 1;
     CHECK_ERR(sysp(FUTEX2_REQUEUE, v, 0u, 1, 9), EAGAIN);
     v[0].val = 0;

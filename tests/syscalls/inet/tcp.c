@@ -260,8 +260,7 @@ TEST(urgent_signal)
     CHECK_EQ(got, owner);
     CHECK_EQ(fcntl(s[1], F_GETOWN), owner);
     CHECK_EQ(send(s[0], "!", 1, MSG_OOB), 1);
-    for (int i = 0; i < 100 && !got_urgent; i++)
-        test_sleep_ms(5);
+    WAIT_UNTIL(got_urgent);
     CHECK_EQ(got_urgent, SIGURG);
     signal(SIGURG, SIG_DFL);
     close(s[0]);

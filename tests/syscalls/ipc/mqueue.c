@@ -216,12 +216,7 @@ TEST(sleepers)
     CHECK_EQ(status, 0);
     /* A handler without SA_RESTART ends the wait. */
     sigaction(SIGUSR1, &sa, NULL);
-    pid = fork();
-    if (pid == 0) {
-        test_sleep_ms(30);
-        kill(getppid(), SIGUSR1);
-        _exit(0);
-    }
+    pid = test_signal_in(SYS_mq_timedreceive, SIGUSR1);
     CHECK_ERR(sysp(SYS_mq_timedreceive, fd, buf, sizeof(buf), NULL, NULL), EINTR);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     done(fd);
@@ -244,7 +239,7 @@ TEST(readiness)
         _exit(0);
     }
     p.events = POLLOUT;
-    CHECK_EQ(poll(&p, 1, 5000), 1);
+    CHECK_EQ(poll(&p, 1, -1), 1);
     CHECK_EQ(p.revents, POLLOUT);
     wait(NULL);
     done(p.fd);
@@ -253,7 +248,7 @@ TEST(readiness)
 TEST(notify_by_signal)
 {
     struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
-    struct timespec second = {1, 0}, none = {0, 0};
+    struct timespec none = {0, 0};
     char buf[128];
     siginfo_t info;
     sigset_t set;
@@ -275,7 +270,7 @@ TEST(notify_by_signal)
         send_text(fd, "a", 0);
         _exit(g_test_failures);
     }
-    CHECK_EQ(sigtimedwait(&set, &info, &second), SIGUSR2);
+    CHECK_EQ(sigwaitinfo(&set, &info), SIGUSR2);
     CHECK_EQ(info.si_code, SI_MESGQ);
     CHECK_EQ(info.si_value.sival_int, 77);
     CHECK_EQ(info.si_pid, pid);
@@ -354,8 +349,7 @@ TEST(notify_by_thread_of_libc)
     ev.sigev_value.sival_int = 41;
     REQUIRE(mq_notify(fd, &ev) == 0);
     send_text(fd, "x", 0);
-    for (int i = 0; i < 200 && !g_told; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(g_told);
     CHECK_EQ(g_told, 41);
     done(fd);
 }

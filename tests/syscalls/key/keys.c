@@ -137,9 +137,10 @@ IN_OWN_SESSION(ends_of_keys)
     CHECK_EQ(ctl(KEYCTL_REVOKE, k, 0, 0, 0), 0);
     CHECK_ERR(ctl(KEYCTL_READ, k, 0, 0, 0), EKEYREVOKED);
     CHECK_ERR(sysp(SYS_request_key, "user", "k", NULL, 0), EKEYREVOKED);
-    CHECK_EQ(ctl(KEYCTL_SET_TIMEOUT, e, 1, 0, 0), 0);
+    CHECK_EQ(ctl(KEYCTL_SET_TIMEOUT, e, 1000, 0, 0), 0);
     CHECK_EQ(ctl(KEYCTL_READ, e, 0, 0, 0), 1);
-    test_sleep_ms(2100);
+    CHECK_EQ(ctl(KEYCTL_SET_TIMEOUT, e, 1, 0, 0), 0);
+    WAIT_UNTIL(ctl(KEYCTL_READ, e, 0, 0, 0) != 1);
     CHECK_ERR(ctl(KEYCTL_READ, e, 0, 0, 0), EKEYEXPIRED);
     k = add("user", "i", "v", SESSION);
     CHECK_EQ(ctl(KEYCTL_INVALIDATE, k, 0, 0, 0), 0);

@@ -24,7 +24,7 @@ TEST(answers)
     REQUIRE(fd >= 0);
     CHECK_ERR(sysp(MRELEASE, fd, 0u), EINVAL); /* nobody killed it */
     close(pipefd[1]);
-    test_sleep_ms(50);
+    WAIT_UNTIL(test_state(pid) == 'Z');
     CHECK_ERR(sysp(MRELEASE, fd, 0u), ESRCH); /* a zombie has no memory */
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_ERR(sysp(MRELEASE, fd, 0u), ESRCH);

@@ -95,7 +95,7 @@ TEST(rendezvous)
         fd = open("g", O_WRONLY);
         _exit(fd >= 0 && write(fd, "q", 1) == 1 ? 0 : 1);
     }
-    test_sleep_ms(30);
+    CHECK(test_wait_asleep(pid, SYS_openat));
     fd = open("g", O_RDONLY);
     REQUIRE(fd >= 0);
     CHECK_EQ(read(fd, &c, 1), 1);
@@ -119,12 +119,7 @@ TEST(open_is_interruptible)
     test_tmpdir();
     make("h");
     sigaction(SIGUSR1, &sa, NULL);
-    pid = fork();
-    if (pid == 0) {
-        test_sleep_ms(50);
-        kill(getppid(), SIGUSR1);
-        _exit(0);
-    }
+    pid = test_signal_in(SYS_openat, SIGUSR1);
     CHECK_ERR(open("h", O_RDONLY), EINTR);
     waitpid(pid, NULL, 0);
 }

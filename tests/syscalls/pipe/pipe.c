@@ -167,24 +167,24 @@ static void on_alarm(int signo)
 TEST(signal_ends_the_wait)
 {
     struct sigaction sa = {.sa_handler = on_alarm};
+    pid_t parent = getpid(), pid;
     int p[2];
     char c;
 
     REQUIRE(pipe(p) == 0);
     sigaction(SIGUSR1, &sa, NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        test_sleep_ms(50);
-        kill(getppid(), SIGUSR1);
-        test_sleep_ms(50);
-        sa.sa_flags = SA_RESTART;
-        kill(getppid(), SIGUSR1);
-        test_sleep_ms(50);
-        _exit(write(p[1], "z", 1) == 1 ? 0 : 1);
-    }
+    pid = test_signal_in(SYS_read, SIGUSR1);
     CHECK_ERR(read(p[0], &c, 1), EINTR);
+    waitpid(pid, NULL, 0);
     sa.sa_flags = SA_RESTART;
     sigaction(SIGUSR1, &sa, NULL);
+    pid = fork();
+    if (pid == 0) {
+        if (!test_wait_asleep(parent, SYS_read) || kill(parent, SIGUSR1) < 0)
+            _exit(2);
+        test_sleep_ms(50); /* a read that is not restarted ends now */
+        _exit(write(p[1], "z", 1) == 1 ? 0 : 1);
+    }
     CHECK_EQ(read(p[0], &c, 1), 1);
     CHECK_EQ(c, 'z');
     waitpid(pid, NULL, 0);

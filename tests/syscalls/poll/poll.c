@@ -77,26 +77,14 @@ static void on_signal(int signo)
     g_hits++;
 }
 
-static pid_t kill_parent_in(int ms, int signo)
-{
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        test_sleep_ms(ms);
-        kill(getppid(), signo);
-        _exit(0);
-    }
-    return pid;
-}
-
 TEST(handlers_end_it_even_with_sa_restart)
 {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     pid_t pid;
 
     sigaction(SIGUSR1, &sa, NULL);
-    pid = kill_parent_in(30, SIGUSR1);
-    CHECK_ERR(poll(NULL, 0, 5000), EINTR);
+    pid = test_signal_in(SYS_poll, SIGUSR1);
+    CHECK_ERR(poll(NULL, 0, -1), EINTR);
     waitpid(pid, NULL, 0);
 }
 
@@ -106,7 +94,12 @@ TEST(ignored_signals_do_not)
     pid_t pid;
 
     signal(SIGUSR1, SIG_IGN);
-    pid = kill_parent_in(30, SIGUSR1);
+    pid = fork();
+    if (pid == 0) {
+        test_sleep_ms(30); /* mostly, it polls by then */
+        kill(getppid(), SIGUSR1);
+        _exit(0);
+    }
     CHECK_EQ(poll(NULL, 0, 100), 0);
     CHECK(test_now_ms() - start >= 100);
     waitpid(pid, NULL, 0);
@@ -128,14 +121,13 @@ TEST(stop_and_continue_keep_the_deadline)
     }
     CHECK_EQ(poll(NULL, 0, 200), 0);
     CHECK(test_now_ms() - start >= 200);
-    CHECK(test_now_ms() - start < 2000);
     waitpid(pid, &status, 0);
 }
 
 TEST(mask_is_swapped_for_the_wait)
 {
     struct sigaction sa = {.sa_handler = on_signal};
-    struct timespec ts = {5, 0};
+    struct timespec ts = {3600, 0};
     sigset_t block, none, now;
 
     sigaction(SIGUSR2, &sa, NULL);

@@ -29,8 +29,7 @@ static void arm(int fd)
 
 static void wait_count(int want)
 {
-    for (int ms = 0; g_count < want && ms < 2000; ms += 5)
-        test_sleep_ms(5);
+    WAIT_UNTIL(g_count >= want);
     CHECK_EQ(g_count, want);
 }
 

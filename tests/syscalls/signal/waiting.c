@@ -20,19 +20,6 @@ static void install(int signo, int flags)
     g_count = 0;
 }
 
-/* Sends signo to us after ms. */
-static pid_t later(int ms, int signo)
-{
-    pid_t parent = getpid(), pid = fork();
-
-    if (pid == 0) {
-        test_sleep_ms(ms);
-        kill(parent, signo);
-        _exit(0);
-    }
-    return pid;
-}
-
 TEST(suspend_swaps_the_mask)
 {
     sigset_t block, none, now;
@@ -43,7 +30,7 @@ TEST(suspend_swaps_the_mask)
     sigemptyset(&block);
     sigaddset(&block, SIGUSR1);
     sigprocmask(SIG_BLOCK, &block, NULL);
-    pid = later(30, SIGUSR1);
+    pid = test_signal_in(SYS_rt_sigsuspend, SIGUSR1);
     CHECK_ERR(sysp(SYS_rt_sigsuspend, &none, (size_t)8), EINTR);
     CHECK_EQ(g_count, 1);
     sigprocmask(SIG_BLOCK, NULL, &now);
@@ -64,7 +51,7 @@ TEST(pause_returns_after_a_handler)
     pid_t pid;
 
     install(SIGUSR1, SA_RESTART);
-    pid = later(30, SIGUSR1);
+    pid = test_signal_in(SYS_pause, SIGUSR1);
     CHECK_ERR(sysp(SYS_pause), EINTR);
     CHECK_EQ(g_count, 1);
     waitpid(pid, NULL, 0);
@@ -86,12 +73,12 @@ TEST(timed_wait)
     CHECK_EQ(sysp(SYS_rt_sigtimedwait, &set, &info, &ts, (size_t)8), SIGUSR1);
     CHECK_EQ(info.si_signo, SIGUSR1);
     CHECK_EQ(info.si_pid, getpid());
-    pid = later(30, SIGUSR1);
+    pid = test_signal_in(SYS_rt_sigtimedwait, SIGUSR1);
     CHECK_EQ(sysp(SYS_rt_sigtimedwait, &set, NULL, NULL, (size_t)8), SIGUSR1);
     waitpid(pid, NULL, 0);
     install(SIGUSR2, 0);
-    pid = later(30, SIGUSR2);
-    ts.tv_sec = 5;
+    pid = test_signal_in(SYS_rt_sigtimedwait, SIGUSR2);
+    ts.tv_sec = 3600;
     CHECK_ERR(sysp(SYS_rt_sigtimedwait, &set, NULL, &ts, (size_t)8), EINTR);
     waitpid(pid, NULL, 0);
     CHECK_ERR(sysp(SYS_rt_sigtimedwait, &set, NULL, &bad, (size_t)8), EINVAL);
@@ -100,45 +87,52 @@ TEST(timed_wait)
     signal(SIGUSR2, SIG_DFL);
 }
 
+/* Signals who sleeps in the call; a moment later, there is something to read. */
+static bool signal_and_write(pid_t pid, long nr, int signo, int fd)
+{
+    if (!test_wait_asleep(pid, nr) || kill(pid, signo) < 0)
+        return false;
+    test_sleep_ms(50); /* a wait that is not restarted ends now; it need not */
+    return write(fd, "x", 1) == 1;
+}
+
 TEST(restart_rules)
 {
-    struct timespec ts = {30, 0}, left = {0, 0};
+    struct timespec ts = {3600, 0}, left = {0, 0};
     struct pollfd pfd;
     int p[2];
     char c;
-    pid_t pid, writer;
+    pid_t parent = getpid(), pid;
 
     REQUIRE(pipe(p) == 0);
     /* read: EINTR without SA_RESTART, restarted with it. */
     install(SIGUSR1, 0);
-    pid = later(30, SIGUSR1);
+    pid = test_signal_in(SYS_read, SIGUSR1);
     CHECK_ERR(read(p[0], &c, 1), EINTR);
     waitpid(pid, NULL, 0);
     install(SIGUSR1, SA_RESTART);
-    pid = later(30, SIGUSR1);
-    writer = fork();
-    if (writer == 0) {
-        test_sleep_ms(120);
-        _exit(write(p[1], "x", 1) == 1 ? 0 : 1);
-    }
+    pid = fork();
+    if (pid == 0)
+        _exit(!signal_and_write(parent, SYS_read, SIGUSR1, p[1]));
     CHECK_EQ(read(p[0], &c, 1), 1);
     CHECK_EQ(g_count, 1);
     waitpid(pid, NULL, 0);
-    waitpid(writer, NULL, 0);
     /* poll is never restarted after a handler. */
-    pid = later(30, SIGUSR1);
+    pid = test_signal_in(SYS_poll, SIGUSR1);
     pfd = (struct pollfd){.fd = p[0], .events = POLLIN};
-    CHECK_ERR(poll(&pfd, 1, 2000), EINTR);
+    CHECK_ERR(poll(&pfd, 1, -1), EINTR);
     waitpid(pid, NULL, 0);
     /* nanosleep says what was left. */
-    pid = later(30, SIGUSR1);
+    pid = test_signal_in(SYS_nanosleep, SIGUSR1);
     CHECK_ERR(sysp(SYS_nanosleep, &ts, &left), EINTR);
-    CHECK(left.tv_sec > 0 && left.tv_sec < 30);
+    CHECK(left.tv_sec > 0 && left.tv_sec < 3600);
     waitpid(pid, NULL, 0);
     /* A signal that is ignored interrupts nothing. */
     signal(SIGUSR2, SIG_IGN);
-    pid = later(30, SIGUSR2);
-    CHECK_EQ(poll(&pfd, 1, 120), 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(!signal_and_write(parent, SYS_poll, SIGUSR2, p[1]));
+    CHECK_EQ(poll(&pfd, 1, -1), 1);
     waitpid(pid, NULL, 0);
     signal(SIGUSR1, SIG_DFL);
     signal(SIGUSR2, SIG_DFL);
