@@ -67,27 +67,3 @@ __attribute__((unused)) static unsigned long pt_message(pid_t pid)
     CHECK_EQ(pt(PTRACE_GETEVENTMSG, pid, 0, &message), 0);
     return message;
 }
-
-__attribute__((unused)) static char pt_state(pid_t pid)
-{
-    char path[64], buf[256], *p;
-    ssize_t n;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    fd = open(path, O_RDONLY);
-    n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-    close(fd);
-    if (n <= 0)
-        return '?';
-    buf[n] = '\0';
-    p = strrchr(buf, ')');
-    return p ? p[2] : '?';
-}
-
-__attribute__((unused)) static bool pt_wait_state(pid_t pid, char want)
-{
-    for (int i = 0; i < 500 && pt_state(pid) != want; i++)
-        test_sleep_ms(2);
-    return CHECK_EQ(pt_state(pid), want);
-}

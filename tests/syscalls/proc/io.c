@@ -45,7 +45,7 @@ TEST(reads_and_writes_count)
     before = io_of("/proc/self/io");
     pthread_create(&t, NULL, write_much, NULL);
     pthread_join(t, NULL);
-    test_sleep_ms(20);
+    WAIT_UNTIL(test_threads() == 1);
     after = io_of("/proc/self/io");
     CHECK_EQ(after.wchar - before.wchar, 10000); /* threads that are gone count */
     CHECK_EQ(after.syscw - before.syscw, 10);

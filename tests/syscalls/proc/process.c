@@ -263,12 +263,8 @@ TEST(zombie_and_gone)
     dirfd = open(path, O_RDONLY | O_DIRECTORY);
     REQUIRE(dirfd >= 0);
     snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    for (int i = 0; i < 200; i++) {
-        if (slurp(path) && strstr(text, "State:\tZ"))
-            break;
-        test_sleep_ms(5);
-    }
-    CHECK(strstr(text, "State:\tZ (zombie)") != NULL);
+    WAIT_UNTIL(test_state(pid) == 'Z');
+    CHECK(slurp(path) && strstr(text, "State:\tZ (zombie)"));
     snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
     CHECK_STR(slurp(path), "");
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
@@ -337,9 +333,7 @@ TEST(stat_has_the_processor)
     }
     close(p[1]);
     CHECK_EQ(read(p[0], &c, 1), 0);
-    for (int i = 0; i < 1000 && processor_of(pid) != last; i++)
-        usleep(1000);
-    CHECK_EQ(processor_of(pid), last);
+    WAIT_UNTIL(processor_of(pid) == last);
     kill(pid, SIGKILL);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     close(p[0]);
@@ -367,9 +361,7 @@ TEST(links_of_task_tell_threads)
     CHECK_EQ(st.st_nlink, 4);
     close(p[1]);
     pthread_join(t, NULL);
-    for (int i = 0; i < 200 && stat("/proc/self/task/", &st) == 0 && st.st_nlink != 3; i++)
-        usleep(1000); /* it is joined a little before it is gone */
-    CHECK_EQ(st.st_nlink, 3);
+    WAIT_UNTIL(test_threads() == 1);
     close(p[0]);
 }
 

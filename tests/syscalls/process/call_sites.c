@@ -377,17 +377,9 @@ TEST(restart_of_a_hot_read)
     /* Without SA_RESTART the call ends. */
     sa.sa_flags = SA_SIGINFO;
     sigaction(SIGALRM, &sa, NULL);
-    pid = fork();
-    if (pid == 0) {
-        for (int i = 0; i < 200 && getppid() == g_test_main_pid; i++) {
-            usleep(5000);
-            kill(g_test_main_pid, SIGALRM);
-        }
-        _exit(0);
-    }
+    pid = test_signal_in(SYS_read, SIGALRM);
     CHECK_EQ(call3(site_read, p[0], (long)&byte, 1), -EINTR);
-    kill(pid, SIGKILL);
-    wait_code(pid);
+    CHECK_EQ(wait_code(pid), 0);
     signal(SIGALRM, SIG_DFL);
     close(p[0]);
     close(p[1]);

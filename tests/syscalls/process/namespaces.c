@@ -105,7 +105,7 @@ static int init_main(void)
         pid_t grandchild = fork();
 
         if (!grandchild) {
-            usleep(20000);
+            WAIT_UNTIL(getppid() != 2);
             _exit(getppid() == 1 ? 7 : 8); /* an orphan belongs to PID 1 */
         }
         _exit(getpid() == 2 && grandchild == 3 ? 0 : 9);

@@ -13,7 +13,6 @@
 
 TEST(signal_scopes)
 {
-    struct timespec second = {1, 0};
     siginfo_t info;
     sigset_t set;
     int fd;
@@ -27,16 +26,16 @@ TEST(signal_scopes)
     if (sysp(PIDFD_SEND_SIGNAL, fd, 0, NULL, 1u) == -EINVAL)
         SKIP_ON_HOST("before Linux 6.9");
     CHECK_EQ(sysp(PIDFD_SEND_SIGNAL, fd, SIGUSR1, NULL, 1u), 0);
-    CHECK_EQ(sigtimedwait(&set, &info, &second), SIGUSR1);
+    CHECK_EQ(sigwaitinfo(&set, &info), SIGUSR1);
     CHECK_EQ(info.si_code, SI_USER); /* and not SI_TKILL */
     CHECK_EQ(sysp(PIDFD_SEND_SIGNAL, fd, SIGUSR1, NULL, 2u), 0);
-    CHECK_EQ(sigtimedwait(&set, &info, &second), SIGUSR1);
+    CHECK_EQ(sigwaitinfo(&set, &info), SIGUSR1);
     CHECK_EQ(info.si_code, SI_USER);
     if (fork() == 0) {
         setpgid(0, 0);
         fd = (int)sysp(PIDFD_OPEN, getpid(), 0u);
         CHECK_EQ(sysp(PIDFD_SEND_SIGNAL, fd, SIGUSR1, NULL, 4u), 0);
-        CHECK_EQ(sigtimedwait(&set, &info, &second), SIGUSR1);
+        CHECK_EQ(sigwaitinfo(&set, &info), SIGUSR1);
         _exit(g_test_failures);
     } else {
         int status;

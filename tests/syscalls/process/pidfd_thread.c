@@ -76,7 +76,7 @@ TEST(the_end_of_one_thread)
     CHECK_EQ(fcntl(fd, F_GETFL) & O_EXCL, O_EXCL);
     CHECK_EQ(readable(fd, 0), 0);
     finish(&o);
-    CHECK(readable(fd, 10000) & POLLIN);
+    CHECK(readable(fd, -1) & POLLIN);
     CHECK_ERR(syscall(424 /* pidfd_send_signal */, fd, 0, NULL, 0), ESRCH);
     close(fd);
 }
@@ -118,30 +118,14 @@ TEST(signals_go_to_the_thread)
     close(fd);
 }
 
-/* The state of a process's leader. */
-static char state_of(pid_t pid)
-{
-    char path[64], line[256] = "";
-    const char *end;
-    int fd;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    fd = open(path, O_RDONLY);
-    if (read(fd, line, sizeof(line) - 1) < 0)
-        line[0] = '\0';
-    close(fd);
-    end = strrchr(line, ')');
-    return end ? end[2] : 'Z';
-}
-
 /* The leader ends before its process. */
 static void leader_ends_first(void)
 {
-    int fds[2], thread_fd, process_fd, status;
+    int fds[2], go[2], thread_fd, process_fd, status;
     char c;
     pid_t pid;
 
-    if (pipe(fds) < 0)
+    if (pipe(fds) < 0 || pipe(go) < 0)
         return;
     pid = fork();
     if (pid == 0) {
@@ -149,25 +133,27 @@ static void leader_ends_first(void)
 
         start(&o);
         CHECK_EQ(write(fds[1], "", 1), 1);
-        usleep(50000);
+        CHECK_EQ(read(go[0], &c, 1), 1);
         syscall(SYS_exit, 0); /* the thread goes on: it waits until killed */
     }
     CHECK_EQ(read(fds[0], &c, 1), 1);
     thread_fd = open_thread(pid, PIDFD_THREAD);
     process_fd = open_thread(pid, 0);
-    while (state_of(pid) != 'Z')
-        usleep(1000);
+    CHECK_EQ(write(go[1], "", 1), 1);
+    WAIT_UNTIL(test_state(pid) == 'Z');
     /* Linux 6.15: both mean the process. */
     CHECK_EQ(readable(thread_fd, 0), 0);
     CHECK_EQ(readable(process_fd, 0), 0);
     CHECK_EQ(kill(pid, SIGKILL), 0);
-    CHECK(readable(thread_fd, 10000) & POLLIN);
-    CHECK(readable(process_fd, 10000) & POLLIN);
+    CHECK(readable(thread_fd, -1) & POLLIN);
+    CHECK(readable(process_fd, -1) & POLLIN);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     close(thread_fd);
     close(process_fd);
-    close(fds[0]);
-    close(fds[1]);
+    for (int i = 0; i < 2; i++) {
+        close(fds[i]);
+        close(go[i]);
+    }
 }
 
 TEST(a_leader_ends_before_its_process)
@@ -220,7 +206,7 @@ TEST(clone_gives_one)
     CHECK_EQ(fcntl(fd, F_GETFL) & O_EXCL, O_EXCL);
     CHECK_EQ(readable(fd, 0), 0);
     __atomic_store_n(&g_stop, 1, __ATOMIC_SEQ_CST);
-    CHECK(readable(fd, 10000) & POLLIN);
+    CHECK(readable(fd, -1) & POLLIN);
     close(fd);
 }
 

@@ -57,23 +57,6 @@ static void *exit_group_when_told(void *arg)
     return arg;
 }
 
-/* The state letter of /proc/PID/stat. */
-static char state_of(pid_t pid)
-{
-    char path[64], line[512] = "", *end;
-    FILE *f;
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    f = fopen(path, "re");
-    if (f) {
-        if (!fgets(line, sizeof(line), f))
-            line[0] = 0;
-        fclose(f);
-    }
-    end = strrchr(line, ')');
-    return end ? end[2] : 0;
-}
-
 TEST(leader_may_exit_first)
 {
     pthread_t t;
@@ -85,8 +68,7 @@ TEST(leader_may_exit_first)
         pthread_create(&t, NULL, exit_group_when_told, NULL);
         sys(SYS_exit, 7); /* this thread only */
     }
-    while (state_of(pid) != 'Z')
-        test_sleep_ms(1);
+    WAIT_UNTIL(test_state(pid) == 'Z');
     CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0); /* a zombie leader is no dead process */
     CHECK_EQ(kill(pid, 0), 0);
     CHECK_EQ(write(g_pipe[1], "x", 1), 1);

@@ -318,11 +318,6 @@ TEST(segment_bases)
     CHECK_EQ(pt_wait(pid), PT_EXITED(0));
 }
 
-static void sleep_long(void)
-{
-    test_sleep_ms(30000);
-}
-
 static pid_t sleeper_child(bool undumpable)
 {
     int fds[2];
@@ -336,7 +331,7 @@ static pid_t sleeper_child(bool undumpable)
         if (undumpable)
             prctl(PR_SET_DUMPABLE, 0);
         if (write(fds[1], "x", 1) == 1)
-            sleep_long();
+            pause();
         _exit(0);
     }
     CHECK_EQ(read(fds[0], &c, 1), 1);

@@ -25,7 +25,7 @@ static pid_t plain_child(void (*fn)(void))
     }
     CHECK_EQ(setpgid(pid, pid),
              0); /* not an orphaned process group, which SIGTSTP would not stop */
-    test_sleep_ms(20);
+    WAIT_UNTIL(test_state(pid) == 'S'); /* as each fn does */
     return pid;
 }
 
@@ -65,9 +65,9 @@ TEST(attach_to_a_stopped_child)
     CHECK_EQ(pt(PTRACE_GETSIGINFO, pid, 0, &si), 0);
     CHECK_EQ(pt(PTRACE_DETACH, pid, 0, 0), 0);
     /* The group stop is still in force. */
-    pt_wait_state(pid, 'T');
+    WAIT_UNTIL(test_state(pid) == 'T');
     kill(pid, SIGCONT);
-    pt_wait_state(pid, 'S');
+    WAIT_UNTIL(test_state(pid) == 'S');
     pt_kill(pid);
 }
 
@@ -82,7 +82,8 @@ TEST(group_stop_of_an_attached_child)
     CHECK_EQ(pt_wait(pid), SIGSTOP);
     CHECK_ERR(pt(PTRACE_GETSIGINFO, pid, 0, &si), EINVAL);
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
-    pt_wait_state(pid, 'S'); /* Linux: a tracer may resume it although the process is stopped */
+    WAIT_UNTIL(test_state(pid) ==
+               'S'); /* Linux: a tracer may resume it although the process is stopped */
     pt_kill(pid);
 }
 
@@ -129,7 +130,7 @@ TEST(listen_sees_the_end_of_a_group_stop)
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
     CHECK_EQ(pt_wait(pid), SIGCONT);
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, SIGCONT), 0);
-    pt_wait_state(pid, 'S');
+    WAIT_UNTIL(test_state(pid) == 'S');
     /* INTERRUPT ends a LISTEN. */
     kill(pid, SIGSTOP);
     CHECK_EQ(pt_wait(pid), SIGSTOP);
@@ -150,7 +151,7 @@ TEST(seize_a_stopped_child)
     CHECK_EQ(pt(PTRACE_SEIZE, pid, 0, 0), 0);
     CHECK_EQ(pt_wait(pid), PT_STOP_EVENT(SIGSTOP));
     CHECK_EQ(pt(PTRACE_DETACH, pid, 0, 0), 0);
-    pt_wait_state(pid, 'T');
+    WAIT_UNTIL(test_state(pid) == 'T');
     pt_kill(pid);
 }
 
@@ -208,7 +209,7 @@ TEST(a_dead_tracer_lets_go)
     g_target = plain_child(sleeper);
     g_options = 0;
     CHECK_EQ(test_in_child(trace_and_leave), 0);
-    pt_wait_state(g_target, 'S');
+    WAIT_UNTIL(test_state(g_target) == 'S');
     pt_kill(g_target);
 }
 
@@ -240,7 +241,7 @@ TEST(the_tracer_is_a_thread)
 
     pthread_create(&t, NULL, attach_in_thread, &pid);
     pthread_join(t, NULL);
-    pt_wait_state(pid, 'S'); /* the thread is gone, and so is the relation */
+    WAIT_UNTIL(test_state(pid) == 'S'); /* the thread is gone, and so is the relation */
     CHECK_EQ(pt(PTRACE_SEIZE, pid, 0, 0), 0);
     pt_kill(pid);
 }
@@ -331,8 +332,7 @@ TEST(sigchld_for_stops)
     CHECK_EQ(pt(PTRACE_SEIZE, pid, 0, 0), 0);
     CHECK_EQ(pt(PTRACE_INTERRUPT, pid, 0, 0), 0);
     CHECK_EQ(pt_wait(pid), PT_STOP_EVENT(SIGTRAP));
-    for (int i = 0; i < 100 && !g_chld; i++)
-        test_sleep_ms(5);
+    WAIT_UNTIL(g_chld);
     CHECK_EQ(g_chld_info.si_code, CLD_STOPPED);
     CHECK_EQ(g_chld_info.si_pid, pid);
     sigaction(SIGCHLD, &old, NULL);

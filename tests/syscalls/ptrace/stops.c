@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ptrace(2): stops at system calls, signals and single instructions. */
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
 
@@ -221,21 +222,25 @@ TEST(faults_and_death)
     CHECK_EQ(pt_wait(pid), PT_KILLED(SIGKILL));
 }
 
+static int g_nap_ms;
+
 static void restarts(void)
 {
-    struct timespec ts = {1, 0}, left = {9, 9};
+    struct timespec ts = {g_nap_ms / 1000, g_nap_ms % 1000 * 1000000L}, left = {9, 9};
     long long t0 = test_now_ms();
+    pid_t self = getpid();
     int fds[2];
     char c;
 
     /* A swallowed signal restarts every kind of call. */
     CHECK_EQ(sys(SYS_nanosleep, &ts, &left), 0);
-    CHECK(test_now_ms() - t0 >= 990);
+    CHECK(test_now_ms() - t0 >= g_nap_ms - 10);
     CHECK_EQ(pipe(fds), 0);
     if (fork() == 0) {
-        pt_wait_state(getppid(), 'S');
-        kill(getppid(), SIGUSR1);
-        test_sleep_ms(150);
+        if (!test_wait_asleep(self, SYS_read))
+            _exit(1);
+        kill(self, SIGUSR1);
+        test_sleep_ms(150); /* a read that is not restarted ends now */
         _exit(write(fds[1], "x", 1) != 1);
     }
     CHECK_EQ(sys(SYS_read, fds[0], &c, 1L), 1);
@@ -243,15 +248,22 @@ static void restarts(void)
 
 TEST(restart_after_a_swallowed_signal)
 {
-    pid_t pid = pt_child(restarts);
     struct user_regs_struct r;
+    pid_t pid;
     int ret;
 
-    CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
-    pt_wait_state(pid, 'S');
-    kill(pid, SIGUSR1);
-    CHECK_EQ(pt_wait(pid), SIGUSR1);
-    CHECK_EQ(pt(PTRACE_GETREGS, pid, 0, &r), 0);
+    for (g_nap_ms = 1000;; g_nap_ms *= 2) { /* longer, until we are in time */
+        pid = pt_child(restarts);
+        CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
+        WAIT_UNTIL(test_sleeps_in(pid, SYS_nanosleep, NULL) ||
+                   test_sleeps_in(pid, SYS_read, NULL) || test_state(pid) == 't');
+        kill(pid, SIGUSR1);
+        CHECK_EQ(pt_wait(pid), SIGUSR1);
+        REQUIRE(pt(PTRACE_GETREGS, pid, 0, &r) == 0);
+        if (r.orig_rax != SYS_read)
+            break;
+        pt_kill(pid);
+    }
     CHECK_EQ(r.orig_rax, SYS_nanosleep);
     CHECK_EQ((long)r.rax, -516);
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
@@ -348,10 +360,12 @@ TEST(step_into_a_handler)
     CHECK_EQ(pt_wait(pid), PT_EXITED(0));
 }
 
+static volatile int *g_runs; /* shared with the child */
+
 static void endless(void)
 {
     for (;;)
-        __asm__ volatile("" ::: "memory");
+        *g_runs = 1;
 }
 
 TEST(detach_while_stepping)
@@ -370,11 +384,14 @@ TEST(detach_while_stepping)
 
 TEST(stop_in_a_loop_of_its_own)
 {
-    pid_t pid = pt_child(endless);
     struct user_regs_struct r;
+    pid_t pid;
 
+    g_runs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(g_runs != MAP_FAILED);
+    pid = pt_child(endless);
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
-    test_sleep_ms(20);
+    WAIT_UNTIL(*g_runs);
     CHECK_ERR(pt(PTRACE_GETREGS, pid, 0, &r), ESRCH);
     CHECK_EQ(pt_wait_options(pid, WNOHANG), -1000 - errno);
     kill(pid, SIGSTOP);
