@@ -84,18 +84,6 @@ __attribute__((unused)) static long long cg_number(const char *file, const char 
     return cg_number_at(g_cg, file, key);
 }
 
-/* Waits up to 5 s for the number to become want. */
-__attribute__((unused)) static bool cg_wait_number(const char *file, const char *key,
-                                                   long long want)
-{
-    for (int i = 0; i < 500; i++) {
-        if (cg_number(file, key) == want)
-            return true;
-        test_sleep_ms(10);
-    }
-    return false;
-}
-
 /* NULL, or why there can be no test here. Makes g_cg. */
 __attribute__((unused)) static const char *cg_begin(void)
 {
@@ -153,8 +141,7 @@ __attribute__((unused)) static void cg_end(void)
     cg_write_at(g_cg_root, "cgroup.subtree_control", "-memory");
     cg_write_at(g_cg_root, "cgroup.subtree_control", "-pids");
     cg_write_at(g_cg_root, "cgroup.procs", "0");
-    for (int i = 0; i < 200 && rmdir(g_cg) < 0 && errno == EBUSY; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(rmdir(g_cg) == 0 || errno != EBUSY);
 }
 
 /* A child inside the group that runs fn. */

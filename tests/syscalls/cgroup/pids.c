@@ -20,8 +20,7 @@ static void make_group(char *path, size_t size, const char *name)
 
 static void remove_group(const char *path)
 {
-    for (int i = 0; i < 300 && rmdir(path) < 0 && errno == EBUSY; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(rmdir(path) == 0 || errno != EBUSY);
     CHECK_ERR(access(path, F_OK), ENOENT);
 }
 
@@ -62,11 +61,8 @@ TEST(fork_above_the_limit)
     CHECK_EQ(cg_number_at(g, "pids.current", NULL), 3);
     CHECK_EQ(cg_number_at(g, "pids.events", "max"), 2);
     CHECK_EQ(cg_write_at(g, "cgroup.kill", "1"), 0);
-    for (int i = 0; i < 300 && cg_number_at(g, "pids.current", NULL) != 0; i++) {
-        waitpid(-1, NULL, WNOHANG); /* ours, if we are their init */
-        test_sleep_ms(10);
-    }
-    CHECK_EQ(cg_number_at(g, "pids.current", NULL), 0);
+    /* Those that were killed are ours, if we are their init. */
+    WAIT_UNTIL(waitpid(-1, NULL, WNOHANG) <= 0 && cg_number_at(g, "pids.current", NULL) == 0);
     remove_group(g);
     cg_end();
 }
@@ -125,12 +121,10 @@ TEST(a_zombie_counts_and_moving_ignores_the_limit)
     CHECK_EQ(cg_write_at(g, "cgroup.procs", text), 0);
     CHECK_EQ(cg_number_at(g, "pids.current", NULL), 1);
     kill(pid, SIGKILL);
-    for (int i = 0; i < 300 && cg_number_at(g, "cgroup.events", "populated") != 0; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(cg_number_at(g, "cgroup.events", "populated") == 0);
     CHECK_EQ(cg_number_at(g, "pids.current", NULL), 1);
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
-    for (int i = 0; i < 300 && cg_number_at(g, "pids.current", NULL) != 0; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(cg_number_at(g, "pids.current", NULL) == 0);
     CHECK_EQ(cg_number_at(g, "pids.current", NULL), 0);
     remove_group(g);
     cg_end();
@@ -152,8 +146,7 @@ TEST(limit_of_an_ancestor)
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(WEXITSTATUS(status), 1);
     CHECK_EQ(cg_write_at(g, "cgroup.kill", "1"), 0);
-    for (int i = 0; i < 300 && rmdir(sub) < 0; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(rmdir(sub) == 0 || errno != EBUSY);
     remove_group(g);
     cg_end();
 }

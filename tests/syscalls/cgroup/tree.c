@@ -108,7 +108,7 @@ TEST(members)
     pid_t pid = cg_fork_at(g_cg, cg_sleeper, NULL);
     FILE *f;
 
-    CHECK(cg_wait_number("cgroup.events", "populated", 1));
+    WAIT_UNTIL(cg_number("cgroup.events", "populated") == 1);
     CHECK(cg_read("cgroup.procs", buf, sizeof(buf)) > 0);
     snprintf(want, sizeof(want), "%d\n", pid);
     CHECK_STR(buf, want);
@@ -125,7 +125,7 @@ TEST(members)
     CHECK_ERR(rmdir(g_cg), EBUSY);
     kill(pid, SIGKILL);
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
-    CHECK(cg_wait_number("cgroup.events", "populated", 0));
+    WAIT_UNTIL(cg_number("cgroup.events", "populated") == 0);
     cg_end();
 }
 
@@ -153,8 +153,7 @@ TEST(children_inherit_and_a_zombie_keeps_no_group)
     }
     close(pipefd[1]);
     CHECK_EQ(read(pipefd[0], &c, 1), 0); /* both ended; the first one is a zombie */
-    for (int i = 0; i < 200 && cg_number_at(dir, "cgroup.events", "populated") != 0; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(cg_number_at(dir, "cgroup.events", "populated") == 0);
     CHECK_EQ(rmdir(dir), 0);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(status, 0);
@@ -192,28 +191,31 @@ __attribute__((noreturn)) static int fork_bomb_lite(void *arg)
         pause();
 }
 
+static int processes(void)
+{
+    char buf[512] = "";
+    int lines = 0;
+
+    cg_read("cgroup.procs", buf, sizeof(buf));
+    for (char *p = buf; (p = strchr(p, '\n')); p++)
+        lines++;
+    return lines;
+}
+
 TEST(kill_takes_everybody)
 {
     BEGIN;
-    char buf[512];
-    int status, lines = 0;
+    int status;
     pid_t pid = cg_fork_at(g_cg, fork_bomb_lite, NULL);
 
-    for (int i = 0; i < 500 && lines != 6; i++) {
-        lines = 0;
-        cg_read("cgroup.procs", buf, sizeof(buf));
-        for (char *p = buf; (p = strchr(p, '\n')); p++)
-            lines++;
-        test_sleep_ms(10);
-    }
-    CHECK_EQ(lines, 6);
+    WAIT_UNTIL(processes() == 6);
     if (cg_write("cgroup.kill", "1") == -ENOENT) {
         kill(pid, SIGKILL);
         SKIP("no cgroup.kill here");
     }
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    CHECK(cg_wait_number("cgroup.events", "populated", 0));
+    WAIT_UNTIL(cg_number("cgroup.events", "populated") == 0);
     cg_end();
 }
 
@@ -234,21 +236,19 @@ TEST(freeze_stops_and_thaw_goes_on)
 
     g_counter = (int *)sys(SYS_mmap, NULL, 4096UL, 3UL, 0x21UL, -1L, 0UL);
     pid = cg_fork_at(g_cg, count_forever, NULL);
-    for (int i = 0; i < 500 && __atomic_load_n(g_counter, __ATOMIC_RELAXED) == 0; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(__atomic_load_n(g_counter, __ATOMIC_RELAXED) != 0);
     CHECK_EQ(cg_write("cgroup.freeze", "1"), 0);
-    CHECK(cg_wait_number("cgroup.events", "frozen", 1));
+    WAIT_UNTIL(cg_number("cgroup.events", "frozen") == 1);
     before = __atomic_load_n(g_counter, __ATOMIC_RELAXED);
     test_sleep_ms(50);
     CHECK_EQ(__atomic_load_n(g_counter, __ATOMIC_RELAXED), before);
     CHECK_EQ(cg_write("cgroup.freeze", "0"), 0);
-    CHECK(cg_wait_number("cgroup.events", "frozen", 0));
-    for (int i = 0; i < 500 && __atomic_load_n(g_counter, __ATOMIC_RELAXED) == before; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(cg_number("cgroup.events", "frozen") == 0);
+    WAIT_UNTIL(__atomic_load_n(g_counter, __ATOMIC_RELAXED) != before);
     CHECK(__atomic_load_n(g_counter, __ATOMIC_RELAXED) != before);
     /* SIGKILL reaches a frozen process. */
     CHECK_EQ(cg_write("cgroup.freeze", "1"), 0);
-    CHECK(cg_wait_number("cgroup.events", "frozen", 1));
+    WAIT_UNTIL(cg_number("cgroup.events", "frozen") == 1);
     kill(pid, SIGKILL);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status));
@@ -266,9 +266,9 @@ TEST(frozen_parent_freezes_children_and_movers)
     snprintf(sub, sizeof(sub), "%s/sub", g_cg);
     CHECK_EQ(mkdir(sub, 0755), 0);
     inside = cg_fork_at(sub, cg_sleeper, NULL);
-    CHECK(cg_wait_number("cgroup.events", "populated", 1));
+    WAIT_UNTIL(cg_number("cgroup.events", "populated") == 1);
     CHECK_EQ(cg_write("cgroup.freeze", "1"), 0);
-    CHECK(cg_wait_number("cgroup.events", "frozen", 1));
+    WAIT_UNTIL(cg_number("cgroup.events", "frozen") == 1);
     CHECK_EQ(cg_number_at(sub, "cgroup.events", "frozen"), 1);
     CHECK_EQ(cg_number_at(sub, "cgroup.freeze", NULL), 0);
     mover = fork();
@@ -276,7 +276,7 @@ TEST(frozen_parent_freezes_children_and_movers)
         _exit(cg_sleeper(NULL));
     snprintf(text, sizeof(text), "%d", mover);
     CHECK_EQ(cg_write_at(sub, "cgroup.procs", text), 0);
-    CHECK(cg_wait_number("cgroup.events", "frozen", 1));
+    WAIT_UNTIL(cg_number("cgroup.events", "frozen") == 1);
     /* Out of the frozen group it runs again: it dies of SIGTERM, which a frozen one does not. */
     CHECK_EQ(cg_write_at(g_cg_root, "cgroup.procs", text), 0);
     kill(mover, SIGTERM);
@@ -284,8 +284,7 @@ TEST(frozen_parent_freezes_children_and_movers)
     kill(inside, SIGKILL);
     CHECK_EQ(waitpid(inside, NULL, 0), inside);
     CHECK_EQ(cg_write("cgroup.freeze", "0"), 0);
-    for (int i = 0; i < 200 && rmdir(sub) < 0; i++)
-        test_sleep_ms(10);
+    WAIT_UNTIL(rmdir(sub) == 0 || errno != EBUSY);
     cg_end();
 }
 
@@ -294,7 +293,7 @@ TEST(events_wake_poll_and_inotify)
     BEGIN;
     char path[256], buf[4096];
     struct pollfd p = {.events = POLLPRI};
-    int in = inotify_init1(IN_NONBLOCK);
+    int in = inotify_init1(0);
     pid_t pid;
 
     snprintf(path, sizeof(path), "%s/cgroup.events", g_cg);
@@ -304,17 +303,15 @@ TEST(events_wake_poll_and_inotify)
     CHECK(read(p.fd, buf, sizeof(buf)) > 0);
     CHECK_EQ(poll(&p, 1, 0), 0);
     pid = cg_fork_at(g_cg, cg_sleeper, NULL);
-    CHECK_EQ(poll(&p, 1, 5000), 1);
+    CHECK_EQ(poll(&p, 1, -1), 1);
     CHECK((p.revents & POLLPRI) != 0);
     CHECK(lseek(p.fd, 0, SEEK_SET) == 0 && read(p.fd, buf, sizeof(buf)) > 0);
     CHECK(strstr(buf, "populated 1") != NULL);
     CHECK_EQ(poll(&p, 1, 0), 0);
-    test_sleep_ms(50);
     CHECK(read(in, buf, sizeof(buf)) > 0);
     kill(pid, SIGKILL);
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
-    CHECK_EQ(poll(&p, 1, 5000), 1);
-    test_sleep_ms(50);
+    CHECK_EQ(poll(&p, 1, -1), 1);
     CHECK(read(in, buf, sizeof(buf)) > 0);
     close(p.fd);
     close(in);
@@ -352,7 +349,7 @@ TEST(clone_into_cgroup)
     CHECK_STR(buf, want);
     kill((pid_t)pid, SIGKILL);
     CHECK_EQ(waitpid((pid_t)pid, NULL, 0), pid);
-    CHECK(cg_wait_number("cgroup.events", "populated", 0));
+    WAIT_UNTIL(cg_number("cgroup.events", "populated") == 0);
     CHECK_EQ(rmdir(g_cg), 0);
     CHECK_ERR(sys(SYS_clone3, &a, sizeof(a)), ENOENT);
     close(dir);
