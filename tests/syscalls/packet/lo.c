@@ -74,7 +74,7 @@ static ssize_t next(int fd, void *buf, size_t size, struct sockaddr_ll *from)
     struct pollfd p = {.fd = fd, .events = POLLIN};
 
     memset(from, 0xee, sizeof(*from));
-    if (poll(&p, 1, 2000) != 1)
+    if (poll(&p, 1, -1) != 1)
         return -1;
     return recvfrom(fd, buf, size, 0, (struct sockaddr *)from, &len);
 }
@@ -491,7 +491,7 @@ TEST(ring_is_filled)
     udp = udp_at(7777);
     for (int i = 0; i < 5; i++)
         udp_send(udp, 7777, "0123456789", (size_t)(5 + i)); /* one more than there is room for */
-    CHECK_EQ(poll(&p, 1, 1000), 1);
+    CHECK_EQ(poll(&p, 1, -1), 1);
     for (int i = 0; i < 4; i++) {
         struct tpacket2_hdr *h = (void *)(map + i * 2048);
         struct sockaddr_ll *ll = (void *)(map + i * 2048 + 32);

@@ -33,8 +33,7 @@ static ssize_t receive(int fd, void *buf, size_t size)
 {
     ssize_t n = -1;
 
-    for (int i = 0; i < 2000 && (n = recv(fd, buf, size, 0)) < 0 && errno == EAGAIN; i++)
-        usleep(1000);
+    WAIT_UNTIL((n = recv(fd, buf, size, 0)) >= 0 || errno != EAGAIN);
     return n;
 }
 

@@ -281,8 +281,7 @@ TEST(raw_icmp)
                            BPF_STMT(BPF_LD | BPF_H | BPF_IND, 4), IS(77), TAKE(0xffff), TAKE(0))),
         0);
     CHECK_EQ(sendto(fd, &echo, sizeof(echo), 0, (void *)&a, sizeof(a)), sizeof(echo));
-    for (int i = 0; i < 2000 && (n = recv(fd, buf, sizeof(buf), 0)) < 0; i++)
-        usleep(1000);
+    WAIT_UNTIL((n = recv(fd, buf, sizeof(buf), 0)) >= 0);
     CHECK_EQ(n, 20 + sizeof(echo));
     CHECK_EQ(attach(fd, PROGRAM(TAKE(0))), 0);
     while (recv(fd, buf, sizeof(buf), 0) > 0)

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 static struct sockaddr_in listen_addr;
@@ -127,10 +128,11 @@ TEST(fast_open_connects_and_sends)
 TEST(fast_open_of_a_nonblocking_socket)
 {
     int l = listener(), c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct pollfd p = {.fd = c, .events = POLLOUT};
 
     CHECK_ERR(sendto(c, "data", 4, MSG_FASTOPEN, (void *)&listen_addr, sizeof(listen_addr)),
               EINPROGRESS);
-    test_sleep_ms(20);
+    CHECK_EQ(poll(&p, 1, -1), 1);
     CHECK_EQ(send(c, "data", 4, 0), 4);
     close(c);
     close(l);

@@ -156,13 +156,13 @@ static void on_prof(int signo)
 TEST(profiling_timer_counts_cpu_time)
 {
     struct itimerval it = {.it_value = {0, 100000}};
-    long long before = clock_us(CLOCK_PROCESS_CPUTIME_ID), t0 = test_now_ms();
+    long long before = clock_us(CLOCK_PROCESS_CPUTIME_ID);
 
     signal(SIGPROF, on_prof);
     CHECK_EQ(setitimer(ITIMER_PROF, &it, NULL), 0);
     test_sleep_ms(200);
     CHECK_EQ(g_fired, 0);
-    while (!g_fired && test_now_ms() - t0 < 20000)
+    while (!g_fired)
         burn(5);
     CHECK_EQ(g_fired, SIGPROF);
     /* Linux counts the ticks that find the process running, so it may be early. */

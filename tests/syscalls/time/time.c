@@ -136,11 +136,10 @@ TEST(alarm_and_interval_timers)
 TEST(cpu_time_timer)
 {
     struct itimerval it = {{0, 0}, {0, 20000}};
-    long long start = test_now_ms();
 
     install(SIGVTALRM);
     CHECK_EQ(sysp(SYS_setitimer, ITIMER_VIRTUAL, &it, NULL), 0);
-    while (g_count == 0 && test_now_ms() - start < 20000)
+    while (g_count == 0)
         ;
     CHECK_EQ(g_count, 1);
 }
@@ -184,12 +183,13 @@ TEST(posix_timers)
 TEST(process_times)
 {
     struct tms t;
+    long long start = test_now_ms();
     long a, b;
 
     a = sysp(SYS_times, &t);
     test_sleep_ms(30);
     b = sysp(SYS_times, NULL);
-    CHECK(b > a && b - a < 200);
+    CHECK(b > a && b - a <= (test_now_ms() - start) / 10 + 1);
     CHECK_ERR(sysp(SYS_times, BAD_PTR), EFAULT);
 }
 
