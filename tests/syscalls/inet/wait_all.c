@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 static void pair(int s[2])
@@ -90,7 +91,7 @@ TEST(peek_leaves_all)
 
 TEST(low_water_mark)
 {
-    int s[2], mark = 5, on = 1;
+    int s[2], mark = 5, on = 1, there = 0;
     struct pollfd pfd;
     struct timeval tv = {0, 300000};
     char buf[16];
@@ -107,6 +108,7 @@ TEST(low_water_mark)
     CHECK_EQ(recv(s[1], buf, sizeof(buf), 0), 7);
     /* The timeout gives what there is. */
     CHECK_EQ(send(s[0], "hi", 2, 0), 2);
+    WAIT_UNTIL(ioctl(s[1], FIONREAD, &there) < 0 || there == 2);
     CHECK_EQ(recv(s[1], buf, sizeof(buf), 0), 2);
     CHECK_ERR(recv(s[1], buf, sizeof(buf), 0), EAGAIN);
     close(s[0]);

@@ -202,10 +202,9 @@ TEST(no_room_ends_a_multishot)
     provide(&r, COUNT);
     from_group(ring_sqe(&r, IORING_OP_RECV, s[0], NULL, 0, 0, 1))->ioprio = IORING_RECV_MULTISHOT;
     CHECK_EQ(ring_submit(&r, 0), 1);
-    for (int i = 0; i < COUNT - 1; i++) {
+    for (int i = 0; i < COUNT - 1; i++)
         CHECK_EQ(send(s[1], "x", 1, 0), 1);
-        usleep(2000); /* completions come while it runs; with an interrupt on the way at most */
-    }
+    WAIT_UNTIL(__atomic_load_n(r.sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW);
     do {
         c = ring_wait(&r);
         CHECK_EQ(c.res, 1);

@@ -58,9 +58,9 @@ TEST(time_left_is_written)
     CHECK_EQ(write(p[1], "x", 1), 1);
     FD_ZERO(&r);
     FD_SET(p[0], &r);
-    tv.tv_sec = 10;
+    tv.tv_sec = 3600;
     CHECK_EQ(select(p[0] + 1, &r, NULL, NULL, &tv), 1);
-    CHECK(tv.tv_sec == 9 || (tv.tv_sec == 10 && tv.tv_usec == 0));
+    CHECK(tv.tv_sec > 0 && (tv.tv_sec < 3600 || (tv.tv_sec == 3600 && tv.tv_usec == 0)));
     close(p[0]);
     close(p[1]);
 }
@@ -91,7 +91,7 @@ TEST(pselect6_arguments)
 TEST(pselect_mask)
 {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    struct timespec ts = {5, 0};
+    struct timespec ts = {3600, 0};
     sigset_t block, none;
 
     sigemptyset(&none);

@@ -295,6 +295,7 @@ static void area_in_memory(void)
 {
     struct rseq *area =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned long all[16] = {0};
 
     CHECK_EQ(reg(own_area(), AREA_SIZE, RSEQ_FLAG_UNREGISTER, SIG), 0);
     CHECK_EQ(reg(area, AREA_SIZE, 0, SIG), 0);
@@ -302,19 +303,17 @@ static void area_in_memory(void)
     CHECK_EQ(madvise(area, 4096, MADV_DONTNEED), 0);
     test_sleep_ms(10);
     CHECK(area->cpu_id == area->cpu_id_start);
+    CHECK(sys(SYS_sched_getaffinity, 0, sizeof(all), all) > 0);
     for (int i = 0; i < 4; i++) {
-        unsigned long mask[16] = {0};
+        int cpu = i & 1 ? __builtin_ctzl(all[0]) : 63 - __builtin_clzl(all[0]);
+        unsigned long one = 1ul << cpu;
 
-        CHECK(sys(SYS_sched_getaffinity, 0, sizeof(mask), mask) > 0);
         CHECK_EQ(madvise(area, 4096, MADV_DONTNEED), 0);
-        if (i & 1)
-            mask[0] &= -mask[0];
-        else
-            mask[0] = 1ul << (63 - __builtin_clzl(mask[0]));
+        CHECK_EQ(sys(SYS_sched_setaffinity, 0, sizeof(one), &one), 0);
         test_sleep_ms(2);
         for (int k = 0; k < 20; k++)
             sched_yield();
-        CHECK_EQ((int)area->cpu_id, sched_getcpu());
+        CHECK_EQ(area->cpu_id, cpu);
     }
     CHECK_EQ(munmap(area, 4096), 0);
     for (;;)

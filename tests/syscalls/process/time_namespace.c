@@ -15,7 +15,7 @@
 #endif
 #define OFFSETS "/proc/self/timens_offsets"
 
-enum { MONO = 100000, BOOT = 700000, SLACK = 30 };
+enum { MONO = 100000, BOOT = 700000, SLACK = 3600 };
 
 static int put(const char *path, const char *text)
 {

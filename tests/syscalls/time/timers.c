@@ -38,6 +38,7 @@ static void burn_until(int count)
 TEST(real_timer_repeats)
 {
     struct itimerval v = {{0, 10000}, {0, 10000}}, old;
+    int left;
 
     install(SIGALRM);
     CHECK_EQ(setitimer(ITIMER_REAL, &v, NULL), 0);
@@ -50,8 +51,9 @@ TEST(real_timer_repeats)
     CHECK_ERR(setitimer(7, &v, NULL), EINVAL);
     v.it_value.tv_usec = 1000000;
     CHECK_ERR(setitimer(ITIMER_REAL, &v, NULL), EINVAL);
-    CHECK_EQ(alarm(10), 0);
-    CHECK_EQ(alarm(0), 10);
+    CHECK_EQ(alarm(1000), 0);
+    left = (int)alarm(0);
+    CHECK(left > 0 && left <= 1000);
 }
 
 TEST(cpu_timers_count_cpu_time)
