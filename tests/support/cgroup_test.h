@@ -150,6 +150,7 @@ __attribute__((unused)) static pid_t cg_fork_at(const char *dir, int (*fn)(void 
     pid_t pid = fork();
 
     if (pid == 0) {
+        alarm(test_seconds());
         if (cg_write_at(dir, "cgroup.procs", "0") < 0)
             _exit(99);
         _exit(fn(arg));

@@ -27,12 +27,15 @@ static int touch_memory(void *arg)
     return 7;
 }
 
-/* The same, and keeps it for long enough to meet others. */
+static char g_fought[256]; /* the group of those that touch_and_hold */
+
+/* The same, and keeps it until there was no more for somebody, and a while longer. */
 static int touch_and_hold(void *arg)
 {
     int ret = touch_memory(arg);
 
-    usleep(300000);
+    WAIT_UNTIL(cg_number_at(g_fought, "memory.events", "oom_kill") > 0);
+    test_sleep_ms(200);
     return ret;
 }
 
@@ -334,6 +337,7 @@ TEST(stress_many_at_the_limit)
     char g[256];
 
     make_group(g, sizeof(g), "stress");
+    strcpy(g_fought, g);
     CHECK_EQ(cg_write_at(g, "memory.max", "40M"), 0);
     cg_write_at(g, "memory.swap.max", "0");
     for (int i = 0; i < 16; i++)

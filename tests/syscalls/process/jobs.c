@@ -113,7 +113,7 @@ TEST(nanosleep_survives_stop_and_continue)
 
             _exit(nanosleep(&nap, NULL) != 0);
         }
-        usleep(20000);
+        test_wait_asleep(pid, SYS_clock_nanosleep);
         kill(pid, SIGSTOP);
         REQUIRE(waitpid(pid, &status, WUNTRACED) == pid);
     } while (!WIFSTOPPED(status));
