@@ -169,24 +169,30 @@ TEST(linger_zero_resets)
 TEST(exit_does_not_linger)
 {
     struct linger li = {1, 36000};
-    char block[65536] = {0};
-    int s[2], status;
+    char block[65536] = {0}, c;
+    int s[2], alone[2], status;
     pid_t pid;
 
     pair(s);
+    REQUIRE(pipe(alone) == 0);
     pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
         close(s[1]);
+        if (read(alone[0], &c, 1) != 1) /* the exit must close it last, or our parent lingers */
+            _exit(1);
         setsockopt(s[0], SOL_SOCKET, SO_LINGER, &li, sizeof(li));
         while (send(s[0], block, sizeof(block), MSG_DONTWAIT) > 0)
             continue;
         _exit(7);
     }
     close(s[0]);
+    CHECK_EQ(write(alone[1], "x", 1), 1);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
     close(s[1]);
+    close(alone[0]);
+    close(alone[1]);
 }
 
 TEST(write_after_peer_closed)
