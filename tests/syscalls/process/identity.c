@@ -99,7 +99,7 @@ TEST(setpgid_after_exec)
     REQUIRE(pipe2(p, O_CLOEXEC) == 0);
     pid = fork();
     if (pid == 0) {
-        execl("/bin/sleep", "sleep", "5", (char *)NULL);
+        execl("/bin/sleep", "sleep", "1000", (char *)NULL);
         _exit(1);
     }
     close(p[1]);

@@ -15,7 +15,7 @@
 #endif
 #define OFFSETS "/proc/self/timens_offsets"
 
-enum { MONO = 100000, BOOT = 700000, SLACK = 3600 };
+enum { MONO = 100000, BOOT = 700000, SLACK = 30 };
 
 static int put(const char *path, const char *text)
 {
@@ -67,9 +67,17 @@ static long vdso_seconds(int clock)
     return clock_gettime(clock, &ts) ? -1 : ts.tv_sec;
 }
 
+static time_t g_begun; /* no namespace has another wall clock */
+
+__attribute__((constructor)) static void begin(void)
+{
+    g_begun = time(NULL);
+}
+
+/* A clock that read want once, since this program began or a little before. */
 static bool near(long value, long want)
 {
-    return value >= want && value <= want + SLACK;
+    return value >= want && value <= want + SLACK + (time(NULL) - g_begun);
 }
 
 static bool may_make_one(void)
