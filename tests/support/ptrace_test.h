@@ -56,6 +56,8 @@ __attribute__((unused)) static pid_t pt_child(void (*fn)(void))
 __attribute__((unused)) static void pt_kill(pid_t pid)
 {
     kill(pid, SIGKILL);
+    /* A stop at its exit that was told before: who dies already hears no SIGKILL. */
+    ptrace(PTRACE_CONT, pid, 0, 0);
     while (pt_wait(pid) > 0)
         ptrace(PTRACE_CONT, pid, 0, 0); /* PTRACE_EVENT_EXIT stops even then */
 }

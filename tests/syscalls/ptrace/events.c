@@ -101,6 +101,27 @@ TEST(vfork_events)
     CHECK_EQ(skip_sigchld(pid), PT_EXITED(0));
 }
 
+static void runs_on(void)
+{
+    for (;;)
+        pause();
+}
+
+/* Who dies already, of another signal, hears no SIGKILL: its tracer lets it end. */
+TEST(sigkill_does_not_end_the_stop_at_an_exit)
+{
+    pid_t pid = pt_child(runs_on);
+
+    CHECK_EQ(pt(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACEEXIT), 0);
+    CHECK_EQ(pt(PTRACE_CONT, pid, 0, SIGTERM), 0);
+    CHECK_EQ(pt_wait(pid), PT_EVENT(PTRACE_EVENT_EXIT));
+    kill(pid, SIGKILL);
+    test_sleep_ms(20);
+    CHECK_EQ(waitpid(pid, NULL, WNOHANG | __WALL), 0);
+    CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
+    CHECK_EQ(pt_wait(pid), PT_KILLED(SIGTERM));
+}
+
 static void *thread(void *arg)
 {
     sys(SYS_getppid);
