@@ -220,8 +220,10 @@ TEST(exec_by_another_thread_takes_the_leaders_id)
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
     CHECK_EQ(pt_wait(pid), PT_EVENT(PTRACE_EVENT_CLONE));
     tid = (pid_t)pt_message(pid);
-    first_stop(tid, SIGSTOP);
+    CHECK_EQ(pt_wait(tid), SIGSTOP);
+    /* The leader first: the thread's exec ends it, stopped or not. */
     CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
+    CHECK_EQ(pt(PTRACE_CONT, tid, 0, 0), 0);
     CHECK_EQ(pt_wait(pid), PT_EVENT(PTRACE_EVENT_EXEC));
     CHECK_EQ(pt_message(pid), tid);
     CHECK_ERR(waitpid(tid, NULL, __WALL | WNOHANG), ECHILD);
