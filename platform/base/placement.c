@@ -99,13 +99,21 @@ static void pin(pid_t pid, int cpu)
     (void)sched_setaffinity(pid, sizeof(set), &set);
 }
 
+/* A thread that is its own partner uses its time as thread. */
+static uint64_t partner_cpu_ns(const struct placement *p)
+{
+    return p->partner == p->thread ? 0 : cpu_ns(p->partner, false);
+}
+
 /* Before a pair changes its CPU or its halves: what they used so far was used where they are. */
 static void settle_times(struct placement *p)
 {
-    const uint64_t thread = cpu_ns(p->thread, true), partner = cpu_ns(p->partner, false);
+    const uint64_t thread = cpu_ns(p->thread, true), partner = partner_cpu_ns(p);
     const int at = p->parted ? p->look_cpu : p->cpu;
 
-    if (p->cpu >= 0 && thread > p->thread_ns)
+    if (p->partner == p->thread && p->cpu >= 0 && thread > p->thread_ns)
+        g.times[p->cpu].partner += thread - p->thread_ns;
+    else if (p->cpu >= 0 && thread > p->thread_ns)
         g.times[at].thread += thread - p->thread_ns;
     if (p->cpu >= 0 && partner > p->partner_ns)
         g.times[p->cpu].partner += partner - p->partner_ns;
@@ -376,7 +384,7 @@ void placement_new_program(struct placement *p)
 void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs)
 {
     const pid_t thread = (pid_t)syscall(SYS_gettid);
-    const uint64_t thread_ns = cpu_ns(thread, true), partner_ns = cpu_ns(partner, false);
+    const uint64_t thread_ns = cpu_ns(thread, true);
     int cpu = p->next_cpu >= 0 ? p->next_cpu : sched_getcpu();
 
     pthread_once(&g_once, init);
@@ -393,7 +401,7 @@ void placement_attach(struct placement *p, pid_t partner, const atomic_uint *run
     p->thread = thread;
     p->partner = partner;
     p->thread_ns = thread_ns;
-    p->partner_ns = partner_ns;
+    p->partner_ns = partner_cpu_ns(p);
     p->runs = runs;
     p->sleeps = &g_placement_sleeps;
     p->last_runs = atomic_load(runs);

@@ -57,7 +57,8 @@ struct placement {
 
 /* A struct that is attached to nothing. */
 void placement_init(struct placement *p);
-/* The calling thread and partner (a host pid) form a pair on the calling thread's CPU. runs must
+/* The calling thread and partner (a host pid; itself, if it runs guest code of its own) form a pair on the
+ * calling thread's CPU. Its whole time counts as the guest's then. runs must
  * outlive the pair. Replaces an earlier partner. */
 void placement_attach(struct placement *p, pid_t partner, const atomic_uint *runs);
 /* The calling thread's guest begins a new program: the next attach takes it to the CPU that has least to

@@ -133,19 +133,36 @@ static uint64_t guest_wall_ns(const struct ktask_private *k)
     return cycles ? cycles_to_ns(cycles) : 0;
 }
 
+/* A thread that runs guest code itself has one clock, *total. How much of it was the guest's is a guess by
+ * the cycle counter, which counts while others have the CPU too; neither part goes back, and they are the
+ * whole together (as Linux, cputime_adjust). */
+static struct cpu_times split(const struct ktask_private *k, uint64_t total)
+{
+    const uint64_t told_u = atomic_load(&k->utime_told), told_s = atomic_load(&k->stime_told);
+    const uint64_t guest = MIN(guest_wall_ns(k), total);
+    struct cpu_times out = {.stime = MAX(total - guest, told_s)};
+
+    total = MAX(total, told_u + told_s);
+    out.stime = MIN(out.stime, total - told_u);
+    out.utime = total - out.stime;
+    return out;
+}
+
 struct cpu_times task_cpu_times(struct task *t)
 {
     struct ktask_private *k = t->k;
     int clock = atomic_load(&k->sentry_clock);
     struct cpu_times out;
 
-    out.utime =
-        g_platform_ops->ctx_cpu_clock ? worked(guest_ns(k), &k->guest_looked) : guest_wall_ns(k);
     out.stime = clock ? host_cpu_clock_ns(clock) : 0;
     if (out.stime > k->stime_base)
         out.stime = worked(out.stime - k->stime_base, &k->owner_looked);
     else
         out.stime = atomic_load(&k->stime_final);
+    if (g_platform_ops->ctx_cpu_clock)
+        out.utime = worked(guest_ns(k), &k->guest_looked);
+    else
+        out = split(k, out.stime);
     out.utime = told(&k->utime_told, out.utime);
     out.stime = told(&k->stime_told, out.stime);
     return out;
