@@ -106,6 +106,7 @@ struct platform_probe {
     char reason[160];    /* one line: why not, or what it costs */
     uint64_t switch_ns;  /* measured cost of one null call, 0 when unusable */
     bool reports_access; /* fault_access is filled in */
+    bool for_auto; /* auto would take it: usable, and not known to be dearer than those behind it */
 };
 
 /* How a back end may make calls cheaper than by its plain way ("Call sites"). */
@@ -117,12 +118,19 @@ enum platform_lanes {
 
 struct platform_config {
     enum platform_lanes lanes;
-    bool rseq;     /* ctx_rseq may be used; stubs may make the host's call */
-    bool fallback; /* another back end is tried if this one does not start: that is no error */
+    bool rseq;  /* ctx_rseq may be used; stubs may make the host's call */
+    int device; /* platform_device's, taken over; negative: start opens it itself, if it can */
+    bool
+        fallback; /* auto: another back end is tried if this one does not start, which is no error */
 };
 
 struct platform_ops {
     const char *name;
+    /* Opens what start needs and cannot open itself where the sentry starts it, in an empty root and
+     * without privileges. A descriptor or -errno. NULL: nothing is needed. */
+    int (*device)(void);
+    /* Should auto try it? Asked without starting anything. NULL: yes. */
+    bool (*preferred)(void);
     /* Can this host run it? May fork and take milliseconds. Called before the sentry is jailed. */
     int (*probe)(struct platform_probe *out);
     /* Starts the back end, far enough to know that it can run guest code. Called once,
@@ -212,8 +220,8 @@ struct platform_ops {
 
     /* The host clock (clock_gettime) of whatever runs guest code for c: counts CPU time while guest
      * code runs for it, possibly from before c had it. 0: there is none now. Owner only; may change
-     * with ctx_switch_space. Valid until then or ctx_free; reading it later fails. NULL: the back
-     * end cannot tell, the sentry takes the time between entry and exit instead. */
+     * with ctx_switch_space. Valid until then or ctx_free; reading it later fails. NULL: the owner
+     * itself runs guest code, and its clock counts for both. */
     int (*ctx_cpu_clock)(struct platform_ctx *c);
 
     /* Extended state in XSAVE (standard, not compacted) format, as the host kernel's signal frame
@@ -232,6 +240,9 @@ extern const struct platform_ops *const g_platforms[];
 /* name: ptrace, seccomp (systrap), kvm. NULL: this build has none of that name; out_probe->reason
  * says so. Probes nothing. */
 const struct platform_ops *platform_find(const char *name, struct platform_probe *out_probe);
+/* For a process that will call platform_start with this name: what device says of the platform that it
+ * may start. -1: it needs none, or start must find out what is wrong. */
+int platform_device(const char *name);
 /* Starts the platform of that name, or for auto the first that starts: the order of g_platforms is
  * that of their costs wherever both were measured, and doctor measures them. -ENOENT: no such name;
  * otherwise what start returned. */

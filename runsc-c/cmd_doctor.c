@@ -90,7 +90,7 @@ static void probe_platforms(struct diagnosis *d)
         f->name = g_platforms[i]->name;
         if (g_platforms[i]->probe(&f->probe) < 0)
             f->probe.usable = false;
-        if (f->probe.usable && !d->picked)
+        if (f->probe.for_auto && !d->picked)
             d->picked = f;
     }
 }
@@ -102,9 +102,10 @@ static void look_for_advice(struct diagnosis *d)
     for (unsigned i = 0; i < d->platform_count; i++) {
         const struct finding *f = &d->platforms[i];
 
-        if (!f->probe.usable)
+        if (!f->probe.usable && (!g_platforms[i]->preferred || g_platforms[i]->preferred()))
             advise(d, "platform %s: %s", f->name, f->probe.reason);
-        else if (d->picked && f->probe.switch_ns * 5 < d->picked->probe.switch_ns * 4)
+        else if (d->picked && f->probe.usable &&
+                 f->probe.switch_ns * 5 < d->picked->probe.switch_ns * 4)
             advise(d, "platform %s is cheaper here than %s: use --platform=%s", f->name,
                    d->picked->name, f->name);
     }
@@ -132,11 +133,13 @@ static void print_text(const struct diagnosis *d)
     for (unsigned i = 0; i < d->platform_count; i++) {
         const struct finding *f = &d->platforms[i];
 
-        printf("platform   %-8s %s\n", f->name, f->probe.reason);
+        printf("platform   %-8s %s%s\n", f->name, f->probe.reason,
+               f->probe.usable && !f->probe.for_auto
+                   ? ", not for auto: no hardware virtualization of its own"
+                   : "");
     }
-    printf("platform   kvm      not in this version\n");
     if (d->picked)
-        printf("auto       %s: the first of these that works here\n", d->picked->name);
+        printf("auto       %s: the first of these that works well here\n", d->picked->name);
     else
         printf("auto       none works here\n");
     for (unsigned i = 0; i < d->advice_count; i++)
@@ -150,10 +153,10 @@ static void print_json(const struct diagnosis *d)
     for (unsigned i = 0; i < d->platform_count; i++) {
         const struct finding *f = &d->platforms[i];
 
-        json_array_append_new(platforms,
-                              json_pack("{s:s, s:b, s:s, s:I}", "name", f->name, "usable",
-                                        f->probe.usable, "reason", f->probe.reason, "nullCallNs",
-                                        (json_int_t)f->probe.switch_ns));
+        json_array_append_new(platforms, json_pack("{s:s, s:b, s:b, s:s, s:I}", "name", f->name,
+                                                   "usable", f->probe.usable, "forAuto",
+                                                   f->probe.for_auto, "reason", f->probe.reason,
+                                                   "nullCallNs", (json_int_t)f->probe.switch_ns));
     }
     for (unsigned i = 0; i < d->advice_count; i++)
         json_array_append_new(advice, json_string(d->advice[i]));

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -83,6 +84,19 @@ static const struct {
     NAME(F_OFD_GETLK),
     NAME(F_OFD_SETLK),
     NAME(F_OFD_SETLKW),
+    NAME(KVM_RUN),
+    NAME(KVM_CREATE_VCPU),
+    NAME(KVM_SET_USER_MEMORY_REGION),
+    NAME(KVM_SET_CPUID2),
+    NAME(KVM_SET_MSRS),
+    NAME(KVM_SET_XCRS),
+    NAME(KVM_SET_DEVICE_ATTR),
+    NAME(KVM_SET_SIGNAL_MASK),
+    NAME(KVM_GET_SREGS),
+    NAME(KVM_GET_XSAVE2),
+    NAME(KVM_SET_XSAVE),
+    NAME(KVM_GET_DEBUGREGS),
+    NAME(KVM_SET_DEBUGREGS),
     NAME(TIOCGWINSZ),
     NAME(TIOCSWINSZ),
     NAME(TCGETS),

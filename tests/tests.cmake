@@ -4,7 +4,14 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(cmocka IMPORTED_TARGET cmocka)
 option(RUNSC_TESTS "build the tests" ON)
-set(RUNSC_TEST_PLATFORMS "ptrace;seccomp" CACHE STRING "back ends that guest tests run on")
+set(platforms ptrace seccomp)
+execute_process(COMMAND test -w /dev/kvm RESULT_VARIABLE no_kvm)
+if(no_kvm)
+    message(STATUS "/dev/kvm is not there, or not for this user: no guest tests on platform kvm")
+else()
+    list(APPEND platforms kvm)
+endif()
+set(RUNSC_TEST_PLATFORMS "${platforms}" CACHE STRING "back ends that guest tests run on")
 list(GET RUNSC_TEST_PLATFORMS 0 first_platform)
 set(RUNSC_TEST_PREFIX "" CACHE STRING "put in front of every test name")
 option(RUNSC_TEST_REPEAT "only tests whose result depends on the preset" OFF)
@@ -43,7 +50,7 @@ endif()
 
 # Longest path first.
 set(unit_libraries
-    platform/base=runsc_base platform/host=runsc_host platform/stub=platform_stub platform/ptrace=platform_ptrace platform/seccomp=platform_seccomp
+    platform/base=runsc_base platform/host=runsc_host platform/stub=platform_stub platform/ptrace=platform_ptrace platform/seccomp=platform_seccomp platform/kvm=platform_kvm
     platform/fake=platform_fake platform=runsc_platform
     sentry/core=sentry_core sentry/mm=sentry_mm sentry/fs=sentry_fs sentry/net=sentry_net
     sentry/loader=sentry_loader sentry/kernel=sentry_kernel sentry/proc=sentry_proc

@@ -48,6 +48,20 @@ int host_sched_yield(void)
     return (int)raw0(SYS_sched_yield);
 }
 
+pid_t host_gettid(void)
+{
+    return (pid_t)raw0(SYS_gettid);
+}
+
+int host_sigtake(const sigset_t *set)
+{
+    enum { KERNEL_SET_SIZE = 8 };
+    static const struct timespec now;
+    long ret = raw4(SYS_rt_sigtimedwait, set, NULL, &now, KERNEL_SET_SIZE);
+
+    return ret > 0 ? (int)ret : 0;
+}
+
 int host_prlimit(pid_t pid, int resource, const struct rlimit *set, struct rlimit *out)
 {
     return (int)raw4(SYS_prlimit64, pid, resource, set, out);

@@ -20,6 +20,9 @@ int host_prctl(int op, unsigned long a, unsigned long b, unsigned long c, unsign
 int host_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 int host_sched_setaffinity(pid_t tid, size_t size, const cpu_set_t *set);
 int host_sched_yield(void);
+pid_t host_gettid(void);
+/* Takes one of the signals, which are blocked, from the queue if there is one; 0: there was none. */
+int host_sigtake(const sigset_t *set);
 /* Id of the scheduler's clock of a process, or of a thread of this one; never 0. */
 int host_cpu_clock(pid_t id, bool thread);
 /* What it shows in ns, 0 when whom it counts is gone. */

@@ -23,11 +23,12 @@ static void platform_release(struct platform *p)
     free(p);
 }
 
-static int start(struct platform **out, const char **out_why)
+static int start(const struct platform_config *config, struct platform **out, const char **out_why)
 {
     struct platform *p = calloc(1, sizeof(*p));
     int ret;
 
+    (void)config;
     *out_why = "allocate";
     if (!p)
         return -ENOMEM;

@@ -57,12 +57,13 @@ static int start_thread(struct platform *p)
     return ret;
 }
 
-static int start(struct platform **out, const char **out_why)
+static int start(const struct platform_config *config, struct platform **out, const char **out_why)
 {
     struct platform *p = calloc(1, sizeof(*p));
     size_t frame = getauxval(AT_MINSIGSTKSZ);
     int ret;
 
+    (void)config;
     *out_why = "allocate";
     if (!p)
         return -ENOMEM;

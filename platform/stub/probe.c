@@ -80,7 +80,7 @@ static NORETURN void probe_child(const struct platform_ops *ops, stub_start_fn *
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     (void)alarm(PROBE_DEADLINE_S);
-    report.error = start(&p, &why);
+    report.error = start(&(struct platform_config){.device = -1}, &p, &why);
     if (report.error == 0) {
         why = "run a system call in a stub";
         report.error = measure(ops, p, &report);
@@ -116,7 +116,7 @@ int stub_probe(const struct platform_ops *ops, stub_start_fn *start, const char 
         (void)waitpid(pid, NULL, 0); /* reaped here, or by the host where SIGCHLD is ignored */
     }
     close(fds[0]);
-    out->usable = report.error == 0;
+    out->usable = out->for_auto = report.error == 0;
     out->switch_ns = out->usable ? report.switch_ns : 0;
     if (out->usable)
         snprintf(out->reason, sizeof(out->reason), "%s works, %lu ns for a null call", ops->name,

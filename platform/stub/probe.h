@@ -2,10 +2,7 @@
 /* The probe of back ends that use stub processes: starts one in a child process and measures it. */
 #pragma once
 
-#include "platform/platform.h"
-
-/* why: what failed, a phrase after "cannot". May be called in a child of the calling process. */
-typedef int stub_start_fn(struct platform **out, const char **out_why);
+#include "platform/stub/space.h"
 
 /* hint: appended when the host forbids something. */
 int stub_probe(const struct platform_ops *ops, stub_start_fn *start, const char *hint,

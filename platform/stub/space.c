@@ -32,11 +32,11 @@ void stub_platform_range(struct platform *p, uaddr_t *out_low, uaddr_t *out_high
 }
 
 int stub_platform_start(const struct platform_config *config, struct platform **out,
-                        const char *name, int (*start)(struct platform **out, const char **out_why),
-                        const char *hint)
+                        const char *name, stub_start_fn *start, const char *hint)
 {
+    static const struct platform_config defaults = {.device = -1};
     const char *why;
-    int ret = start(out, &why);
+    int ret = start(config ? config : &defaults, out, &why);
 
     if (ret < 0)
         log_at(config && config->fallback ? LOG_INFO : LOG_ERROR, LOG_PLATFORM,

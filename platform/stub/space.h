@@ -89,10 +89,12 @@ static inline struct stub_space *stub_space_of(struct platform_space *s)
 /* Ends of stubs are nobody's signal from here on. */
 int MUST_CHECK stub_platform_init(struct stub_platform *p);
 void stub_platform_range(struct platform *p, uaddr_t *out_low, uaddr_t *out_high);
+/* why: what failed, a phrase after "cannot". May be called in a child of the calling process. */
+typedef int stub_start_fn(const struct platform_config *config, struct platform **out,
+                          const char **out_why);
 /* Starts and logs why it could not; hint is appended when the host forbids something. */
 int stub_platform_start(const struct platform_config *config, struct platform **out,
-                        const char *name, int (*start)(struct platform **out, const char **out_why),
-                        const char *hint);
+                        const char *name, stub_start_fn *start, const char *hint);
 
 /* NULL: none. */
 struct stub_space *stub_pool_get(struct stub_platform *p);

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "platform/base/log.h"
+#include "platform/platform.h"
 #include "runsc-c/cgroup/cgroup.h"
 #include "runsc-c/oci/seccomp.h"
 #include "runsc-c/sandbox/control.h"
@@ -122,16 +123,17 @@ static json_t *container_config(struct launch *l, struct err *e)
 }
 
 /* The same with what describes the sandbox. */
-static json_t *sentry_config(struct launch *l, struct err *e)
+static json_t *sentry_config(struct launch *l, int device_fd, struct err *e)
 {
     const struct launch_request *rq = l->rq;
     json_t *config = container_config(l, e);
-    json_t *sandbox = json_pack(
-        "{s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:{s:o, s:s}}", "platform", g_options.platform,
-        "lanes", g_options.lanes, "rseq", g_options.rseq, "network",
-        sandbox_network(rq->standalone), "control", fd_number(l, rq->sentry_control_fd, e),
-        "listen", fd_number(l, rq->listen_fd, e), "log", log_config(&l->sentry_fds, l->log_fd, e),
-        "strace", "fd", fd_number(l, rq->strace_fd, e), "format", g_options.strace_format);
+    json_t *sandbox =
+        json_pack("{s:s, s:s, s:b, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:s}}", "platform",
+                  g_options.platform, "lanes", g_options.lanes, "rseq", g_options.rseq, "network",
+                  sandbox_network(rq->standalone), "device", fd_number(l, device_fd, e), "control",
+                  fd_number(l, rq->sentry_control_fd, e), "listen", fd_number(l, rq->listen_fd, e),
+                  "log", log_config(&l->sentry_fds, l->log_fd, e), "strace", "fd",
+                  fd_number(l, rq->strace_fd, e), "format", g_options.strace_format);
 
     if (!config || !sandbox || json_object_update(config, sandbox) < 0) {
         if (!e->msg[0])
@@ -321,16 +323,19 @@ static pid_t spawn_sentry(struct launch *l, struct err *e)
         .die_with_parent = l->rq->die_with_parent,
         .door = l->rq->door,
     };
-    int fd = config_fd(sentry_config(l, e), e);
+    const int device_fd = platform_device(g_options.platform);
+    int fd = config_fd(sentry_config(l, device_fd, e), e);
     pid_t pid = -1;
 
-    if (fd < 0)
-        return -1;
-    c.config_number = fdset_add(&l->sentry_fds, fd, e);
-    c.exe_number = fdset_add(&l->sentry_fds, l->exe_fd, e);
-    if (c.exe_number >= 0)
-        pid = spawn(&c, &l->sentry_go, e);
-    close(fd);
+    if (fd >= 0) {
+        c.config_number = fdset_add(&l->sentry_fds, fd, e);
+        c.exe_number = fdset_add(&l->sentry_fds, l->exe_fd, e);
+        if (c.exe_number >= 0)
+            pid = spawn(&c, &l->sentry_go, e);
+        close(fd);
+    }
+    if (device_fd >= 0)
+        close(device_fd);
     return pid;
 }
 

@@ -71,6 +71,11 @@
 
 #define LX_ILL_ILLOPN  2
 #define LX_FPE_INTDIV  1
+#define LX_FPE_FLTDIV  3
+#define LX_FPE_FLTOVF  4
+#define LX_FPE_FLTUND  5
+#define LX_FPE_FLTRES  6
+#define LX_FPE_FLTINV  7
 #define LX_SEGV_MAPERR 1
 #define LX_SEGV_ACCERR 2
 #define LX_BUS_ADRALN  1

@@ -177,6 +177,7 @@ int boot_config_load(int fd, const int *received, size_t received_count, struct 
     c->rseq = json_is_true(json_object_get(c->json, "rseq"));
     c->control_fd = (int)boot_int(c->json, "control", -1);
     c->listen_fd = (int)boot_int(c->json, "listen", -1);
+    c->device_fd = (int)boot_int(c->json, "device", -1);
     c->strace_fd = (int)boot_int(strace, "fd", -1);
     c->strace_json = !strcmp(boot_string(strace, "format", "text"), "json");
     c->log_fd = (int)boot_int(log, "fd", -1);

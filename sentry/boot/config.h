@@ -33,6 +33,7 @@ struct boot_config {
     struct boot_tree *trees; /* owned */
     size_t tree_count;
     int control_fd, listen_fd, console_fd, strace_fd, log_fd; /* -1: none */
+    int device_fd;                                            /* platform_device's, or -1 */
     uint64_t started; /* of the command, for log_phases_from */
     bool strace_json, log_json, debug;
     int stdio[3];   /* host descriptors of the program's 0-2, -1: it starts without */

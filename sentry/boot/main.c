@@ -85,7 +85,8 @@ static void host_limits(struct lx_rlimit out[LX_RLIM_COUNT])
 static int start_platform(const struct boot_config *c, const struct platform_ops **out_ops,
                           struct platform **out)
 {
-    const struct platform_config config = {.lanes = c->lanes, .rseq = c->rseq};
+    const struct platform_config config = {
+        .lanes = c->lanes, .rseq = c->rseq, .device = c->device_fd};
     int ret = platform_start(c->platform, &config, out_ops, out);
 
     if (ret == 0)

@@ -117,12 +117,13 @@ static void test_foreign_barrier(void)
     ops->space_free(s);
 }
 
+#ifndef CONTRACT_NO_PROCESSES
 static void *killer(void *arg)
 {
     struct platform_ctx *c = arg;
 
     usleep(20000);
-    kill(backend_pid(c), SIGKILL);
+    backend_kill(c, SIGKILL);
     return NULL;
 }
 
@@ -145,19 +146,21 @@ static void test_killed(void)
     c = fresh(&s);
     r = entry(guest_calls, 0, 0);
     expect(c, &r, PLATFORM_SYSCALL, &ev);
-    kill(backend_pid(c), SIGKILL);
+    backend_kill(c, SIGKILL);
     assert_int_equal(ops->space_unmap(s, DATA, PAGE), 0);
     expect(c, &r, PLATFORM_DEAD, &ev);
     ops->ctx_free(c);
     ops->space_free(s);
     /* Before it ever ran. */
     c = fresh(&s);
-    kill(backend_pid(c), SIGKILL);
+    backend_kill(c, SIGKILL);
     usleep(1000);
     expect(c, &r, PLATFORM_DEAD, &ev);
     ops->ctx_free(c);
     ops->space_free(s);
 }
+
+#endif
 
 /* What mm does for fork: a copy of s, or where the platform says that it has something better, an
  * empty space that gets the same mappings. */

@@ -19,6 +19,7 @@ __asm__(".pushsection .rodata.guest, \"a\"\n"
         "guest_ud: ud2\n"
         "guest_div: xor %ecx, %ecx; div %ecx\n"
         "guest_gp: hlt\n"
+        "guest_in: in %dx, %al; hlt\n"
         "guest_int80: mov $20, %eax; int $0x80; hlt\n"
         "guest_jump: jmp *%rdi\n"
         "guest_vsyscall: mov $0xffffffffff600400, %rax; call *%rax; mov $3, %eax; syscall\n"
@@ -26,5 +27,5 @@ __asm__(".pushsection .rodata.guest, \"a\"\n"
         "guest_code_end:\n"
         ".popsection\n");
 extern const uint8_t guest_code[], guest_code_end[], guest_calls[], guest_load[], guest_store[],
-    guest_spin[], guest_count[], guest_int3[], guest_ud[], guest_div[], guest_gp[], guest_int80[],
-    guest_jump[], guest_vsyscall[], guest_fpu[];
+    guest_spin[], guest_count[], guest_int3[], guest_ud[], guest_div[], guest_gp[], guest_in[],
+    guest_int80[], guest_jump[], guest_vsyscall[], guest_fpu[];

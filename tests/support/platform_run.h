@@ -36,13 +36,16 @@
 #endif
 
 extern const struct platform_ops *const ops;
-pid_t backend_pid(struct platform_ctx *c);
+pid_t backend_pid(struct platform_ctx *c); /* 0: no process of its own runs guest code */
 uaddr_t backend_stub_start(struct platform *p);
 uaddr_t backend_stub_end(struct platform *p);
 bool backend_many_threads(void); /* ctx_new without a creator works beside other threads */
 void test_hostile(void);
+bool backend_int_is_illegal(struct platform *p); /* int n is an instruction that does not exist */
 
 static struct platform *g_p;
+static int g_device =
+    -1;                /* what the back end needs of the host, opened before the test is jailed */
 static int g_mem;      /* guest memory: page 0 is code, the rest data */
 static uint8_t *g_map; /* the same */
 
@@ -64,7 +67,7 @@ static struct lx_regs entry(const uint8_t *label, uint64_t rdi, uint64_t rsi)
 
 static void setup(void)
 {
-    assert_int_equal(ops->start(NULL, &g_p), 0);
+    assert_int_equal(ops->start(&(struct platform_config){.device = g_device}, &g_p), 0);
     g_mem = memfd_create("guest", 0);
     assert_true(g_mem >= 0);
     assert_int_equal(ftruncate(g_mem, (1 + DATA_PAGES) * PAGE), 0);
@@ -87,6 +90,14 @@ static struct platform_ctx *fresh(struct platform_space **out)
     map_standard(*out);
     assert_int_equal(ops->ctx_new(*out, NULL, &c), 0);
     return c;
+}
+
+static void backend_kill(struct platform_ctx *c, int sig)
+{
+    pid_t pid = backend_pid(c);
+
+    if (pid > 0)
+        kill(pid, sig);
 }
 
 static uint64_t now_ns(void)

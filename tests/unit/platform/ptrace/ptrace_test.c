@@ -12,6 +12,12 @@ pid_t backend_pid(struct platform_ctx *c)
     return atomic_load(&c->host_pid);
 }
 
+bool backend_int_is_illegal(struct platform *p)
+{
+    (void)p;
+    return false;
+}
+
 bool backend_many_threads(void)
 {
     return false;
