@@ -171,7 +171,7 @@ static bool has_error(unsigned vector)
     return vector == VECTOR_DF || (vector >= 10 && vector <= VECTOR_PF) || vector == VECTOR_AC;
 }
 
-/* *error is 0 where there is none. False: no frame of ring 3. */
+/* *error is 0 where there is none. False: no frame. */
 static bool frame_take(const struct vcpu *v, unsigned vector, struct frame *out, uint64_t *error)
 {
     const uint64_t size = sizeof(*out) + (has_error(vector) ? sizeof(*error) : 0);
@@ -183,7 +183,7 @@ static bool frame_take(const struct vcpu *v, unsigned vector, struct frame *out,
     if (has_error(vector))
         memcpy(error, v->page + at, sizeof(*error));
     memcpy(out, v->page + CPU_STACK_TOP - sizeof(*out), sizeof(*out));
-    return (out->cs & 3) == RPL_USER;
+    return true;
 }
 
 static int exception(struct platform_event *ev, int signo, int code, uaddr_t addr)
@@ -317,7 +317,9 @@ int kvm_event_halt(struct platform_ctx *c, struct vcpu *v, struct lx_regs *regs,
         return exception(ev, LX_SIGSEGV, LX_SI_KERNEL, 0);
     }
     vector = (unsigned)((at - ENTRY_VECTOR) / ENTRY_VECTOR_STEP);
-    if (at < ENTRY_VECTOR || vector >= VECTOR_COUNT || !frame_take(v, vector, &f, &error)) {
+    if (at < ENTRY_VECTOR || vector >= VECTOR_COUNT || !frame_take(v, vector, &f, &error) ||
+        ((f.cs & 3) != RPL_USER &&
+         !(vector == VECTOR_DB && f.rip == KERNEL_CODE + ENTRY_SYSCALL))) {
         log_warn(LOG_PLATFORM, "kvm: halted at %#llx", v->run->s.regs.regs.rip);
         return -EIO;
     }
@@ -325,6 +327,8 @@ int kvm_event_halt(struct platform_ctx *c, struct vcpu *v, struct lx_regs *regs,
     regs->cs = f.cs;
     regs->eflags = (f.rflags & EFLAGS_USER) | EFLAGS_FIXED;
     regs->rsp = f.rsp;
+    if ((f.cs & 3) != RPL_USER) /* the trap of a load of ss, see vcpu.c */
+        return call(regs, ev);
     if (c->platform->call_faults && f.rip == KERNEL_CODE + ENTRY_SYSCALL &&
         (vector == VECTOR_PF || vector == VECTOR_GP))
         return call(regs, ev);

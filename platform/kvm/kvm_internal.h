@@ -83,8 +83,9 @@ struct platform_ctx {
 
 /* What part of a file a unit shows. Under platform.lock. */
 struct unit {
-    uint64_t dev, ino, offset;
+    uint64_t offset;
     uint64_t refs; /* mapped pages; 0: free */
+    int fd;
     uint32_t next; /* in its hash bucket, or of the free ones; 0: none */
     bool writable;
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Guest physical memory that shows files. It is cut into units of 2 MiB; each shows that much of one
- * file, mapped shared into the sentry at the unit's place, while guest page tables have pages of it. What
- * a file is, is its device and number: descriptors come and go.
+ * descriptor, mapped shared into the sentry at the unit's place, while guest page tables have pages of
+ * it. A descriptor stays open as long as it is mapped (platform.h), so its number says which file is meant; device
+ * and inode would not, on an overlay that copied a file up meanwhile.
  *
  * A unit that nobody maps any more is unmapped at once, and the host takes it from guest code with it.
  * Sentry code never reads or writes these mappings: a file that has become shorter hurts the guest alone,
@@ -12,18 +13,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "platform/host/file.h"
 #include "platform/host/mem.h"
 #include "platform/kvm/kvm_internal.h"
 
 /* Slots that nothing is put into: on hosts that need it KVM keeps pages of its own below 4 GiB. */
 enum { SLOT_KVM_OWN = 3 };
 
-static uint32_t bucket_of(const struct unit *key)
+static uint32_t bucket_of(int fd, uint64_t offset)
 {
-    uint64_t h = key->ino * 0x9e3779b97f4a7c15ull + key->dev;
+    const uint64_t h = ((uint64_t)(unsigned)fd << 40 ^ offset / UNIT_SIZE) * 0x9e3779b97f4a7c15ull;
 
-    h = (h ^ (key->offset / UNIT_SIZE)) * 0x9e3779b97f4a7c15ull;
     return (uint32_t)(h >> 32) % UNIT_BUCKETS;
 }
 
@@ -32,18 +31,13 @@ static uint8_t *unit_ptr(const struct platform *p, uint32_t n)
     return p->base + (uint64_t)n * UNIT_SIZE;
 }
 
-/* A unit that shows the same; one that can be written to is good for reading too. 0: none. */
-static uint32_t find_locked(struct platform *p, const struct unit *key) REQUIRES(p->lock)
+/* 0: none. */
+static uint32_t find_locked(struct platform *p, int fd, uint64_t offset) REQUIRES(p->lock)
 {
-    uint32_t n;
+    uint32_t n = p->buckets[bucket_of(fd, offset)];
 
-    for (n = p->buckets[bucket_of(key)]; n; n = p->units[n].next) {
-        const struct unit *u = &p->units[n];
-
-        if (u->ino == key->ino && u->dev == key->dev && u->offset == key->offset &&
-            (u->writable || !key->writable))
-            break;
-    }
+    while (n && (p->units[n].fd != fd || p->units[n].offset != offset))
+        n = p->units[n].next;
     return n;
 }
 
@@ -76,18 +70,18 @@ static void free_place_locked(struct platform *p, uint32_t n) REQUIRES(p->lock)
     p->unit_free = n;
 }
 
-static int map_unit(struct platform *p, uint32_t n, int fd, uint64_t offset, bool *writable)
+/* For writing too, where the descriptor allows it. */
+static int map_unit(struct platform *p, uint32_t n, struct unit *u)
 {
     uint8_t *at = unit_ptr(p, n);
     void *out;
-    int ret = host_mmap(at, UNIT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-                        (int64_t)offset, &out);
+    int ret = host_mmap(at, UNIT_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, u->fd,
+                        (int64_t)u->offset, &out);
 
-    if (ret == -EACCES && !*writable)
-        return host_mmap(at, UNIT_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, (int64_t)offset,
-                         &out);
-    if (ret == 0)
-        *writable = true;
+    u->writable = ret == 0;
+    if (ret == -EACCES || ret == -EPERM)
+        ret = host_mmap(at, UNIT_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, u->fd, (int64_t)u->offset,
+                        &out);
     return ret;
 }
 
@@ -99,21 +93,21 @@ static int unmap_unit(struct platform *p, uint32_t n)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0, &out);
 }
 
-static int add_locked(struct platform *p, int fd, struct unit *key, uint32_t *out) REQUIRES(p->lock)
+static int add_locked(struct platform *p, int fd, uint64_t offset, uint32_t *out) REQUIRES(p->lock)
 {
-    uint32_t *bucket = &p->buckets[bucket_of(key)];
+    uint32_t *bucket = &p->buckets[bucket_of(fd, offset)];
+    struct unit u = {.fd = fd, .offset = offset, .next = *bucket};
     const uint32_t n = take_place_locked(p);
     int ret;
 
     if (!n)
         return -ENOMEM;
-    ret = map_unit(p, n, fd, key->offset, &key->writable);
+    ret = map_unit(p, n, &u);
     if (ret < 0) {
         free_place_locked(p, n);
         return ret;
     }
-    p->units[n] = *key;
-    p->units[n].next = *bucket;
+    p->units[n] = u;
     *bucket = n;
     *out = n;
     return 0;
@@ -121,7 +115,7 @@ static int add_locked(struct platform *p, int fd, struct unit *key, uint32_t *ou
 
 static void remove_locked(struct platform *p, uint32_t n) REQUIRES(p->lock)
 {
-    uint32_t *at = &p->buckets[bucket_of(&p->units[n])];
+    uint32_t *at = &p->buckets[bucket_of(p->units[n].fd, p->units[n].offset)];
 
     while (*at != n)
         at = &p->units[*at].next;
@@ -135,25 +129,22 @@ int kvm_frames_get(struct platform *p, int fd, uint64_t offset, bool write, uint
                    uint64_t *out_gpa)
 {
     const uint64_t start = align_down(offset, UNIT_SIZE);
-    struct unit key = {.offset = start, .writable = write};
-    struct stat st;
     uint32_t n;
-    int ret = host_fstat(fd, &st);
+    int ret = 0;
 
-    if (ret < 0)
-        return ret;
-    key.dev = st.st_dev;
-    key.ino = st.st_ino;
     *pages = (uint32_t)MIN(*pages, (start + UNIT_SIZE - offset) / LX_PAGE_SIZE);
     mutex_lock(&p->lock);
-    n = find_locked(p, &key);
+    n = find_locked(p, fd, start);
     if (!n)
-        ret = add_locked(p, fd, &key, &n);
+        ret = add_locked(p, fd, start, &n);
     if (ret == 0) {
         p->units[n].refs += *pages;
         *out_gpa = (uint64_t)n * UNIT_SIZE + (offset - start);
+        ret = write && !p->units[n].writable ? -EACCES : 0;
     }
     mutex_unlock(&p->lock);
+    if (ret == -EACCES)
+        kvm_frames_put(p, *out_gpa, *pages);
     return ret;
 }
 

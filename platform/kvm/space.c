@@ -313,6 +313,7 @@ int kvm_space_clear(struct platform_space *s)
     s->bad_start = s->bad_end = 0;
     if (kvm_tables_replace(s) < 0)
         kvm_table_walk(s, 0, s->platform->high, clear_entry, s);
+    flush_locked(s); /* the files may be closed from now on */
     mutex_unlock(&s->lock);
     return 0;
 }

@@ -276,13 +276,14 @@ struct PACKED gate {
 
 static void fill_gates(struct gate *gates)
 {
-    enum { GATE_KERNEL = 0x8e, GATE_USER = 0xee, VECTOR_BP = 3, VECTOR_OF = 4 };
+    enum { GATE_KERNEL = 0x8e, GATE_USER = 0xee, VECTOR_BP = 3, VECTOR_OF = 4, IST1 = 1 };
 
     for (unsigned i = 0; i < VECTOR_COUNT; i++) {
         const uaddr_t at = KERNEL_CODE + ENTRY_VECTOR + i * ENTRY_VECTOR_STEP;
 
         gates[i] = (struct gate){.offset0 = (uint16_t)at,
                                  .selector = KERNEL_CS,
+                                 .stack = IST1,
                                  .type = i == VECTOR_BP || i == VECTOR_OF ? GATE_USER : GATE_KERNEL,
                                  .offset1 = (uint16_t)(at >> 16),
                                  .offset2 = (uint32_t)(at >> 32)};

@@ -100,7 +100,7 @@ static int set_signals(struct vcpu *v)
 static void fill_page(struct vcpu *v)
 {
     const uaddr_t at = KERNEL_CPUS + v->index * LX_PAGE_SIZE, tss = at + CPU_TSS;
-    enum { TSS_RSP0 = 4, TSS_IOMAP = 0x66, TSS_LIMIT = 0x67 };
+    enum { TSS_RSP0 = 4, TSS_IST1 = 0x24, TSS_IOMAP = 0x66, TSS_LIMIT = 0x67 };
     const uint64_t stack = at + CPU_STACK_TOP;
     const uint16_t iomap = TSS_LIMIT + 1; /* no map: no port is anybody's */
     uint64_t gdt[GDT_ENTRIES] = {0};
@@ -116,6 +116,9 @@ static void fill_page(struct vcpu *v)
     gdt[TSS_SELECTOR / 8 + 1] = tss >> 32;
     gdt[CPU_NODE_SELECTOR / 8] = 0x0040f50000000000;
     memcpy(v->page + CPU_GDT, gdt, sizeof(gdt));
+    /* For every exception, from ring 0 too: there one comes with the stack of the guest, if it single-steps into
+     * a system call behind a load of ss (CVE-2018-8897). */
+    memcpy(v->page + CPU_TSS + TSS_IST1, &stack, sizeof(stack));
     memcpy(v->page + CPU_TSS + TSS_RSP0, &stack, sizeof(stack));
     memcpy(v->page + CPU_TSS + TSS_IOMAP, &iomap, sizeof(iomap));
     v->cpu = -1;

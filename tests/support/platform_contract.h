@@ -116,6 +116,16 @@ static void test_exceptions(void)
     assert_int_equal(r.rip, at(guest_calls) + 5);
     r.eflags &= ~0x100ul;
     expect(c, &r, PLATFORM_SYSCALL, &ev);
+    /* Single step behind a load of ss, into a call: in ring 0 the trap would have the guest's stack (CVE-2018-8897). */
+    r = entry(guest_ss, 0, 0);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(ops->ctx_run(c, &r, &ev), 0);
+        assert_true(ev.kind == PLATFORM_SYSCALL ||
+                    (ev.kind == PLATFORM_EXCEPTION && ev.signo == SIGTRAP));
+        ops->ctx_regs_pull(c, &r);
+        if (ev.kind == PLATFORM_SYSCALL)
+            r.rax = 0;
+    }
     /* Registers that make no sense must hurt the guest alone. */
     r = entry(guest_calls, 0, 0);
     r.rip = 0x8000000000000000;

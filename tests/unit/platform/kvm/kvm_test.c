@@ -3,7 +3,8 @@
 #define CONTRACT_NO_PROCESSES
 #define CONTRACT_MORE(X)                                                                           \
     X(test_few_vcpus)                                                                              \
-    X(test_tables_recycled) X(test_tables_bounded) X(test_auto) X(test_bus) X(test_exec_bit)
+    X(test_tables_recycled)                                                                        \
+    X(test_tables_bounded) X(test_auto) X(test_bus) X(test_exec_bit) X(test_fd_reused)
 #include "platform/kvm/kvm_internal.h"
 #include "tests/support/platform_contract.h"
 
@@ -153,11 +154,9 @@ void test_tables_recycled(void)
         assert_int_equal(ops->space_map(s, 0x7f0000000000, PAGE, PROT_READ, g_mem,
                                         (uint64_t)(1 + 8 + i % 32) * PAGE, 0),
                          0);
-        r = entry(guest_load, 0x7f0000000000, 0);
-        assert_int_equal(ops->ctx_run(c, &r, &ev), 0);
-        if (ev.kind == PLATFORM_SYSCALL)
-            ops->ctx_regs_pull(c, &r);
-        assert_int_equal(ev.kind, PLATFORM_SYSCALL);
+        r = entry(guest_compare, 0x7f0000000000, i);
+        expect(c, &r, PLATFORM_SYSCALL, &ev);
+        assert_int_equal(r.rdx, 1);
         /* A place that only others had. */
         r = entry(guest_load, 0x7f0000000000 + PAGE * (1 + i % 7), 0);
         expect(c, &r, PLATFORM_FAULT, &ev);
@@ -264,6 +263,38 @@ void test_exec_bit(void)
     assert_int_equal(ev.fault_access, PLATFORM_ACCESS_WRITE);
     close(fd);
     ops->ctx_free(c);
+    ops->space_free(s);
+}
+
+/* The number of a descriptor that was closed names another file. */
+void test_fd_reused(void)
+{
+    struct platform_space *s, *other;
+    struct platform_ctx *c = fresh(&s);
+    struct platform_event ev;
+    struct lx_regs r;
+    int fd = -1;
+
+    assert_int_equal(ops->space_new(g_p, &other), 0);
+    for (uint64_t i = 1; i < 20; i++) {
+        const int was = fd;
+
+        fd = memfd_create("one of many", 0);
+        assert_true(was < 0 || fd == was);
+        assert_int_equal(ftruncate(fd, PAGE), 0);
+        assert_int_equal(pwrite(fd, &i, sizeof(i), 0), sizeof(i));
+        assert_int_equal(ops->space_map(s, 0x20000000, PAGE, PROT_READ, fd, 0, 0), 0);
+        assert_int_equal(ops->space_map(other, 0x20000000, PAGE, PROT_READ, fd, 0, 0), 0);
+        r = entry(guest_compare, 0x20000000, i);
+        expect(c, &r, PLATFORM_SYSCALL, &ev);
+        assert_int_equal(r.rdx, 1);
+        assert_int_equal(ops->space_unmap(s, 0x20000000, PAGE), 0);
+        ops->space_barrier(s);
+        assert_int_equal(ops->space_clear(other), 0);
+        close(fd);
+    }
+    ops->ctx_free(c);
+    ops->space_free(other);
     ops->space_free(s);
 }
 
