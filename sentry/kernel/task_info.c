@@ -134,8 +134,8 @@ RACY_READER static char state_letter(const struct task *t)
         return 'Z';
     if (k->exit_state == TASK_DEAD)
         return 'X';
-    if (k->pt.stopped)
-        return 't';
+    if (k->pt.stopped) /* over as soon as the tracer says so, not when the tracee hears of it */
+        return k->pt.resumed ? 'R' : 't';
     if (k->stopped)
         return 'T';
     /* 2 is "asleep" in core/sleep.c. */

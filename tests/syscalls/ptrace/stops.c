@@ -382,6 +382,24 @@ TEST(detach_while_stepping)
     CHECK_EQ(status, 0);
 }
 
+/* A stop is over when PTRACE_CONT returns, whether the tracee has a CPU or not. */
+TEST(state_after_cont)
+{
+    pid_t pid;
+
+    g_runs = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(g_runs != MAP_FAILED);
+    pid = pt_child(endless);
+    for (int i = 0; i < 200; i++) {
+        CHECK_EQ(test_state(pid), 't');
+        CHECK_EQ(pt(PTRACE_CONT, pid, 0, 0), 0);
+        CHECK_EQ(test_state(pid), 'R');
+        kill(pid, SIGUSR1);
+        CHECK_EQ(pt_wait(pid), SIGUSR1);
+    }
+    pt_kill(pid);
+}
+
 TEST(stop_in_a_loop_of_its_own)
 {
     struct user_regs_struct r;
