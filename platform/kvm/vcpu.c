@@ -40,25 +40,31 @@ enum {
 
 /* --- setup --- */
 
-static int set_msrs(struct vcpu *v)
+static int set_msrs(struct vcpu *v, const struct kvm_msr_entry *entries, unsigned count)
 {
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entries[4];
-    } msrs = {.head.nmsrs = 4};
+    struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + count * sizeof(*entries));
     int ret;
 
-    msrs.entries[0] =
-        (struct kvm_msr_entry){.index = (uint32_t)MSR_STAR,
-                               .data = (uint64_t)SYSRET_BASE << 48 | (uint64_t)KERNEL_CS << 32};
-    msrs.entries[1] =
-        (struct kvm_msr_entry){.index = (uint32_t)MSR_LSTAR, .data = KERNEL_CODE + ENTRY_SYSCALL};
-    msrs.entries[2] =
-        (struct kvm_msr_entry){.index = (uint32_t)MSR_CSTAR, .data = KERNEL_CODE + ENTRY_SYSCALL32};
-    msrs.entries[3] =
-        (struct kvm_msr_entry){.index = (uint32_t)MSR_SYSCALL_MASK, .data = SYSCALL_MASK};
-    ret = host_kvm(v->fd, KVM_SET_MSRS, &msrs);
-    return ret < 0 ? ret : ret == 4 ? 0 : -EIO;
+    if (!msrs)
+        return -ENOMEM;
+    msrs->nmsrs = count;
+    memcpy(msrs->entries, entries, count * sizeof(*entries));
+    ret = host_kvm(v->fd, KVM_SET_MSRS, msrs);
+    free(msrs);
+    return ret < 0 ? ret : (unsigned)ret == count ? 0 : -EIO;
+}
+
+/* Where system calls enter ring 0. */
+static int set_entries(struct vcpu *v)
+{
+    const struct kvm_msr_entry entries[] = {
+        {.index = (uint32_t)MSR_STAR,
+         .data = (uint64_t)SYSRET_BASE << 48 | (uint64_t)KERNEL_CS << 32},
+        {.index = (uint32_t)MSR_LSTAR, .data = KERNEL_CODE + ENTRY_SYSCALL},
+        {.index = (uint32_t)MSR_CSTAR, .data = KERNEL_CODE + ENTRY_SYSCALL32},
+        {.index = (uint32_t)MSR_SYSCALL_MASK, .data = SYSCALL_MASK}};
+
+    return set_msrs(v, entries, ARRAY_COUNT(entries));
 }
 
 /* The time stamp counter is the host's: the guest's vDSO reads clocks with it. */
@@ -89,12 +95,17 @@ static int set_xcr0(struct platform *p, struct vcpu *v) REQUIRES(p->lock)
 /* While KVM_RUN lasts the kick gets through, and nothing else does. */
 static int set_signals(struct vcpu *v)
 {
-    struct {
-        struct kvm_signal_mask head;
-        uint64_t blocked;
-    } PACKED mask = {.head.len = sizeof(uint64_t), .blocked = ~(1ul << (KICK_SIGNAL - 1))};
+    const uint64_t blocked = ~(1ul << (KICK_SIGNAL - 1));
+    struct kvm_signal_mask *mask = calloc(1, sizeof(*mask) + sizeof(blocked));
+    int ret;
 
-    return host_kvm(v->fd, KVM_SET_SIGNAL_MASK, &mask);
+    if (!mask)
+        return -ENOMEM;
+    mask->len = sizeof(blocked);
+    memcpy(mask->sigset, &blocked, sizeof(blocked));
+    ret = host_kvm(v->fd, KVM_SET_SIGNAL_MASK, mask);
+    free(mask);
+    return ret;
 }
 
 static void fill_page(struct vcpu *v)
@@ -126,15 +137,12 @@ static void fill_page(struct vcpu *v)
 
 void kvm_vcpu_show_cpu(struct vcpu *v, int cpu)
 {
+    const struct kvm_msr_entry aux = {.index = (uint32_t)MSR_TSC_AUX, .data = (uint32_t)cpu};
     uint8_t *limit = v->page + CPU_GDT + (CPU_NODE_SELECTOR & ~7);
-    struct {
-        struct kvm_msrs head;
-        struct kvm_msr_entry entry;
-    } msr = {.head.nmsrs = 1, .entry = {.index = (uint32_t)MSR_TSC_AUX, .data = (uint32_t)cpu}};
 
     v->cpu = cpu;
     memcpy(limit, &(uint16_t){(uint16_t)(cpu & 0xfff)}, sizeof(uint16_t));
-    IGNORE_RESULT(host_kvm(v->fd, KVM_SET_MSRS, &msr)); /* a processor without rdtscp has none */
+    IGNORE_RESULT(set_msrs(v, &aux, 1)); /* a processor without rdtscp has none */
 }
 
 static void vcpu_free(struct platform *p, struct vcpu *v)
@@ -161,7 +169,7 @@ static int setup(struct platform *p, struct vcpu *v) REQUIRES(p->lock)
     if (ret == 0)
         ret = set_xcr0(p, v);
     if (ret == 0)
-        ret = set_msrs(v);
+        ret = set_entries(v);
     if (ret == 0)
         ret = set_tsc(v);
     if (ret == 0)
